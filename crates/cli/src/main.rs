@@ -1,0 +1,2 @@
+//! The binary `bringup`.
+fn main() {}

@@ -1,0 +1,120 @@
+//! An error as the operator needs it: what was tried, where, what came back, what it may be and what to do next.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::names::Target;
+
+/// What kind of thing went wrong: the only part of a fault that code decides by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Nothing answered at the address.
+    Unreachable,
+    /// The name did not resolve.
+    Unresolved,
+    /// Something answered and said no: authentication, permission, a changed host key.
+    Refused,
+    /// The bound of a wait was reached.
+    TimedOut,
+    /// The connection went away while the effect was under way: it may or may not have happened.
+    Lost,
+    /// The effect was tried and failed.
+    Failed,
+    /// Bytes, a key or a boot id are not those that were expected.
+    Mismatch,
+    /// What the effect was based on has changed since it was looked at: look again.
+    Stale,
+    /// Someone else is doing this or holds the lock.
+    Busy,
+    /// The operator asked to stop.
+    Interrupted,
+    /// This build cannot do that yet.
+    NotBuilt,
+}
+
+impl Cause {
+    /// Whether trying the same again, a little later, may well succeed.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Unresolved | Self::TimedOut | Self::Lost | Self::Stale | Self::Busy)
+    }
+}
+
+/// An error with what was being done, where, the last output, the likely cause and the next step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Fault {
+    /// What was being done, as a phrase: "flash slot 2".
+    pub doing: String,
+    /// Where.
+    pub at: Target,
+    /// What kind of failure.
+    pub cause: Cause,
+    /// The last lines that came back, oldest first; never a secret.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
+    /// What it most likely is, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likely: Option<String>,
+    /// What the operator can do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl Fault {
+    /// A fault of `cause` while `doing` something `at` a target.
+    pub fn new(cause: Cause, at: Target, doing: impl Into<String>) -> Self {
+        Self { doing: doing.into(), at, cause, said: Vec::new(), likely: None, next: None }
+    }
+
+    /// Adds what came back.
+    #[must_use]
+    pub fn said(mut self, text: impl AsRef<str>) -> Self {
+        self.said.extend(text.as_ref().lines().map(str::to_owned));
+        self
+    }
+
+    /// Adds the likely cause.
+    #[must_use]
+    pub fn likely(mut self, text: impl Into<String>) -> Self {
+        self.likely = Some(text.into());
+        self
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn next(mut self, text: impl Into<String>) -> Self {
+        self.next = Some(text.into());
+        self
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "no answer",
+            Self::Unresolved => "the name does not resolve",
+            Self::Refused => "refused",
+            Self::TimedOut => "took too long",
+            Self::Lost => "the connection was lost",
+            Self::Failed => "failed",
+            Self::Mismatch => "not what was expected",
+            Self::Stale => "changed meanwhile",
+            Self::Busy => "busy",
+            Self::Interrupted => "interrupted",
+            Self::NotBuilt => "not built yet",
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}: {}", self.doing, self.at, self.cause)?;
+        if let Some(last) = self.said.last() {
+            write!(f, " ({last})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,1 @@
+//! The real world: what the core asks and does, on real machines.
