@@ -1,7 +1,7 @@
 //! The domain of `bringup`: what a site is, which resources its stages want, and the engine that brings them about.
 //!
 //! Nothing here touches a socket, a file, a process, a terminal or the wall clock. All effects go through
-//! [`world::World`](crate::fault) as data, so the real world and the simulated one are told the same story.
+//! a door, the World, as data, so the real world and the simulated one are told the same story.
 
 pub mod change;
 pub mod event;

@@ -1,0 +1,17 @@
+//! Where a site's text comes from.
+
+/// Gives the text of files and the values of the environment. The real one reads the controller's disk; tests and
+/// the embedded example give text that they hold.
+pub trait Source {
+    /// A file's text, or `None` if there is no such file. A file that is there and cannot be read is an error in words.
+    fn read(&self, path: &str) -> Result<Option<String>, String>;
+
+    /// The names in a directory, sorted, or `None` if there is no such directory.
+    fn list(&self, directory: &str) -> Result<Option<Vec<String>>, String>;
+
+    /// An environment variable.
+    fn env(&self, name: &str) -> Option<String>;
+
+    /// The user's home directory.
+    fn home(&self) -> String;
+}
