@@ -205,6 +205,13 @@ pub enum What {
         /// Whether all its steps hold.
         holds: bool,
     },
+    /// Something that the operator should know.
+    Noticed {
+        /// By which step.
+        step: Label,
+        /// What.
+        text: String,
+    },
     /// The operator asked to stop: nothing new is begun.
     Interrupted,
     /// The pass is over.

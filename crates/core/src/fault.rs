@@ -30,6 +30,12 @@ pub enum Cause {
     Busy,
     /// The operator asked to stop.
     Interrupted,
+    /// It failed in a way that is known to pass: a module not seen on USB, a bad read.
+    Passing,
+    /// Nobody can know it before an earlier step has run; only in a plan.
+    NotYet,
+    /// It would do more than the operator's leave or the cluster's own rules allow.
+    NotAllowed,
     /// This build cannot do that yet.
     NotBuilt,
 }
@@ -102,6 +108,9 @@ impl fmt::Display for Cause {
             Self::Stale => "changed meanwhile",
             Self::Busy => "busy",
             Self::Interrupted => "interrupted",
+            Self::Passing => "failed this time",
+            Self::NotYet => "known only later",
+            Self::NotAllowed => "not allowed",
             Self::NotBuilt => "not built yet",
         })
     }

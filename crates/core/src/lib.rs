@@ -4,9 +4,19 @@
 //! a door, the World, as data, so the real world and the simulated one are told the same story.
 
 pub mod change;
+pub mod deed;
+pub mod digest;
+pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod hazard;
+pub mod known_hosts;
 pub mod names;
+pub mod probe;
+pub mod resource;
+pub mod resources;
+pub mod sabotage;
 pub mod secret;
 pub mod site;
+pub mod stages;
+pub mod world;

@@ -1,0 +1,448 @@
+//! The closed set of effects. A world brings them about; nothing else may be done.
+//!
+//! Every deed can be tried twice: a lost connection leaves it open whether it happened, and whoever tries again looks
+//! first. Long work is started here and watched by questions, so that it outlives us.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::digest::sha256_hex;
+use crate::known_hosts::HostKey;
+use crate::names::{NodeName, Slot};
+use crate::probe::{FlashMarkState, K3sRole, ObjectId};
+use crate::secret::Secret;
+
+/// What a deed gives back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// It is done, or started.
+    Done,
+    /// The public half of a host key that was made.
+    HostKey(HostKey),
+}
+
+/// What a file shall hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Text that anyone may see.
+    Plain(String),
+    /// Text that nobody may see: the file is made 0600 before it is filled.
+    Hidden(Secret),
+}
+
+/// Work that runs detached on a node and is taken over, not started twice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Job {
+    /// `dpkg --configure -a`.
+    ConfigurePackages,
+    /// `apt-get update` and `dist-upgrade`.
+    DistUpgrade,
+    /// `apt-get autoremove`.
+    Autoremove,
+    /// `apt-get install`.
+    InstallPackages {
+        /// Their names.
+        names: BTreeSet<String>,
+    },
+    /// `ubuntu-drivers install`.
+    InstallGpuDriver,
+    /// `ubuntu-rockchip-install DISK`.
+    MoveRoot {
+        /// To which disk.
+        disk: String,
+    },
+}
+
+impl Job {
+    /// Names the kind of work; one of a kind runs at a time.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ConfigurePackages => "configure-packages",
+            Self::DistUpgrade => "dist-upgrade",
+            Self::Autoremove => "autoremove",
+            Self::InstallPackages { .. } => "install-packages",
+            Self::InstallGpuDriver => "install-gpu-driver",
+            Self::MoveRoot { .. } => "move-root",
+        }
+    }
+
+    /// Hash of what is asked for: an old success never answers for a new job.
+    pub fn hash(&self) -> String {
+        sha256_hex(format!("{self:?}").as_bytes())
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConfigurePackages => f.write_str("configure unpacked packages"),
+            Self::DistUpgrade => f.write_str("upgrade all packages"),
+            Self::Autoremove => f.write_str("remove packages that nothing needs"),
+            Self::InstallPackages { names } => {
+                f.write_str("install ")?;
+                f.write_str(&names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            }
+            Self::InstallGpuDriver => f.write_str("install the GPU driver"),
+            Self::MoveRoot { disk } => write!(f, "copy the root file system to {disk}"),
+        }
+    }
+}
+
+/// What cloud-init is to make of a flashed module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CloudSeed {
+    /// Host name.
+    pub hostname: String,
+    /// Account to make.
+    pub account: String,
+    /// Public keys that may log in to it.
+    pub public_keys: Vec<String>,
+    /// A new one for every flash, or cloud-init ignores the rest.
+    pub instance_id: String,
+}
+
+/// What an agent needs to join.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Join {
+    /// `https://ADDRESS:6443`.
+    pub server: String,
+    /// From the control plane; handed over in a file, 0600.
+    pub token: Secret,
+}
+
+/// How k3s shall be installed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct K3sInstall {
+    /// As what.
+    pub role: K3sRole,
+    /// Which release.
+    pub version: String,
+    /// The install script in the controller's cache.
+    pub script: String,
+    /// Mirror of the release artifacts, if any.
+    pub artifact_url: Option<String>,
+    /// Text of our drop-in below `/etc/rancher/k3s/config.yaml.d`.
+    pub config: String,
+    /// What an agent joins.
+    pub join: Option<Join>,
+    /// The run that does it, for the mark that is written last.
+    pub run: String,
+}
+
+/// A mark for uninstalling: what is kept aside and put back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptFiles(pub Vec<String>);
+
+/// What systemd is to do with a unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnitAction {
+    /// Start it.
+    Start,
+    /// Restart it.
+    Restart,
+}
+
+/// Where the bytes of a flash come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ImageSource {
+    /// A file on the BMC's SD card.
+    Staged(String),
+    /// A file on the controller, sent while it is written: does not survive us.
+    Streamed(String),
+}
+
+/// An effect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// Controller: fetch a file, check it, put it in place at once.
+    Fetch {
+        /// From where.
+        url: String,
+        /// SHA-256 of what is fetched, in hex; none where the source publishes none and pins by its address.
+        sha256: Option<String>,
+        /// Take this member out of the archive that was fetched.
+        member: Option<String>,
+        /// To where.
+        path: String,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Controller and node: write a file, at once.
+    WriteFile {
+        /// Where.
+        path: String,
+        /// What.
+        content: Content,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Node: fetch a repository's key into a keyring.
+    FetchKeyring {
+        /// From where.
+        url: String,
+        /// To where.
+        path: String,
+    },
+    /// Controller and node: make a directory with its parents.
+    MakeDirectory {
+        /// Where.
+        path: String,
+    },
+    /// Controller: put a block between our marker lines in a file, leaving all other lines.
+    WriteBlock {
+        /// Where.
+        path: String,
+        /// The name in the marker lines.
+        name: String,
+        /// The lines between them.
+        text: String,
+    },
+    /// Controller: install a helm plugin.
+    InstallHelmPlugin {
+        /// Absolute path of helm.
+        helm: String,
+        /// Its name.
+        name: String,
+        /// From where.
+        url: String,
+        /// Which version.
+        version: String,
+    },
+    /// Controller: let a tool write its shell completion.
+    WriteCompletion {
+        /// Absolute path of the tool.
+        tool: String,
+        /// `bash` or `zsh`.
+        shell: &'static str,
+        /// To where.
+        path: String,
+    },
+    /// Controller: change known_hosts, if it still is what was looked at.
+    EditKnownHosts {
+        /// Absolute path of the file.
+        path: String,
+        /// Names whose entries go.
+        remove: Vec<String>,
+        /// Entries that come.
+        add: Vec<(String, HostKey)>,
+        /// The version that was looked at; another one there is a fault of cause `Stale`.
+        expect: Option<String>,
+    },
+    /// Controller: merge a cluster's access into a kubeconfig under a context of its own, 0600.
+    MergeKubeconfig {
+        /// Absolute path of the file.
+        path: String,
+        /// The context's name.
+        context: String,
+        /// The API's URL, in place of 127.0.0.1.
+        server: String,
+        /// The administrator's kubeconfig of the control plane.
+        kubeconfig: Secret,
+    },
+    /// BMC: put an image on the SD card, from the controller, checked there.
+    StageImage {
+        /// On the controller.
+        from: String,
+        /// On the BMC.
+        to: String,
+        /// SHA-256, in hex.
+        sha256: String,
+    },
+    /// BMC: write our mark of a slot's flash.
+    WriteFlashMark {
+        /// Which slot.
+        slot: Slot,
+        /// What it says.
+        mark: FlashMarkState,
+    },
+    /// BMC: cut a slot's power.
+    PowerOff {
+        /// Which.
+        slot: Slot,
+    },
+    /// BMC: give a slot power, with its USB back to normal.
+    PowerOn {
+        /// Which.
+        slot: Slot,
+    },
+    /// BMC: start to write an image to a slot's module.
+    StartFlash {
+        /// Which slot.
+        slot: Slot,
+        /// For which node.
+        node: NodeName,
+        /// From where.
+        source: ImageSource,
+        /// SHA-256, in hex.
+        sha256: String,
+    },
+    /// BMC: restart its daemon, which frees a transfer that hangs.
+    RestartBmcDaemon,
+    /// BMC: mount a module as mass storage and give it its identity: cloud-init's files, and host keys that are made
+    /// on the controller and go to the root file system. Gives the public key back.
+    SeedCloudInit {
+        /// Which slot.
+        slot: Slot,
+        /// What cloud-init shall make of it.
+        seed: CloudSeed,
+    },
+    /// Node: start a job, detached.
+    StartJob {
+        /// Which.
+        job: Job,
+    },
+    /// Node: reboot.
+    Reboot,
+    /// Node: act on a unit.
+    Unit {
+        /// Its name.
+        name: String,
+        /// What.
+        action: UnitAction,
+    },
+    /// Node: install k3s, or bring an installed one to this version and configuration.
+    InstallK3s(Box<K3sInstall>),
+    /// Node: uninstall k3s, keeping some files aside that come back with the next installation.
+    UninstallK3s {
+        /// As what it is installed.
+        role: K3sRole,
+        /// What is kept.
+        keep: KeptFiles,
+    },
+    /// Control plane: take an etcd snapshot and bring it to the controller.
+    FetchSnapshot {
+        /// Directory on the controller.
+        to: String,
+    },
+    /// Cluster: cordon a node and put our maintenance mark on it.
+    Cordon {
+        /// Which.
+        node: NodeName,
+    },
+    /// Cluster: evict a node's pods. A disruption budget that holds it up is a fault of cause `Refused`.
+    Drain {
+        /// Which.
+        node: NodeName,
+    },
+    /// Cluster: uncordon a node and take our mark away.
+    Uncordon {
+        /// Which.
+        node: NodeName,
+    },
+    /// Cluster: delete a Node and its node-password secret.
+    DeleteNode {
+        /// Which.
+        node: NodeName,
+    },
+    /// Cluster: set labels and taints of a Node, leaving its others.
+    MarkNode {
+        /// Which.
+        node: NodeName,
+        /// Labels to set.
+        labels: BTreeMap<String, String>,
+        /// Taints to add.
+        taints: BTreeSet<String>,
+    },
+    /// Cluster: install or upgrade a Helm release.
+    InstallRelease {
+        /// In which namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The chart.
+        chart: String,
+        /// Its version.
+        version: String,
+        /// Values.
+        values: Value,
+        /// The run that forces it, for the mark.
+        run: Option<String>,
+    },
+    /// Cluster: uninstall a Helm release; what its Applications manage stays.
+    UninstallRelease {
+        /// In which namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Cluster: apply an object, server side, owning only the fields given.
+    ApplyObject {
+        /// Which.
+        id: ObjectId,
+        /// The fields.
+        fields: Value,
+    },
+    /// Cluster: restart a workload's pods.
+    RestartWorkload {
+        /// In which namespace.
+        namespace: String,
+        /// Value of their label `app.kubernetes.io/name`.
+        name: String,
+    },
+}
+
+impl Deed {
+    /// How long it may take at most. Generous: a bound ends what hangs, it does not hurry what is slow.
+    pub fn bound(&self) -> Duration {
+        Duration::from_secs(60)
+            * match self {
+                Self::Fetch { .. } | Self::StageImage { .. } => 60,
+                Self::InstallK3s(_) | Self::InstallRelease { .. } | Self::UninstallRelease { .. } => 15,
+                Self::UninstallK3s { .. } | Self::Drain { .. } | Self::InstallHelmPlugin { .. } => 10,
+                Self::FetchSnapshot { .. } | Self::SeedCloudInit { .. } => 5,
+                _ => 2,
+            }
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetch { url, path, .. } => write!(f, "fetch {url} to {path}"),
+            Self::WriteFile { path, .. } => write!(f, "write {path}"),
+            Self::FetchKeyring { url, path } => write!(f, "fetch the key {url} to {path}"),
+            Self::MakeDirectory { path } => write!(f, "make directory {path}"),
+            Self::WriteBlock { path, name, .. } => write!(f, "write our block {name} in {path}"),
+            Self::InstallHelmPlugin { name, version, .. } => write!(f, "install helm plugin {name} {version}"),
+            Self::WriteCompletion { shell, path, .. } => write!(f, "write {shell} completion {path}"),
+            Self::EditKnownHosts { add, remove, .. } => {
+                let mut names: Vec<&str> = add.iter().map(|(name, _)| name.as_str()).collect();
+                names.extend(remove.iter().map(String::as_str));
+                names.sort_unstable();
+                names.dedup();
+                write!(f, "record the host keys of {}", names.join(", "))
+            }
+            Self::MergeKubeconfig { path, context, .. } => write!(f, "merge context {context} into {path}"),
+            Self::StageImage { to, .. } => write!(f, "put the image at {to}"),
+            Self::WriteFlashMark { slot, mark } => write!(f, "mark slot {slot} as {}", mark.phase.word()),
+            Self::PowerOff { slot } => write!(f, "power off slot {slot}"),
+            Self::PowerOn { slot } => write!(f, "power on slot {slot}"),
+            Self::StartFlash { slot, node, .. } => write!(f, "flash slot {slot} ({node})"),
+            Self::RestartBmcDaemon => f.write_str("restart the BMC's daemon"),
+            Self::SeedCloudInit { slot, seed } => write!(f, "give slot {slot} the identity of {}", seed.hostname),
+            Self::StartJob { job } => write!(f, "{job}"),
+            Self::Reboot => f.write_str("reboot"),
+            Self::Unit { name, action } => match action {
+                UnitAction::Start => write!(f, "start {name}"),
+                UnitAction::Restart => write!(f, "restart {name}"),
+            },
+            Self::InstallK3s(install) => write!(f, "install k3s {} as {}", install.version, install.role.word()),
+            Self::UninstallK3s { role, .. } => write!(f, "uninstall k3s {}", role.word()),
+            Self::FetchSnapshot { to } => write!(f, "bring an etcd snapshot to {to}"),
+            Self::Cordon { node } => write!(f, "cordon {node}"),
+            Self::Drain { node } => write!(f, "drain {node}"),
+            Self::Uncordon { node } => write!(f, "uncordon {node}"),
+            Self::DeleteNode { node } => write!(f, "delete Node {node} and its node-password secret"),
+            Self::MarkNode { node, .. } => write!(f, "set labels and taints of {node}"),
+            Self::InstallRelease { namespace, name, version, .. } => {
+                write!(f, "install release {namespace}/{name} {version}")
+            }
+            Self::UninstallRelease { namespace, name } => write!(f, "uninstall release {namespace}/{name}"),
+            Self::ApplyObject { id, .. } => write!(f, "apply {id}"),
+            Self::RestartWorkload { namespace, name } => write!(f, "restart the pods of {namespace}/{name}"),
+        }
+    }
+}

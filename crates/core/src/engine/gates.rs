@@ -1,0 +1,117 @@
+//! What holds lanes together: ends that are waited for, and spans of exclusive use.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::names::Label;
+
+/// How a step or a lane ended, for those who wait.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct End {
+    /// Whether what comes after may rely on it.
+    pub holds: bool,
+    /// The step that decided it.
+    pub by: Label,
+}
+
+/// The ends that someone waits for.
+pub(crate) struct Ends {
+    ends: BTreeMap<Label, watch::Sender<Option<End>>>,
+}
+
+impl Ends {
+    /// Ends of these labels can be waited for.
+    pub fn new(awaited: impl IntoIterator<Item = Label>) -> Self {
+        Self { ends: awaited.into_iter().map(|label| (label, watch::Sender::new(None))).collect() }
+    }
+
+    /// Records an end.
+    pub fn close(&self, label: &Label, end: End) {
+        if let Some(sender) = self.ends.get(label) {
+            sender.send_replace(Some(end));
+        }
+    }
+
+    /// How a label ended, if it has.
+    pub fn now(&self, label: &Label) -> Option<End> {
+        self.ends.get(label).and_then(|sender| sender.borrow().clone())
+    }
+
+    /// Waits for an end; `None` if the label is no part of the run.
+    pub async fn wait(&self, label: &Label) -> Option<End> {
+        let mut receiver = self.ends.get(label)?.subscribe();
+        let end = receiver.wait_for(Option::is_some).await.ok()?;
+        end.clone()
+    }
+}
+
+/// How long the first grant of a span waits for others who want it too: they come at nearly the same time, and the one
+/// with most to do afterwards shall be first.
+const SETTLE: Duration = Duration::from_secs(8);
+
+#[derive(Default)]
+struct SpanState {
+    held: bool,
+    settled: bool,
+    last_holder: Option<Label>,
+    waiting: BTreeMap<(Reverse<Duration>, Label), oneshot::Sender<()>>,
+}
+
+/// Spans of exclusive use, granted to the one with the longest way still to go.
+#[derive(Default)]
+pub(crate) struct Spans {
+    spans: Mutex<BTreeMap<Label, SpanState>>,
+}
+
+/// What a grant tells.
+pub(crate) struct Grant {
+    /// Who had the span before.
+    pub after: Option<Label>,
+}
+
+impl Spans {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Label, SpanState>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the span is this step's. Dropping the future leaves the queue; a span that was granted to a
+    /// dropped waiter goes to the next.
+    pub async fn take(&self, span: &Label, step: &Label, way_to_go: Duration) -> Grant {
+        let (sender, mut granted) = oneshot::channel();
+        let settles = {
+            let mut spans = self.lock();
+            let state = spans.entry(span.clone()).or_default();
+            state.waiting.insert((Reverse(way_to_go), step.clone()), sender);
+            !state.held && !std::mem::replace(&mut state.settled, true)
+        };
+        if settles {
+            tokio::time::sleep(SETTLE).await;
+        }
+        self.grant(span);
+        // A sender is dropped only when its waiter was replaced by itself; then the span is simply not ours.
+        let _ = (&mut granted).await;
+        Grant { after: self.lock().get(span).and_then(|state| state.last_holder.clone()) }
+    }
+
+    /// Gives the span back.
+    pub fn release(&self, span: &Label, step: &Label) {
+        if let Some(state) = self.lock().get_mut(span) {
+            state.held = false;
+            state.last_holder = Some(step.clone());
+        }
+        self.grant(span);
+    }
+
+    fn grant(&self, span: &Label) {
+        let mut spans = self.lock();
+        let Some(state) = spans.get_mut(span) else { return };
+        while !state.held {
+            let Some((_, waiter)) = state.waiting.pop_first() else { return };
+            state.held = waiter.send(()).is_ok();
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What a resource is given: `Look`, which cannot act, and `Act`, which can.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::StepContext;
+use crate::deed::{Deed, Reply};
+use crate::event::What;
+use crate::fault::{Cause, Fault};
+use crate::names::{Label, Target};
+use crate::probe::{Answer, Probe, Question};
+use crate::sabotage::Guards;
+
+/// How long an answer may stand for the target it came from. Others act on boards, cluster and controller too.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+/// How often a question that got lost is asked again, and after how long.
+const ASKED: u32 = 3;
+const ASK_PAUSE: Duration = Duration::from_secs(2);
+/// Bound on one trip of questions.
+const ASK_BOUND: Duration = Duration::from_secs(60);
+
+/// Answers already had, by target.
+#[derive(Default)]
+pub(super) struct Answers {
+    by_target: BTreeMap<Target, BTreeMap<Probe, (Instant, Answer)>>,
+}
+
+impl Answers {
+    fn get(&self, target: &Target, probe: &Probe, trust: Trust) -> Option<Answer> {
+        let (at, answer) = self.by_target.get(target)?.get(probe)?;
+        let trusted = match trust {
+            Trust::Kept => at.elapsed() < KEPT_FOR,
+            Trust::Since(began) => *at >= began,
+        };
+        trusted.then(|| answer.clone())
+    }
+
+    fn put(&mut self, target: &Target, probe: Probe, answer: Answer) {
+        self.by_target.entry(target.clone()).or_default().insert(probe, (Instant::now(), answer));
+    }
+
+    /// Forgets what a deed on this target may have changed.
+    fn forget(&mut self, target: &Target) {
+        self.by_target.remove(target);
+        match target {
+            // A node's k3s shows in the cluster, and what is flashed over a BMC is a node.
+            Target::Node(_) => {
+                self.by_target.remove(&Target::Cluster);
+            }
+            Target::Bmc(_) => self.by_target.retain(|target, _| !matches!(target, Target::Node(_) | Target::Cluster)),
+            Target::Controller | Target::Cluster => {}
+        }
+    }
+}
+
+/// How much of what is known a look may rely on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Answers already had; what else the lane will ask of the same target comes along.
+    Kept,
+    /// Only what was asked since; only the step's own questions come along.
+    Since(Instant),
+}
+
+/// Asks; cannot act.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    context: &'a StepContext<'a>,
+    trust: Trust,
+    /// Whether the answers of a target that will be renewed are those of the new one.
+    through_renewal: bool,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn keeping(context: &'a StepContext<'a>) -> Self {
+        Self { context, trust: Trust::Kept, through_renewal: true }
+    }
+
+    pub(super) fn fresh(context: &'a StepContext<'a>) -> Self {
+        Self { context, trust: Trust::Since(Instant::now()), through_renewal: true }
+    }
+
+    /// Looks at what is there now, even where the plan says that it will be made anew: for whoever decides whether
+    /// that may be.
+    #[must_use]
+    pub fn at_present(self) -> Self {
+        Self { through_renewal: false, ..self }
+    }
+
+    /// Asks one question.
+    ///
+    /// # Errors
+    /// What the world says; cause `NotYet` where a plan cannot know it.
+    pub async fn ask<Q: Question>(&self, target: &Target, question: Q) -> Result<Q::Answer, Fault> {
+        let probe: Probe = question.into();
+        let answer = self.answer(target, &probe).await?;
+        Q::read(answer).ok_or_else(|| {
+            Fault::new(Cause::Failed, target.clone(), format!("ask for {}", probe.word()))
+                .said("an answer to another question came back")
+                .next("this is a defect of bringup: please report it with the journal")
+        })
+    }
+
+    async fn answer(&self, target: &Target, probe: &Probe) -> Result<Answer, Fault> {
+        if self.through_renewal
+            && let Some(answers) = self.context.renewal_of(target)
+        {
+            return answers(probe)
+                .ok_or_else(|| Fault::new(Cause::NotYet, target.clone(), format!("ask for {}", probe.word())));
+        }
+        if let Some(answer) = self.context.walk.answers().get(target, probe, self.trust) {
+            return Ok(answer);
+        }
+        let mut probes = vec![probe.clone()];
+        let steps = match self.trust {
+            Trust::Kept => usize::MAX,
+            Trust::Since(_) => 1,
+        };
+        for (other_target, other) in self.context.questions_ahead(steps) {
+            let wanted = other_target == *target && !probes.contains(&other);
+            if wanted && self.context.walk.answers().get(target, &other, self.trust).is_none() {
+                probes.push(other);
+            }
+        }
+        self.trip(target, &probes).await
+    }
+
+    /// One round trip, repeated if it got lost. Keeps all answers and gives the first.
+    async fn trip(&self, target: &Target, probes: &[Probe]) -> Result<Answer, Fault> {
+        let doing = format!("ask for {}", probes[0].word());
+        for attempt in 1.. {
+            let asking = self.context.walk.run.world.ask(target, probes);
+            let answers = self.context.bounded(target, &doing, ASK_BOUND, asking).await?;
+            let mut first = None;
+            for (probe, answer) in probes.iter().zip(answers) {
+                match answer {
+                    Ok(answer) => {
+                        first.get_or_insert_with(|| Ok(answer.clone()));
+                        self.context.walk.answers().put(target, probe.clone(), answer);
+                    }
+                    Err(fault) => {
+                        first.get_or_insert(Err(fault));
+                    }
+                }
+            }
+            match first {
+                Some(Err(fault)) if fault.cause == Cause::Lost && attempt < ASKED => {
+                    let step = self.context.label();
+                    self.context.tell(What::Retrying { step, attempt, of: ASKED, fault });
+                    self.context.pause(ASK_PAUSE).await?;
+                }
+                Some(result) => return result,
+                None => break,
+            }
+        }
+        Err(Fault::new(Cause::Failed, target.clone(), doing).said("no answer came back"))
+    }
+
+    /// Which guards hold.
+    pub fn guards(&self) -> Guards {
+        self.context.guards()
+    }
+
+    /// The name of this run.
+    pub fn run(&self) -> &str {
+        &self.context.walk.run.name
+    }
+}
+
+/// Acts, and waits.
+#[derive(Clone, Copy)]
+pub struct Act<'a> {
+    context: &'a StepContext<'a>,
+}
+
+impl<'a> Act<'a> {
+    pub(super) fn new(context: &'a StepContext<'a>) -> Self {
+        Self { context }
+    }
+
+    /// Looks, relying on nothing known.
+    pub fn look(&self) -> Look<'a> {
+        Look::fresh(self.context)
+    }
+
+    /// Tries an effect, bounded as the deed says.
+    ///
+    /// # Errors
+    /// What the world says, `TimedOut` at the bound, `Interrupted` before beginning when the operator asked to stop.
+    pub async fn act(&self, target: &Target, deed: Deed) -> Result<Reply, Fault> {
+        let context = self.context;
+        context.not_interrupted(target, &deed.to_string())?;
+        let (step, words) = (context.label(), deed.to_string());
+        context.tell(What::DeedStarted { step: step.clone(), target: target.clone(), deed: words.clone() });
+        let told = |done, total, unit| context.tell(What::Progress { step: step.clone(), done, total, unit });
+        let acted = tokio::time::timeout(deed.bound(), context.walk.run.world.act(target, &deed, &told)).await;
+        let result = acted.unwrap_or_else(|_| {
+            Err(Fault::new(Cause::TimedOut, target.clone(), words.clone())
+                .said(format!("no end after {} s", deed.bound().as_secs())))
+        });
+        context.walk.answers().forget(target);
+        let fault = result.as_ref().err().cloned();
+        context.tell(What::DeedEnded { step, target: target.clone(), deed: words, fault });
+        result
+    }
+
+    /// Asks again and again until the answer says enough.
+    ///
+    /// A fault that may pass counts as "not yet".
+    ///
+    /// # Errors
+    /// `TimedOut` with the last fault's words at the bound; any fault that does not pass; `Interrupted`.
+    pub async fn wait_until<Q, T>(
+        &self,
+        wait: Wait<'_>,
+        question: Q,
+        enough: impl Fn(Q::Answer) -> Option<T>,
+    ) -> Result<T, Fault>
+    where
+        Q: Question + Clone,
+    {
+        let context = self.context;
+        let began = Instant::now();
+        let step = context.label();
+        let bound = u64::try_from(wait.bound.as_millis()).ok();
+        context.tell(What::Waiting { step: step.clone(), wanted: wait.wanted.to_owned(), bound });
+        let result = loop {
+            let last = match self.look().ask(wait.target, question.clone()).await {
+                Ok(answer) => match enough(answer) {
+                    Some(found) => break Ok(found),
+                    None => None,
+                },
+                Err(fault) if fault.cause.is_passing() || fault.cause == Cause::TimedOut => Some(fault),
+                Err(fault) => break Err(fault),
+            };
+            if began.elapsed() >= wait.bound {
+                let mut fault = Fault::new(Cause::TimedOut, wait.target.clone(), format!("wait for {}", wait.wanted))
+                    .said(format!("not so after {} s", wait.bound.as_secs()));
+                if let Some(last) = last {
+                    fault = fault.said(last.to_string());
+                }
+                break Err(fault);
+            }
+            if let Err(fault) = context.pause(wait.every).await {
+                break Err(fault);
+            }
+        };
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        context.tell(What::Waited { step, wanted: wait.wanted.to_owned(), freed_by: None, ms });
+        result
+    }
+
+    /// Tells how far long work has come.
+    pub fn progress(&self, done: u64, total: u64, unit: &'static str) {
+        self.context.tell(What::Progress { step: self.context.label(), done, total, unit });
+    }
+
+    /// Gives the step's span back before its end.
+    pub fn release_span(&self) {
+        self.context.release_span();
+    }
+
+    /// Does something while holding another span.
+    ///
+    /// # Errors
+    /// `Interrupted`, and what is done there.
+    pub async fn holding<T>(&self, span: Label, going: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.context.take_span(span.clone()).await?;
+        let result = going.await;
+        self.context.release(&span);
+        result
+    }
+
+    /// Lets some time pass.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub async fn pause(&self, time: Duration) -> Result<(), Fault> {
+        self.context.pause(time).await
+    }
+
+    /// Which guards hold.
+    pub fn guards(&self) -> Guards {
+        self.context.guards()
+    }
+
+    /// The name of this run.
+    pub fn run(&self) -> &str {
+        &self.context.walk.run.name
+    }
+}
+
+/// A bounded wait.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    /// Who is asked.
+    pub target: &'a Target,
+    /// For what, in words that follow "wait for".
+    pub wanted: &'a str,
+    /// For how long at most.
+    pub bound: Duration,
+    /// How often it is asked.
+    pub every: Duration,
+}

@@ -1,0 +1,88 @@
+//! A node's apt knows a repository, signed by a key in a keyring of its own.
+
+use std::time::Duration;
+
+use crate::change::{Change, Diff};
+use crate::deed::{Content, Deed};
+use crate::digest::sha256_hex;
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::names::{Label, NodeName, Target};
+use crate::probe::{File, Probe};
+use crate::resource::{Applied, Resource};
+
+/// A repository.
+#[derive(Debug)]
+pub struct AptRepository {
+    /// Which node.
+    pub node: NodeName,
+    /// What it holds, as the label tells it.
+    pub purpose: &'static str,
+    /// Where its key is fetched.
+    pub key_url: String,
+    /// Where its key goes.
+    pub keyring: String,
+    /// Its file below `/etc/apt/sources.list.d`.
+    pub list: String,
+    /// The line in it, with `signed-by`.
+    pub line: String,
+}
+
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    keyring: bool,
+    list_sha256: Option<String>,
+}
+
+impl Resource for AptRepository {
+    type State = Seen;
+
+    fn label(&self) -> Label {
+        Label::of(&self.node, self.purpose)
+    }
+
+    fn target(&self) -> Target {
+        Target::Node(self.node.clone())
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        let file = |path: &String| (Resource::target(self), File { path: path.clone() }.into());
+        vec![file(&self.keyring), file(&self.list)]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let target = Resource::target(self);
+        let keyring = look.ask(&target, File { path: self.keyring.clone() }).await?.is_some();
+        let list = look.ask(&target, File { path: self.list.clone() }).await?;
+        Ok(Seen { keyring, list_sha256: list.map(|file| file.sha256) })
+    }
+
+    fn diff(&self, seen: &Seen) -> Diff {
+        let mut changes = Vec::new();
+        if !seen.keyring {
+            changes.push(Change::add(&self.keyring, &self.key_url));
+        }
+        match &seen.list_sha256 {
+            Some(sha256) if *sha256 == sha256_hex(self.line.as_bytes()) => {}
+            Some(_) => changes.push(Change::new(&self.list, "other content", self.line.trim_end())),
+            None => changes.push(Change::add(&self.list, self.line.trim_end())),
+        }
+        Diff::of(changes)
+    }
+
+    async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let target = Resource::target(self);
+        if !seen.keyring {
+            let (url, path) = (self.key_url.clone(), self.keyring.clone());
+            act.act(&target, Deed::FetchKeyring { url, path }).await?;
+        }
+        let (path, content) = (self.list.clone(), Content::Plain(self.line.clone()));
+        act.act(&target, Deed::WriteFile { path, content, mode: 0o644 }).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(4)
+    }
+}

@@ -1,0 +1,61 @@
+//! A node's first boot is over: cloud-init has done what it does, and apt's locks are its own.
+
+use std::time::Duration;
+
+use crate::change::{Change, Diff, Reason};
+use crate::engine::{Act, Look, Wait};
+use crate::fault::Fault;
+use crate::names::{Label, NodeName, Target};
+use crate::probe::{CloudInit, CloudInitState, Probe};
+use crate::resource::{Applied, Resource};
+
+const BOUND: Duration = Duration::from_secs(1200);
+
+/// A node whose cloud-init has ended.
+#[derive(Debug)]
+pub struct CloudInitEnded {
+    /// Which.
+    pub node: NodeName,
+}
+
+impl Resource for CloudInitEnded {
+    type State = CloudInitState;
+
+    fn label(&self) -> Label {
+        Label::of(&self.node, "cloud_init")
+    }
+
+    fn target(&self) -> Target {
+        Target::Node(self.node.clone())
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(Resource::target(self), CloudInit {}.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<CloudInitState, Fault> {
+        look.ask(&Resource::target(self), CloudInit {}).await
+    }
+
+    fn diff(&self, seen: &CloudInitState) -> Diff {
+        match seen {
+            CloudInitState::Absent | CloudInitState::Done => Diff::InSync,
+            CloudInitState::Running => Diff::Change(vec![Change::new("cloud-init", "running", "ended")]),
+            CloudInitState::Failed => Diff::Blocked(Reason::new(
+                "cloud-init ended with errors",
+                format!("read /var/log/cloud-init.log on {}; `cloud-init status --long` names them", self.node),
+            )),
+        }
+    }
+
+    async fn apply(&self, _: &CloudInitState, act: &Act<'_>) -> Result<Applied, Fault> {
+        let target = Resource::target(self);
+        let wait = Wait { target: &target, wanted: "cloud-init to end", bound: BOUND, every: Duration::from_secs(5) };
+        act.wait_until(wait, CloudInit {}, |state| (state != CloudInitState::Running).then_some(())).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(35)
+    }
+}

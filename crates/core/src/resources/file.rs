@@ -1,0 +1,73 @@
+//! A file holds what it should.
+
+use crate::change::{Change, Diff};
+use crate::deed::{Content, Deed};
+use crate::digest::sha256_hex;
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::names::{Label, Target};
+use crate::probe::{File, FileState, Probe};
+use crate::resource::{Applied, Resource};
+
+/// A file of ours, whole.
+#[derive(Debug)]
+pub struct ManagedFile {
+    /// Where.
+    pub target: Target,
+    /// What it is, as the label tells it.
+    pub purpose: &'static str,
+    /// Its path.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+impl ManagedFile {
+    fn question(&self) -> File {
+        File { path: self.path.clone() }
+    }
+}
+
+impl Resource for ManagedFile {
+    type State = Option<FileState>;
+
+    fn label(&self) -> Label {
+        Label::of(&self.target, self.purpose)
+    }
+
+    fn target(&self) -> Target {
+        self.target.clone()
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(self.target.clone(), self.question().into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Option<FileState>, Fault> {
+        look.ask(&self.target, self.question()).await
+    }
+
+    fn diff(&self, seen: &Option<FileState>) -> Diff {
+        let Some(seen) = seen else {
+            return Diff::Change(vec![Change::add(&self.path, format!("{} bytes", self.text.len()))]);
+        };
+        let mut changes = Vec::new();
+        if seen.sha256 != sha256_hex(self.text.as_bytes()) {
+            let from = format!("other content ({} bytes)", seen.size);
+            changes.push(Change::new(&self.path, from, format!("{} bytes", self.text.len())));
+        }
+        if seen.mode != self.mode {
+            let (from, to) = (format!("{:04o}", seen.mode), format!("{:04o}", self.mode));
+            changes.push(Change::new(format!("mode of {}", self.path), from, to));
+        }
+        Diff::of(changes)
+    }
+
+    async fn apply(&self, _: &Option<FileState>, act: &Act<'_>) -> Result<Applied, Fault> {
+        let (path, content) = (self.path.clone(), Content::Plain(self.text.clone()));
+        act.act(&self.target, Deed::WriteFile { path, content, mode: self.mode }).await?;
+        Ok(Applied::Changed)
+    }
+}

@@ -1,0 +1,56 @@
+//! A node's GPU has a driver.
+
+use std::time::Duration;
+
+use super::job;
+use crate::change::{Change, Diff};
+use crate::deed::Job;
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::names::{Label, NodeName, Target};
+use crate::probe::{GpuDriver, Probe};
+use crate::resource::{Applied, Resource};
+
+const BOUND: Duration = Duration::from_secs(7200);
+
+/// A node with an NVIDIA driver, whichever `ubuntu-drivers` chooses.
+#[derive(Debug)]
+pub struct GpuDriverInstalled {
+    /// Which.
+    pub node: NodeName,
+}
+
+impl Resource for GpuDriverInstalled {
+    type State = Option<String>;
+
+    fn label(&self) -> Label {
+        Label::of(&self.node, "gpu_driver")
+    }
+
+    fn target(&self) -> Target {
+        Target::Node(self.node.clone())
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(Resource::target(self), GpuDriver {}.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Option<String>, Fault> {
+        look.ask(&Resource::target(self), GpuDriver {}).await
+    }
+
+    fn diff(&self, seen: &Option<String>) -> Diff {
+        match seen {
+            Some(_) => Diff::InSync,
+            None => Diff::Change(vec![Change::add("GPU driver", "as ubuntu-drivers chooses")]),
+        }
+    }
+
+    async fn apply(&self, _: &Option<String>, act: &Act<'_>) -> Result<Applied, Fault> {
+        job::see_through(act, &Resource::target(self), Job::InstallGpuDriver, BOUND).await
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(280)
+    }
+}

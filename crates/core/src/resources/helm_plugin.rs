@@ -1,0 +1,75 @@
+//! A plugin of helm is installed on the controller.
+
+use std::time::Duration;
+
+use crate::change::{Change, Diff};
+use crate::deed::Deed;
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::names::{Label, Target};
+use crate::probe::{HelmPlugin, Probe};
+use crate::resource::{Applied, Resource};
+use crate::site::Stated;
+
+/// A plugin. An installed one is left as it is unless the site states another version.
+#[derive(Debug)]
+pub struct HelmPluginInstalled {
+    /// Absolute path of helm.
+    pub helm: String,
+    /// Its name.
+    pub name: &'static str,
+    /// From where.
+    pub url: String,
+    /// Which version.
+    pub version: Stated<String>,
+}
+
+impl HelmPluginInstalled {
+    fn question(&self) -> HelmPlugin {
+        HelmPlugin { helm: self.helm.clone(), name: self.name.to_owned() }
+    }
+}
+
+impl Resource for HelmPluginInstalled {
+    type State = Option<String>;
+
+    fn label(&self) -> Label {
+        Label::of("controller", format_args!("helm-{}", self.name))
+    }
+
+    fn target(&self) -> Target {
+        Target::Controller
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(Target::Controller, self.question().into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Option<String>, Fault> {
+        look.ask(&Target::Controller, self.question()).await
+    }
+
+    fn diff(&self, seen: &Option<String>) -> Diff {
+        let keep = seen.as_ref().is_some_and(|seen| !self.version.stated || *seen == self.version.value);
+        if keep {
+            return Diff::InSync;
+        }
+        let (from, to) = (seen.clone(), self.version.value.clone());
+        Diff::Change(vec![Change { field: format!("helm plugin {}", self.name), from, to }])
+    }
+
+    async fn apply(&self, _: &Option<String>, act: &Act<'_>) -> Result<Applied, Fault> {
+        let deed = Deed::InstallHelmPlugin {
+            helm: self.helm.clone(),
+            name: self.name.to_owned(),
+            url: self.url.clone(),
+            version: self.version.value.clone(),
+        };
+        act.act(&Target::Controller, deed).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(8)
+    }
+}

@@ -1,0 +1,54 @@
+//! Detached work on a node: looked for before it is started, watched until it ends.
+
+use std::time::Duration;
+
+use crate::deed::{Deed, Job};
+use crate::engine::{Act, Wait};
+use crate::fault::{Cause, Fault};
+use crate::names::Target;
+use crate::probe::{BootId, JobPhase, JobState, JobStatus};
+use crate::resource::Applied;
+use crate::sabotage::Guard;
+
+/// How often a running job is looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Sees a job through: one that runs already with the same order in the same boot is taken over.
+pub(super) async fn see_through(act: &Act<'_>, node: &Target, job: Job, bound: Duration) -> Result<Applied, Fault> {
+    let name = job.name();
+    let hash = job.hash();
+    let running = running(act, node, name).await?;
+    let applied = match running {
+        Some(status) if status.hash == hash && act.guards().hold(Guard::Takeover) => Applied::TookOver,
+        Some(status) if status.hash != hash => {
+            return Err(Fault::new(Cause::Busy, node.clone(), job.to_string())
+                .said(format!("another {name} runs there"))
+                .next("wait until it has ended, then run again"));
+        }
+        _ => {
+            act.act(node, Deed::StartJob { job: job.clone() }).await?;
+            Applied::Changed
+        }
+    };
+    let wanted = job.to_string();
+    let wait = Wait { target: node, wanted: &wanted, bound, every: EVERY };
+    let ended = act.wait_until(wait, JobState { name }, |status| match status {
+        Some(status) if status.phase == JobPhase::Running => None,
+        ended => Some(ended),
+    });
+    match ended.await? {
+        Some(JobStatus { phase: JobPhase::Succeeded, hash: ended_hash, .. }) if ended_hash == hash => Ok(applied),
+        Some(status) => Err(Fault::new(Cause::Passing, node.clone(), wanted).said(status.said.join("\n"))),
+        None => Err(Fault::new(Cause::Passing, node.clone(), wanted)
+            .said("the job is gone without a trace")
+            .likely("the node went down meanwhile")),
+    }
+}
+
+/// The job of that name that runs in this boot, if one does.
+async fn running(act: &Act<'_>, node: &Target, name: &'static str) -> Result<Option<JobStatus>, Fault> {
+    let status = act.look().ask(node, JobState { name }).await?;
+    let Some(status) = status.filter(|status| status.phase == JobPhase::Running) else { return Ok(None) };
+    let boot_id = act.look().ask(node, BootId {}).await?;
+    Ok((status.boot_id == boot_id).then_some(status))
+}

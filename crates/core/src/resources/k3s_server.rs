@@ -1,0 +1,80 @@
+//! The control plane runs.
+
+use std::time::Duration;
+
+use super::k3s_install::{K3sSeen, K3sWanted};
+use super::renewed;
+use crate::change::Diff;
+use crate::deed::Deed;
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::hazard::Hazard;
+use crate::names::{Label, NodeName, Target};
+use crate::probe::{K3s, Probe};
+use crate::resource::{Applied, Renewal, Resource};
+
+/// k3s as server with embedded etcd.
+#[derive(Debug)]
+pub struct K3sServer {
+    /// What is wanted.
+    pub wanted: K3sWanted,
+    /// Directory on the controller for snapshots taken before it is uninstalled.
+    pub snapshots: String,
+}
+
+impl K3sServer {
+    /// The label of the control plane's step.
+    pub fn label_of(node: &NodeName) -> Label {
+        Label::of(node, "k3s_server")
+    }
+}
+
+impl Resource for K3sServer {
+    type State = K3sSeen;
+
+    fn label(&self) -> Label {
+        Self::label_of(&self.wanted.node)
+    }
+
+    fn target(&self) -> Target {
+        self.wanted.target()
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(self.wanted.target(), K3s {}.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
+        self.wanted.look(look).await
+    }
+
+    fn diff(&self, seen: &K3sSeen) -> Diff {
+        self.wanted.diff(seen)
+    }
+
+    fn hazards(&self, seen: Option<&K3sSeen>) -> Vec<Hazard> {
+        match seen {
+            Some(seen) if self.wanted.reinstalls(seen) => {
+                vec![Hazard::UninstallK3s { node: self.wanted.node.clone() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn renews(&self, seen: &K3sSeen) -> Vec<Renewal> {
+        let begins_anew = seen.installed.is_none() || self.wanted.reinstalls(seen);
+        if begins_anew { vec![renewed::cluster()] } else { Vec::new() }
+    }
+
+    async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
+        if self.wanted.reinstalls(seen) {
+            act.act(&self.wanted.target(), Deed::FetchSnapshot { to: self.snapshots.clone() }).await?;
+        }
+        self.wanted.apply(seen, None, act).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(100)
+    }
+}

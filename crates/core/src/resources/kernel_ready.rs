@@ -1,0 +1,50 @@
+//! A node's kernel has what k3s needs.
+
+use crate::change::{Diff, Reason};
+use crate::engine::{Act, Look};
+use crate::fault::{Cause, Fault};
+use crate::names::{Label, NodeName, Target};
+use crate::probe::{MissingKernelFeatures, Probe};
+use crate::resource::{Applied, Resource};
+
+/// A node whose kernel misses nothing. What it misses is the operator's to add.
+#[derive(Debug)]
+pub struct KernelReady {
+    /// Which.
+    pub node: NodeName,
+}
+
+impl Resource for KernelReady {
+    type State = Vec<String>;
+
+    fn label(&self) -> Label {
+        Label::of(&self.node, "kernel")
+    }
+
+    fn target(&self) -> Target {
+        Target::Node(self.node.clone())
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(Resource::target(self), MissingKernelFeatures {}.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Vec<String>, Fault> {
+        look.ask(&Resource::target(self), MissingKernelFeatures {}).await
+    }
+
+    fn diff(&self, missing: &Vec<String>) -> Diff {
+        if missing.is_empty() {
+            return Diff::InSync;
+        }
+        Diff::Blocked(Reason::new(
+            format!("the kernel of {} lacks {}", self.node, missing.join(", ")),
+            "memory cgroup: add cgroup_enable=memory cgroup_memory=1 to the kernel's command line; \
+             vxlan: install linux-modules-extra-raspi; then reboot and run again",
+        ))
+    }
+
+    async fn apply(&self, _: &Vec<String>, _: &Act<'_>) -> Result<Applied, Fault> {
+        Err(Fault::new(Cause::NotBuilt, Resource::target(self), "change the kernel"))
+    }
+}

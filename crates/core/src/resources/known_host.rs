@@ -1,0 +1,202 @@
+//! A host's SSH identity is in the user's known_hosts.
+
+use std::time::Duration;
+
+use crate::change::{Change, Diff, Reason};
+use crate::deed::Deed;
+use crate::engine::{Act, Look};
+use crate::fault::{Cause, Fault};
+use crate::known_hosts::{HostKey, host_pattern};
+use crate::names::{BoardName, Label, Slot, Target};
+use crate::probe::{Addresses, FlashMark, HostKeys, KnownHostLines, KnownHostsState, Probe};
+use crate::resource::{Applied, Resource};
+use crate::sabotage::Guard;
+
+/// A host whose keys are recorded under its name and its addresses.
+#[derive(Clone, Debug)]
+pub struct KnownHost {
+    /// A node or a BMC.
+    pub owner: Target,
+    /// The name it is dialled by.
+    pub host: String,
+    /// Its SSH port.
+    pub port: u16,
+    /// The user's known_hosts file.
+    pub file: String,
+    /// Fingerprints that the site pins.
+    pub pinned: Vec<String>,
+    /// Where its BMC tells which key was made for it when it was flashed.
+    pub made_at: Option<(BoardName, Slot)>,
+    /// A changed key may replace the recorded one.
+    pub accept_changed: bool,
+}
+
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    /// The host's names in known_hosts: the one it is dialled by first.
+    names: Vec<String>,
+    recorded: KnownHostsState,
+    /// What the host shows; `None` where it will be made anew and its key with it.
+    shown: Option<Vec<HostKey>>,
+    /// The key that was made for it when it was flashed.
+    made: Option<HostKey>,
+}
+
+/// The span that the one writer of known_hosts holds.
+pub(super) fn writer() -> Label {
+    Label::of("controller", "known_hosts")
+}
+
+/// A host's names in known_hosts: the one it is dialled by, then its addresses.
+pub(super) fn names(host: &str, port: u16, addresses: &[String]) -> Vec<String> {
+    let mut names = vec![host_pattern(host, port)];
+    for address in addresses {
+        let name = host_pattern(address, port);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Makes these keys, and no others, stand for these names. Looks anew before each try: others write the file too.
+pub(super) async fn record(act: &Act<'_>, file: &str, names: &[String], keys: &[HostKey]) -> Result<(), Fault> {
+    const TRIES: u32 = 6;
+    let controller = Target::Controller;
+    for attempt in 1.. {
+        let question = KnownHostLines { path: file.to_owned(), names: names.to_vec() };
+        let recorded = act.look().ask(&controller, question).await?;
+        let mut remove = Vec::new();
+        let mut add = Vec::new();
+        for name in names {
+            let present = recorded.keys.get(name).map(Vec::as_slice).unwrap_or_default();
+            if present.iter().any(|key| !keys.contains(key)) {
+                remove.push(name.clone());
+                add.extend(keys.iter().map(|key| (name.clone(), key.clone())));
+            } else {
+                add.extend(keys.iter().filter(|key| !present.contains(key)).map(|key| (name.clone(), key.clone())));
+            }
+        }
+        if remove.is_empty() && add.is_empty() {
+            return Ok(());
+        }
+        let expect = act.guards().hold(Guard::KnownHostsWriter).then_some(recorded.version);
+        match act.act(&controller, Deed::EditKnownHosts { path: file.to_owned(), remove, add, expect }).await {
+            Err(fault) if fault.cause == Cause::Stale && attempt < TRIES => {}
+            result => return result.map(|_| ()),
+        }
+    }
+    Ok(())
+}
+
+fn fingerprints(keys: &[HostKey]) -> String {
+    keys.iter().map(HostKey::fingerprint).collect::<Vec<_>>().join(", ")
+}
+
+impl KnownHost {
+    /// Whether what is shown may replace what is recorded.
+    fn refusal(&self, seen: &Seen, shown: &[HostKey]) -> Option<Reason> {
+        if !self.pinned.is_empty() && !shown.iter().any(|key| self.pinned.contains(&key.fingerprint())) {
+            return Some(Reason::new(
+                format!("{} shows {}; the site pins {}", self.host, fingerprints(shown), self.pinned.join(", ")),
+                "find out who answers there; if the key is right, pin it in ssh_host_key_fingerprints",
+            ));
+        }
+        let recorded = seen.recorded.keys.get(&seen.names[0]).map(Vec::as_slice).unwrap_or_default();
+        let same = recorded.is_empty() || recorded.iter().any(|key| shown.contains(key));
+        let ours = seen.made.as_ref().is_some_and(|made| shown.contains(made));
+        let pinned = !self.pinned.is_empty();
+        if same || ours || pinned || self.accept_changed {
+            return None;
+        }
+        Some(Reason::new(
+            format!(
+                "the host key of {} changed: known_hosts has {}, it shows {}",
+                self.host,
+                fingerprints(recorded),
+                fingerprints(shown)
+            ),
+            "find out why; if it is the right machine, run again with --accept-changed-host-keys",
+        ))
+    }
+}
+
+impl Resource for KnownHost {
+    type State = Seen;
+
+    fn label(&self) -> Label {
+        Label::of(&self.owner, "known_host")
+    }
+
+    fn target(&self) -> Target {
+        Target::Controller
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(self.owner.clone(), Addresses {}.into()), (self.owner.clone(), HostKeys {}.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let (addresses, shown) = match look.ask(&self.owner, HostKeys {}).await {
+            Ok(keys) => (look.ask(&self.owner, Addresses {}).await?, Some(keys)),
+            Err(fault) if fault.cause == Cause::NotYet => (Vec::new(), None),
+            Err(fault) => {
+                return Err(fault.next(format!("check that {} is on, and its name and address", self.host)));
+            }
+        };
+        let names = names(&self.host, self.port, &addresses);
+        let question = KnownHostLines { path: self.file.clone(), names: names.clone() };
+        let recorded = look.ask(&Target::Controller, question).await?;
+        let made = match &self.made_at {
+            // Only a changed key makes it matter; a BMC that does not answer then leaves the change refused.
+            Some((board, slot)) if shown.is_some() => look
+                .ask(&Target::Bmc(board.clone()), FlashMark { slot: *slot })
+                .await
+                .ok()
+                .flatten()
+                .filter(|mark| Target::Node(mark.node.clone()) == self.owner)
+                .and_then(|mark| mark.host_key),
+            _ => None,
+        };
+        Ok(Seen { names, recorded, shown, made })
+    }
+
+    fn diff(&self, seen: &Seen) -> Diff {
+        let Some(shown) = &seen.shown else { return Diff::InSync };
+        if shown.is_empty() {
+            return Diff::Blocked(Reason::new(
+                format!("{} shows no host key", self.host),
+                "see whether its sshd is up",
+            ));
+        }
+        if let Some(reason) = self.refusal(seen, shown) {
+            return Diff::Blocked(reason);
+        }
+        let mut changes = Vec::new();
+        for name in &seen.names {
+            let recorded = seen.recorded.keys.get(name).map(Vec::as_slice).unwrap_or_default();
+            let stale = recorded.iter().any(|key| !shown.contains(key));
+            let missing = shown.iter().any(|key| !recorded.contains(key));
+            if stale || missing {
+                let from = (!recorded.is_empty()).then(|| fingerprints(recorded));
+                changes.push(Change { field: format!("host key of {name}"), from, to: fingerprints(shown) });
+            }
+        }
+        Diff::of(changes)
+    }
+
+    fn span(&self, _: &Seen) -> Option<Label> {
+        Some(writer())
+    }
+
+    async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let shown = seen.shown.as_deref().unwrap_or_default();
+        record(act, &self.file, &seen.names, shown).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}

@@ -1,0 +1,349 @@
+//! A module carries an operating system of ours and has been logged in to with the key that was made for it.
+//!
+//! One resource from power-off to the first login: in between the node cannot be looked at like anything else. A mark
+//! on the BMC tells the next run how far this one came.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::flash_condition::{Begin, SlotCondition, SlotOfNode};
+use super::staged_image;
+use super::{known_host, renewed};
+use crate::change::{Change, Diff};
+use crate::deed::{CloudSeed, Deed, ImageSource, Reply};
+use crate::engine::{Act, Look, Wait};
+use crate::fault::{Cause, Fault};
+use crate::hazard::{Hazard, Liveness};
+use crate::known_hosts::HostKey;
+use crate::names::{Label, Target};
+use crate::probe::{
+    Addresses, BootId, Console, FlashJob, FlashMarkState, FlashPhase, HostKeys, ImageFile, JobPhase, SlotPower,
+};
+use crate::resource::{Applied, Renewal, Resource};
+use crate::sabotage::Guard;
+use crate::site::{FlashTransport, Image};
+
+/// The least that a flash may take, whatever its size: the time that the playbook gives it.
+const FLASH_BOUND: Duration = Duration::from_secs(600);
+/// Bytes a second below which a module's storage is broken rather than slow (a CM4 writes 5 MB a second).
+const SLOWEST: u64 = 1_500_000;
+/// How long a transfer may stand still.
+const STALL_BOUND: Duration = Duration::from_secs(120);
+/// From power-on to the first login; a first boot grows the file system and makes accounts.
+const BOOT_BOUND: Duration = Duration::from_secs(600);
+/// How long a module is left without power before it is tried again.
+const USB_REST: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(5);
+
+/// A slot whose module is flashed, seeded and booted.
+#[derive(Debug)]
+pub struct ProvisionedSlot {
+    /// The slot and its node.
+    pub slot: SlotOfNode,
+    /// The image of its kind.
+    pub image: Image,
+    /// Where the controller keeps the image.
+    pub cached: String,
+    /// Where the BMC has it.
+    pub staged: String,
+    /// How it comes to the module.
+    pub transport: FlashTransport,
+    /// Account that cloud-init makes.
+    pub account: String,
+    /// Keys that may log in to it.
+    pub public_keys: Vec<String>,
+    /// The user's known_hosts file.
+    pub known_hosts: String,
+    /// The host and port that it is dialled by.
+    pub dialled: (String, u16),
+    /// It is the control plane: with it the cluster begins anew.
+    pub control_plane: bool,
+    /// How long writing the image usually takes.
+    pub usual_flash: Duration,
+    /// How long the way from power-on to the first login usually is.
+    pub usual_boot: Duration,
+}
+
+impl ProvisionedSlot {
+    fn begin(&self, seen: &SlotCondition) -> Option<Begin> {
+        self.slot.begin(seen, &self.image.sha256)
+    }
+
+    fn mark(&self, phase: FlashPhase, instance_id: &str, act: &Act<'_>) -> FlashMarkState {
+        FlashMarkState {
+            node: self.slot.node.clone(),
+            phase,
+            image_sha256: self.image.sha256.clone(),
+            instance_id: instance_id.to_owned(),
+            host_key: None,
+            run: act.run().to_owned(),
+        }
+    }
+
+    async fn write(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
+        act.act(&self.slot.bmc(), Deed::WriteFlashMark { slot: self.slot.slot, mark: mark.clone() }).await.map(|_| ())
+    }
+
+    /// Erases: power off, mark, begin to write.
+    async fn erase(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
+        let bmc = self.slot.bmc();
+        act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
+        let source = match self.transport {
+            FlashTransport::Staged => ImageSource::Staged(self.staged.clone()),
+            FlashTransport::Stream => {
+                staged_image::fetch(act, &self.image, &self.cached).await?;
+                ImageSource::Streamed(self.cached.clone())
+            }
+        };
+        self.write(act, mark).await?;
+        let deed = Deed::StartFlash {
+            slot: self.slot.slot,
+            node: self.slot.node.clone(),
+            source,
+            sha256: self.image.sha256.clone(),
+        };
+        act.act(&bmc, deed).await.map(|_| ())
+    }
+
+    /// The bytes on the card may have gone since they were put there; what is erased for them must not be in vain.
+    async fn still_staged(&self, act: &Act<'_>) -> Result<(), Fault> {
+        let file = act.look().ask(&self.slot.bmc(), ImageFile { path: self.staged.clone() }).await?;
+        if file.is_some_and(|file| file.sha256 == self.image.sha256) {
+            return Ok(());
+        }
+        Err(Fault::new(Cause::Mismatch, self.slot.bmc(), format!("flash slot {}", self.slot.slot))
+            .said(format!("{} is not the image that the site names", self.staged))
+            .next("run again: it is put there anew"))
+    }
+
+    /// Watches the transfer to its end.
+    async fn watch(&self, act: &Act<'_>) -> Result<(), Fault> {
+        let bmc = self.slot.bmc();
+        let doing = || format!("flash slot {} ({})", self.slot.slot, self.slot.node);
+        let (began, mut moved, mut last) = (Instant::now(), Instant::now(), 0);
+        loop {
+            let job = match act.look().ask(&bmc, FlashJob {}).await {
+                Ok(job) => job.filter(|job| job.slot == self.slot.slot),
+                Err(fault) if fault.cause.is_passing() => {
+                    self.rest(act, began, FLASH_BOUND * 3).await?;
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            };
+            let Some(job) = job else {
+                return Err(Fault::new(Cause::Passing, bmc, doing())
+                    .said("the BMC knows of no transfer to this slot any more")
+                    .likely("its daemon was restarted"));
+            };
+            match job.phase {
+                JobPhase::Succeeded => return Ok(()),
+                JobPhase::Failed => {
+                    // After a USB failure the module is left with power, and would look like one that may live.
+                    act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
+                    act.pause(USB_REST).await?;
+                    return Err(Fault::new(Cause::Passing, bmc, doing())
+                        .said(job.said.join("\n"))
+                        .likely("the module did not show up on USB in time, or bytes were read wrong")
+                        .next("if it stays so, cut the whole board's power for a minute: that takes its other slots down too"));
+                }
+                JobPhase::Running => {}
+            }
+            act.progress(job.done, job.total, "bytes");
+            if job.done != last {
+                (last, moved) = (job.done, Instant::now());
+            }
+            if moved.elapsed() > STALL_BOUND {
+                act.act(&bmc, Deed::RestartBmcDaemon).await?;
+                return Err(Fault::new(Cause::Passing, bmc, doing())
+                    .said(format!("no byte was written for {} s", STALL_BOUND.as_secs()))
+                    .likely("the transfer's worker in the BMC died"));
+            }
+            // Written once and read back once, at the slowest.
+            let bound = FLASH_BOUND.max(Duration::from_secs(2 * job.total / SLOWEST));
+            self.rest(act, began, bound).await?;
+        }
+    }
+
+    async fn rest(&self, act: &Act<'_>, began: Instant, bound: Duration) -> Result<(), Fault> {
+        if began.elapsed() > bound {
+            let doing = format!("flash slot {} ({})", self.slot.slot, self.slot.node);
+            return Err(Fault::new(Cause::TimedOut, self.slot.bmc(), doing)
+                .said(format!("not done after {} s", bound.as_secs()))
+                .next("look at the board; the next run takes the transfer over if it still runs"));
+        }
+        act.pause(EVERY).await
+    }
+
+    /// Gives the module its identity; known_hosts has it before there is power.
+    async fn seed(&self, act: &Act<'_>, mark: &mut FlashMarkState) -> Result<(), Fault> {
+        let bmc = self.slot.bmc();
+        let seed = CloudSeed {
+            hostname: self.slot.node.to_string(),
+            account: self.account.clone(),
+            public_keys: self.public_keys.clone(),
+            instance_id: mark.instance_id.clone(),
+        };
+        let Reply::HostKey(key) = act.act(&bmc, Deed::SeedCloudInit { slot: self.slot.slot, seed }).await? else {
+            return Err(Fault::new(Cause::Failed, bmc, format!("give slot {} its identity", self.slot.slot))
+                .said("no host key came back")
+                .next("this is a defect of bringup: please report it with the journal"));
+        };
+        mark.host_key = Some(key);
+        mark.phase = FlashPhase::Seeded;
+        self.write(act, mark).await
+    }
+
+    async fn record_key(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
+        let Some(key) = mark.host_key.clone() else { return Ok(()) };
+        let (host, port) = &self.dialled;
+        let addresses = act.look().ask(&self.slot.target(), Addresses {}).await.unwrap_or_default();
+        let names = known_host::names(host, *port, &addresses);
+        act.holding(known_host::writer(), known_host::record(act, &self.known_hosts, &names, &[key])).await
+    }
+
+    /// Waits until the node answers with the key that was made for it and lets us in. One that does not come gets its
+    /// power anew, once: it never lived, so nothing is lost.
+    async fn first_login(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
+        let Some(expected) = &mark.host_key else { return Ok(()) };
+        let (bmc, slot) = (self.slot.bmc(), self.slot.slot);
+        if act.look().ask(&bmc, SlotPower { slot }).await? {
+            match self.login(act, expected).await {
+                Err(fault) if fault.cause == Cause::TimedOut => {}
+                result => return result,
+            }
+        }
+        act.holding(self.usb(), async {
+            act.act(&bmc, Deed::PowerOff { slot }).await?;
+            act.act(&bmc, Deed::PowerOn { slot }).await
+        })
+        .await?;
+        match self.login(act, expected).await {
+            Err(fault) if fault.cause == Cause::TimedOut => {
+                let console = act.look().ask(&bmc, Console { slot }).await.unwrap_or_default();
+                Err(fault
+                    .said(console.join("\n"))
+                    .likely("it hangs in its first boot, or got another address than its name resolves to")
+                    .next(format!(
+                        "its console is above; to flash it anew: -e flash_force=true --limit {}",
+                        self.slot.node
+                    )))
+            }
+            result => result,
+        }
+    }
+
+    async fn login(&self, act: &Act<'_>, expected: &HostKey) -> Result<(), Fault> {
+        let node = self.slot.target();
+        let wait = Wait { target: &node, wanted: "SSH with the key made for it", bound: BOOT_BOUND, every: EVERY };
+        act.wait_until(wait, HostKeys {}, |shown| shown.contains(expected).then_some(())).await?;
+        let wait = Wait { target: &node, wanted: "the first login", bound: BOOT_BOUND, every: EVERY };
+        act.wait_until(wait, BootId {}, |_| Some(())).await
+    }
+
+    fn usb(&self) -> Label {
+        Label::of(&self.slot.board, "usb")
+    }
+}
+
+impl Resource for ProvisionedSlot {
+    type State = SlotCondition;
+
+    fn label(&self) -> Label {
+        Label::of(&self.slot.node, "provisioned_slot")
+    }
+
+    fn target(&self) -> Target {
+        self.slot.bmc()
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<SlotCondition, Fault> {
+        self.slot.look(look).await
+    }
+
+    fn diff(&self, seen: &SlotCondition) -> Diff {
+        let Some(begin) = self.begin(seen) else { return Diff::InSync };
+        let from = match &seen.mark {
+            Some(mark) => format!("{} ({})", mark.phase.word(), seen.because),
+            None => format!("not flashed by us ({})", seen.because),
+        };
+        let to = match begin {
+            Begin::Erase => format!("{} written, seeded and booted", self.image.file_name()),
+            Begin::Watch => "the running transfer seen through, seeded and booted".to_owned(),
+            Begin::Seed => "seeded and booted".to_owned(),
+            Begin::PowerOn | Begin::FirstLogin => "booted".to_owned(),
+        };
+        Diff::Change(vec![Change::new(format!("slot {}", self.slot.slot), from, to)])
+    }
+
+    fn hazards(&self, seen: Option<&SlotCondition>) -> Vec<Hazard> {
+        let liveness = match seen {
+            Some(seen) if self.begin(seen) != Some(Begin::Erase) => return Vec::new(),
+            Some(seen) => seen.liveness,
+            None => Liveness::Idle,
+        };
+        vec![Hazard::Erase { node: self.slot.node.clone(), disk: "eMMC".to_owned(), liveness }]
+    }
+
+    fn span(&self, seen: &SlotCondition) -> Option<Label> {
+        (self.begin(seen) < Some(Begin::FirstLogin)).then(|| self.usb())
+    }
+
+    fn renews(&self, seen: &SlotCondition) -> Vec<Renewal> {
+        if seen.liveness == Liveness::Living && !self.slot.force {
+            return Vec::new();
+        }
+        let mut renewals = vec![renewed::node(&self.slot.node)];
+        if self.control_plane {
+            renewals.push(renewed::cluster());
+        }
+        renewals
+    }
+
+    async fn apply(&self, seen: &SlotCondition, act: &Act<'_>) -> Result<Applied, Fault> {
+        let bmc = self.slot.bmc();
+        let mut begin = self.begin(seen).unwrap_or(Begin::FirstLogin);
+        if begin == Begin::Watch && !act.guards().hold(Guard::Takeover) {
+            begin = Begin::Erase;
+        }
+        let mut applied = Applied::TookOver;
+        let mut mark = match &seen.mark {
+            Some(mark) if begin > Begin::Erase => FlashMarkState { run: act.run().to_owned(), ..mark.clone() },
+            _ => self.mark(FlashPhase::Flashing, &format!("{}-{}", self.slot.node, act.run()), act),
+        };
+        if begin == Begin::Erase {
+            applied = Applied::Changed;
+            if self.transport == FlashTransport::Staged {
+                self.still_staged(act).await?;
+            }
+            self.erase(act, &mark).await?;
+        }
+        if begin <= Begin::Watch {
+            self.watch(act).await?;
+            mark.phase = FlashPhase::Flashed;
+            self.write(act, &mark).await?;
+        }
+        if begin <= Begin::Seed {
+            self.seed(act, &mut mark).await?;
+        }
+        if begin <= Begin::PowerOn {
+            self.record_key(act, &mark).await?;
+            act.act(&bmc, Deed::PowerOn { slot: self.slot.slot }).await?;
+            mark.phase = FlashPhase::Booting;
+            self.write(act, &mark).await?;
+        }
+        act.release_span();
+        self.first_login(act, &mark).await?;
+        mark.phase = FlashPhase::Done;
+        self.write(act, &mark).await?;
+        Ok(applied)
+    }
+
+    fn estimate(&self) -> Duration {
+        self.usual_flash + self.usual_boot
+    }
+
+    fn estimate_in_span(&self) -> Duration {
+        self.usual_flash
+    }
+}

@@ -1,0 +1,96 @@
+//! A node whose packages want a reboot has had it.
+
+use std::time::Duration;
+
+use super::maintenance::{self, Member};
+use crate::change::{Change, Diff};
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::hazard::Hazard;
+use crate::names::{Label, NodeName, Target};
+use crate::probe::{Probe, RebootRequired};
+use crate::resource::{Applied, Resource};
+
+/// A node that runs what is installed.
+#[derive(Debug)]
+pub struct Rebooted {
+    /// Which.
+    pub node: NodeName,
+    /// Someone sits at it: told, not rebooted.
+    pub workstation: bool,
+}
+
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    required: bool,
+    member: Option<Member>,
+}
+
+impl Resource for Rebooted {
+    type State = Seen;
+
+    fn label(&self) -> Label {
+        Label::of(&self.node, "reboot")
+    }
+
+    fn target(&self) -> Target {
+        Target::Node(self.node.clone())
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(Resource::target(self), RebootRequired {}.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let required = look.ask(&Resource::target(self), RebootRequired {}).await?;
+        Ok(Seen { required, member: Member::of(&self.node, look).await? })
+    }
+
+    fn diff(&self, seen: &Seen) -> Diff {
+        let mut changes = Vec::new();
+        if seen.required && !self.workstation {
+            changes.push(Change::new("reboot", "required", "done"));
+        }
+        if seen.member.is_some_and(|member| member.in_maintenance) {
+            changes.push(Change::new("maintenance", "begun by an earlier run", "ended"));
+        }
+        Diff::of(changes)
+    }
+
+    fn hazards(&self, seen: Option<&Seen>) -> Vec<Hazard> {
+        if self.workstation || seen.is_some_and(|seen| !seen.required) {
+            return Vec::new();
+        }
+        vec![Hazard::Reboot { node: self.node.clone() }]
+    }
+
+    fn span(&self, seen: &Seen) -> Option<Label> {
+        seen.member.filter(|member| member.needs_gate()).map(|_| maintenance::span())
+    }
+
+    fn notices(&self, seen: &Seen) -> Vec<String> {
+        if seen.required && self.workstation {
+            vec![format!("{} wants a reboot; it is a workstation, so that is left to whoever sits at it", self.node)]
+        } else {
+            Vec::new()
+        }
+    }
+
+    async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        if seen.required && !self.workstation {
+            maintenance::reboot(act, &self.node, seen.member).await?;
+            return Ok(Applied::Changed);
+        }
+        maintenance::bring_back(act, &self.node).await?;
+        Ok(Applied::TookOver)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(70)
+    }
+
+    fn patience(&self) -> Duration {
+        maintenance::PATIENCE
+    }
+}

@@ -1,0 +1,47 @@
+//! What a freshly flashed node and a fresh cluster answer: what plans hold against that lies behind a flash.
+
+use std::collections::BTreeSet;
+
+use crate::names::{NodeName, Target};
+use crate::probe::{Answer, CloudInitState, Probe};
+use crate::resource::Renewal;
+
+/// A node that will be flashed.
+pub(super) fn node(node: &NodeName) -> Renewal {
+    Renewal { target: Target::Node(node.clone()), answers: fresh_node }
+}
+
+/// A cluster that will be made.
+pub(super) fn cluster() -> Renewal {
+    Renewal { target: Target::Cluster, answers: fresh_cluster }
+}
+
+fn fresh_node(probe: &Probe) -> Option<Answer> {
+    Some(match probe {
+        Probe::CloudInit(_) => Answer::CloudInit(CloudInitState::Done),
+        // Both images boot from the module's eMMC, with the root file system on the second partition.
+        Probe::RootPartition(_) => Answer::RootPartition("/dev/mmcblk0p2".to_owned()),
+        Probe::Packages(_) => Answer::Packages(BTreeSet::new()),
+        Probe::K3s(_) => Answer::K3s(None),
+        Probe::File(_) => Answer::File(None),
+        Probe::Directory(_) => Answer::Directory(false),
+        Probe::Unit(_) => Answer::Unit(None),
+        Probe::JobState(_) => Answer::JobState(None),
+        Probe::GpuDriver(_) => Answer::GpuDriver(None),
+        Probe::MissingKernelFeatures(_) => Answer::MissingKernelFeatures(Vec::new()),
+        _ => return None,
+    })
+}
+
+fn fresh_cluster(probe: &Probe) -> Option<Answer> {
+    Some(match probe {
+        Probe::ApiReady(_) => Answer::ApiReady(true),
+        Probe::KubeNode(_) => Answer::KubeNode(None),
+        Probe::InMaintenance(_) => Answer::InMaintenance(BTreeSet::new()),
+        Probe::ReadyDeployments(_) => Answer::ReadyDeployments(BTreeSet::new()),
+        Probe::HelmRelease(_) => Answer::HelmRelease(None),
+        Probe::KubeObject(_) => Answer::KubeObject(None),
+        Probe::PodsSince(_) => Answer::PodsSince(None),
+        _ => return None,
+    })
+}

@@ -1,0 +1,154 @@
+//! The root file system is on the disk that the site names.
+
+use std::time::Duration;
+
+use super::job;
+use super::maintenance::{self, Member};
+use crate::change::{Change, Diff, Reason};
+use crate::deed::Job;
+use crate::engine::{Act, Look};
+use crate::fault::{Cause, Fault};
+use crate::hazard::{Hazard, Liveness};
+use crate::names::{Label, NodeName, Target};
+use crate::probe::{Disk, DiskState, Probe, RootPartition};
+use crate::resource::{Applied, Resource};
+use crate::site::Kind;
+
+/// How long the copy may take: an eMMC of 32 GB at its slowest.
+const BOUND: Duration = Duration::from_secs(3600);
+
+/// A node with `/` on `root_dev`.
+#[derive(Debug)]
+pub struct RootDevice {
+    /// Which.
+    pub node: NodeName,
+    /// What it is: only an RK1's image brings what moves a root.
+    pub kind: Kind,
+    /// The disk, such as `/dev/nvme0n1`.
+    pub root_dev: String,
+}
+
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    partition: String,
+    /// `None` where nobody could look yet.
+    disk: Option<Option<DiskState>>,
+    member: Option<Member>,
+}
+
+impl RootDevice {
+    fn disk_words(&self, seen: Option<&Seen>) -> String {
+        match seen.and_then(|seen| seen.disk.as_ref()).and_then(Option::as_ref) {
+            Some(disk) if disk.holds_root => {
+                format!("{} ({}, serial {}, holds an older root)", self.root_dev, disk.model, disk.serial)
+            }
+            Some(disk) => format!("{} ({}, serial {})", self.root_dev, disk.model, disk.serial),
+            None => self.root_dev.clone(),
+        }
+    }
+}
+
+impl Resource for RootDevice {
+    type State = Seen;
+
+    fn label(&self) -> Label {
+        Label::of(&self.node, "root_device")
+    }
+
+    fn target(&self) -> Target {
+        Target::Node(self.node.clone())
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        let target = Resource::target(self);
+        let disk = Disk { path: self.root_dev.clone() };
+        vec![(target.clone(), RootPartition {}.into()), (target, disk.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let target = Resource::target(self);
+        let partition = look.ask(&target, RootPartition {}).await?;
+        let disk = match look.ask(&target, Disk { path: self.root_dev.clone() }).await {
+            Ok(disk) => Some(disk),
+            Err(fault) if fault.cause == Cause::NotYet => None,
+            Err(fault) => return Err(fault),
+        };
+        Ok(Seen { partition, disk, member: Member::of(&self.node, look).await? })
+    }
+
+    fn diff(&self, seen: &Seen) -> Diff {
+        if is_on(&seen.partition, &self.root_dev) {
+            return Diff::InSync;
+        }
+        if self.kind != Kind::Rk1 {
+            return Diff::Blocked(Reason::new(
+                format!("only an RK1's image brings ubuntu-rockchip-install, and {} is none", self.node),
+                "take root_dev away from this node",
+            ));
+        }
+        if seen.disk == Some(None) {
+            return Diff::Blocked(Reason::new(
+                format!("there is no disk {} in {}", self.root_dev, self.node),
+                "check that it is plugged in, and its name with lsblk",
+            ));
+        }
+        Diff::Change(vec![Change::new("root", seen.partition.clone(), format!("a partition of {}", self.root_dev))])
+    }
+
+    fn hazards(&self, seen: Option<&Seen>) -> Vec<Hazard> {
+        let disk = self.disk_words(seen);
+        vec![
+            Hazard::Erase { node: self.node.clone(), disk, liveness: Liveness::Idle },
+            Hazard::Reboot { node: self.node.clone() },
+        ]
+    }
+
+    fn span(&self, seen: &Seen) -> Option<Label> {
+        seen.member.filter(|member| member.needs_gate()).map(|_| maintenance::span())
+    }
+
+    async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let target = Resource::target(self);
+        let job = Job::MoveRoot { disk: self.root_dev.clone() };
+        let applied = job::see_through(act, &target, job, BOUND).await?;
+        maintenance::reboot(act, &self.node, seen.member).await?;
+        Ok(applied)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(330)
+    }
+
+    fn patience(&self) -> Duration {
+        maintenance::PATIENCE
+    }
+}
+
+/// Whether a partition is one of a disk: `/dev/nvme0n1p2` of `/dev/nvme0n1`, `/dev/sda2` of `/dev/sda`.
+fn is_on(partition: &str, disk: &str) -> bool {
+    partition.strip_prefix(disk).is_some_and(|rest| {
+        let number =
+            if disk.ends_with(|last: char| last.is_ascii_digit()) { rest.strip_prefix('p') } else { Some(rest) };
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_on;
+
+    #[test]
+    fn a_partition_is_told_from_a_longer_disk_name() {
+        for (partition, disk, on) in [
+            ("/dev/nvme0n1p2", "/dev/nvme0n1", true),
+            ("/dev/nvme0n12p2", "/dev/nvme0n1", false),
+            ("/dev/nvme0n1", "/dev/nvme0n1", false),
+            ("/dev/sda2", "/dev/sda", true),
+            ("/dev/sdab2", "/dev/sda", false),
+            ("/dev/mmcblk0p2", "/dev/nvme0n1", false),
+        ] {
+            assert_eq!(is_on(partition, disk), on, "{partition} on {disk}");
+        }
+    }
+}

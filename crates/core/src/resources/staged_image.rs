@@ -1,0 +1,122 @@
+//! A board's SD card holds the image that its modules will be flashed with.
+
+use std::time::Duration;
+
+use super::flash_condition::{Begin, SlotOfNode};
+use crate::change::{Change, Diff, Reason};
+use crate::deed::Deed;
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::names::{BoardName, Label, Target};
+use crate::probe::{File, ImageFile, Probe, SdCard};
+use crate::resource::{Applied, Resource};
+use crate::site::Image;
+
+/// The image for one kind of module on one board, if any of these slots needs it.
+#[derive(Debug)]
+pub struct StagedImage {
+    /// The board.
+    pub board: BoardName,
+    /// `rk1` or `cm4`.
+    pub kind: &'static str,
+    /// The image.
+    pub image: Image,
+    /// Where the controller keeps what it fetched.
+    pub cached: String,
+    /// Where the BMC shall have it.
+    pub staged: String,
+    /// The slots that would be flashed with it.
+    pub slots: Vec<SlotOfNode>,
+}
+
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    needed: bool,
+    /// `None`: no SD card is mounted.
+    free: Option<u64>,
+    /// SHA-256 of what lies there.
+    staged: Option<String>,
+}
+
+impl StagedImage {
+    fn bmc(&self) -> Target {
+        Target::Bmc(self.board.clone())
+    }
+
+    /// The label of the image for a kind of module on a board.
+    pub fn label_of(board: &BoardName, kind: &str) -> Label {
+        Label::of(board, format_args!("{kind}_image"))
+    }
+}
+
+impl Resource for StagedImage {
+    type State = Seen;
+
+    fn label(&self) -> Label {
+        Self::label_of(&self.board, self.kind)
+    }
+
+    fn target(&self) -> Target {
+        self.bmc()
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(self.bmc(), SdCard {}.into()), (self.bmc(), ImageFile { path: self.staged.clone() }.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let free = look.ask(&self.bmc(), SdCard {}).await?.map(|card| card.free);
+        let staged = look.ask(&self.bmc(), ImageFile { path: self.staged.clone() }).await?.map(|file| file.sha256);
+        let mut needed = false;
+        for slot in &self.slots {
+            let condition = slot.look(look).await?;
+            needed |= matches!(slot.begin(&condition, &self.image.sha256), Some(Begin::Erase));
+        }
+        Ok(Seen { needed, free, staged })
+    }
+
+    fn diff(&self, seen: &Seen) -> Diff {
+        if !seen.needed || seen.staged.as_deref() == Some(self.image.sha256.as_str()) {
+            return Diff::InSync;
+        }
+        if seen.free.is_none() {
+            return Diff::Blocked(Reason::new(
+                format!("no SD card is mounted on {}", self.board),
+                "put a card in and restart the BMC, or set flash_transport: stream",
+            ));
+        }
+        let from = seen.staged.as_ref().map(|sha256| format!("sha256 {sha256}"));
+        let to = format!("sha256 {}", self.image.sha256);
+        Diff::Change(vec![Change { field: self.image.file_name().to_owned(), from, to }])
+    }
+
+    fn span(&self, _: &Seen) -> Option<Label> {
+        Some(Label::of(&self.board, "uplink"))
+    }
+
+    async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        fetch(act, &self.image, &self.cached).await?;
+        let (from, to) = (self.cached.clone(), self.staged.clone());
+        act.act(&self.bmc(), Deed::StageImage { from, to, sha256: self.image.sha256.clone() }).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(180)
+    }
+}
+
+/// Brings an image to the controller, once, whoever needs it first.
+pub(super) async fn fetch(act: &Act<'_>, image: &Image, cached: &str) -> Result<(), Fault> {
+    act.holding(Label::of("controller", &image.sha256), async {
+        let controller = Target::Controller;
+        let present = act.look().ask(&controller, File { path: cached.to_owned() }).await?;
+        if present.is_some_and(|file| file.sha256 == image.sha256) {
+            return Ok(());
+        }
+        let (url, sha256, path) = (image.url.clone(), Some(image.sha256.clone()), cached.to_owned());
+        act.act(&controller, Deed::Fetch { url, sha256, member: None, path, mode: 0o644 }).await.map(|_| ())
+    })
+    .await
+}

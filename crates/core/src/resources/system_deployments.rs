@@ -1,0 +1,64 @@
+//! What k3s itself brings is up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::change::{Change, Diff};
+use crate::engine::{Act, Look, Wait};
+use crate::fault::Fault;
+use crate::names::{Label, Target};
+use crate::probe::{Probe, ReadyDeployments};
+use crate::resource::{Applied, Resource};
+
+const BOUND: Duration = Duration::from_secs(900);
+
+/// Deployments that have all their replicas ready.
+#[derive(Debug)]
+pub struct SystemDeployments {
+    /// In which namespace.
+    pub namespace: &'static str,
+    /// Their names.
+    pub names: BTreeSet<String>,
+}
+
+impl SystemDeployments {
+    fn question(&self) -> ReadyDeployments {
+        ReadyDeployments { namespace: self.namespace.to_owned(), names: self.names.clone() }
+    }
+}
+
+impl Resource for SystemDeployments {
+    type State = BTreeSet<String>;
+
+    fn label(&self) -> Label {
+        Label::of("cluster", format_args!("{}-deployments", self.namespace))
+    }
+
+    fn target(&self) -> Target {
+        Target::Cluster
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(Target::Cluster, self.question().into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<BTreeSet<String>, Fault> {
+        look.ask(&Target::Cluster, self.question()).await
+    }
+
+    fn diff(&self, ready: &BTreeSet<String>) -> Diff {
+        Diff::of(self.names.difference(ready).map(|name| Change::new(name, "not ready", "ready")).collect())
+    }
+
+    async fn apply(&self, _: &BTreeSet<String>, act: &Act<'_>) -> Result<Applied, Fault> {
+        let wanted = format!("{} to be ready", self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: BOUND, every: Duration::from_secs(5) };
+        let all = self.names.len();
+        act.wait_until(wait, self.question(), |ready| (ready.len() == all).then_some(())).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+}

@@ -1,0 +1,149 @@
+//! A command-line tool is in the controller's `bin_dir`.
+
+use std::time::Duration;
+
+use crate::change::{Change, Diff};
+use crate::deed::Deed;
+use crate::engine::{Act, Look};
+use crate::fault::{Cause, Fault};
+use crate::names::{Label, Target};
+use crate::probe::{Probe, ToolVersion, WebText};
+use crate::resource::{Applied, Resource};
+use crate::site::Stated;
+
+/// Where a tool's release is found. `VERSION` stands for the version.
+#[derive(Clone, Debug)]
+pub struct ToolSource {
+    /// URL of the binary or archive.
+    pub url: String,
+    /// Member of the archive, if it is one.
+    pub member: Option<String>,
+    /// URL of the published sum.
+    pub sums_url: String,
+    /// Sum that is pinned for a version: version and SHA-256.
+    pub pinned: Option<(String, String)>,
+}
+
+/// A tool. An installed one is left as it is unless the site states another version.
+#[derive(Debug)]
+pub struct PinnedTool {
+    /// Its name.
+    pub name: &'static str,
+    /// Directory that it goes to.
+    pub bin_dir: String,
+    /// Which version; `None`: the latest stable one.
+    pub version: Option<Stated<String>>,
+    /// Text on the web that names the latest stable version.
+    pub stable_url: Option<String>,
+    /// Where releases are.
+    pub source: ToolSource,
+}
+
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    installed: Option<String>,
+    /// The version to install, resolved only where something is to be installed.
+    wanted: Option<String>,
+}
+
+impl PinnedTool {
+    fn path(&self) -> String {
+        format!("{}/{}", self.bin_dir, self.name)
+    }
+
+    /// The first word of a published sums file that belongs to this file.
+    fn sum_in(sums: &str, file: &str) -> Option<String> {
+        let lines = || sums.lines().map(str::split_whitespace);
+        let named = lines().find_map(|mut words| {
+            let sum = words.next()?;
+            words.next().is_some_and(|name| name.trim_start_matches('*') == file).then(|| sum.to_owned())
+        });
+        let sum = named.or_else(|| lines().next()?.next().map(str::to_owned))?;
+        (sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| sum.to_ascii_lowercase())
+    }
+}
+
+impl Resource for PinnedTool {
+    type State = Seen;
+
+    fn label(&self) -> Label {
+        Label::of("controller", self.name)
+    }
+
+    fn target(&self) -> Target {
+        Target::Controller
+    }
+
+    fn questions(&self) -> Vec<(Target, Probe)> {
+        vec![(Target::Controller, ToolVersion { path: self.path() }.into())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let installed = look.ask(&Target::Controller, ToolVersion { path: self.path() }).await?;
+        let wanted = match (&self.version, &installed, &self.stable_url) {
+            (Some(version), None, _) => Some(version.value.clone()),
+            (Some(version), Some(_), _) => version.stated.then(|| version.value.clone()),
+            (None, None, Some(url)) => {
+                let text = look.ask(&Target::Controller, WebText { url: url.clone() }).await?;
+                Some(text.trim().trim_start_matches('v').to_owned())
+            }
+            (None, _, _) => None,
+        };
+        Ok(Seen { installed, wanted })
+    }
+
+    fn diff(&self, seen: &Seen) -> Diff {
+        match &seen.wanted {
+            Some(wanted) if seen.installed.as_ref() != Some(wanted) => {
+                let from = seen.installed.clone();
+                Diff::Change(vec![Change { field: format!("{} version", self.name), from, to: wanted.clone() }])
+            }
+            _ => Diff::InSync,
+        }
+    }
+
+    async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let version = seen.wanted.clone().unwrap_or_default();
+        let url = self.source.url.replace("VERSION", &version);
+        let sha256 = match &self.source.pinned {
+            Some((pinned, sha256)) if *pinned == version => sha256.clone(),
+            _ => {
+                let sums_url = self.source.sums_url.replace("VERSION", &version);
+                let sums = act.look().ask(&Target::Controller, WebText { url: sums_url.clone() }).await?;
+                let file = url.rsplit('/').next().unwrap_or_default();
+                Self::sum_in(&sums, file).ok_or_else(|| {
+                    Fault::new(Cause::Mismatch, Target::Controller, format!("check {file}"))
+                        .said(format!("{sums_url} names no SHA-256 for it"))
+                        .next(format!("check the version of {}", self.name))
+                })?
+            }
+        };
+        let (member, sha256) = (self.source.member.clone(), Some(sha256));
+        act.act(&Target::Controller, Deed::Fetch { url, sha256, member, path: self.path(), mode: 0o755 }).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PinnedTool;
+
+    #[test]
+    fn a_sum_is_taken_from_a_list_or_from_a_bare_one() {
+        let (one, other) = ("a".repeat(64), "B".repeat(64));
+        let list = format!("{one}  helm-v3-linux-arm64.tar.gz\n{other} *helm-v3-linux-amd64.tar.gz\n");
+        for (sums, file, expected) in [
+            (list.as_str(), "helm-v3-linux-amd64.tar.gz", Some(other.to_lowercase())),
+            (one.as_str(), "kubectl", Some(one.clone())),
+            ("<html>not found</html>", "kubectl", None),
+            ("", "kubectl", None),
+        ] {
+            assert_eq!(PinnedTool::sum_in(sums, file), expected, "{sums:?}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Stage `cluster`: Argo CD and the root application, through the API.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::Wanted;
+use super::lanes::Lanes;
+use crate::engine::{Lane, Need};
+use crate::names::StageName;
+use crate::probe::ObjectId;
+use crate::resources::{
+    ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers,
+    WorkloadNewerThanObject,
+};
+use crate::site::{Node, Service, Settings};
+
+const STAGE: StageName = StageName::Cluster;
+const NAMESPACE: &str = "argo-cd";
+
+/// Argo CD knows no health of Prometheus; this says what its own conditions say, and lets an annotation pass it over.
+const PROMETHEUS_HEALTH: &str = r#"local health = { status = "Progressing", message = "waiting for Prometheus to report" }
+local annotations = obj.metadata.annotations
+if annotations ~= nil and annotations["argocd.argoproj.io/skip-health-check"] == "true" then
+  return { status = "Healthy", message = "not checked, as its annotation asks" }
+end
+if obj.status ~= nil and obj.status.conditions ~= nil then
+  for _, condition in ipairs(obj.status.conditions) do
+    if condition.type == "Available" then
+      if condition.status == "True" then
+        health = { status = "Healthy", message = "available" }
+      else
+        health = { status = "Degraded", message = condition.message or "not available" }
+      end
+    end
+  end
+end
+return health
+"#;
+
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+    let Some(control_plane) = wanted.control_plane() else { return };
+    // Through the API, from the controller: without it in scope nothing of this is.
+    if !wanted.scope.controller {
+        return;
+    }
+    let node_lanes = lanes.node_labels();
+    let lane = lanes.cluster();
+    let workers: BTreeSet<_> =
+        wanted.site.nodes.iter().filter(|node| node.name != control_plane.name).map(|node| node.name.clone()).collect();
+    let alone = workers.is_empty();
+    let mut needs: Vec<Need> = node_lanes.into_iter().map(Need::Ended).collect();
+    needs.push(Need::Held(K3sServer::label_of(&control_plane.name)));
+    lane.push(STAGE, ReadyWorkers { control_plane: control_plane.name.clone(), workers }).needing(needs);
+    let settings = &wanted.site.settings;
+    if let Some(taint) = settings.control_plane_taint.as_ref().filter(|_| !alone) {
+        place_taint(lane, control_plane, taint);
+    }
+    for service in &settings.cluster_install_list {
+        match service {
+            Service::Argocd => place_argocd(lane, settings),
+        }
+    }
+}
+
+fn place_taint(lane: &mut Lane, control_plane: &Node, taint: &str) {
+    lane.push(
+        STAGE,
+        NodeMarks {
+            node: control_plane.name.clone(),
+            purpose: "control_plane_taint",
+            labels: BTreeMap::new(),
+            labels_if_absent: BTreeMap::new(),
+            taints: [taint.to_owned()].into(),
+        },
+    );
+}
+
+fn argo(kind: &'static str, name: &str) -> ObjectId {
+    object("argoproj.io/v1alpha1", kind, name)
+}
+
+fn object(api_version: &'static str, kind: &'static str, name: &str) -> ObjectId {
+    ObjectId { api_version, kind, namespace: NAMESPACE.to_owned(), name: name.to_owned() }
+}
+
+fn place_argocd(lane: &mut Lane, settings: &Settings) {
+    lane.push(
+        STAGE,
+        HelmReleaseInstalled {
+            namespace: NAMESPACE.to_owned(),
+            name: "argocd".to_owned(),
+            chart: settings.argocd_chart.clone(),
+            version: settings.argocd_chart_version.clone(),
+            values: settings.argocd_values.clone(),
+            force: settings.cluster_force,
+        },
+    );
+    let config = object("v1", "ConfigMap", "argocd-cm");
+    let health = "resource.customizations.health.monitoring.coreos.com_Prometheus";
+    lane.push(STAGE, AppliedObject { id: config.clone(), fields: json!({"data": {health: PROMETHEUS_HEALTH}}) });
+    lane.push(
+        STAGE,
+        WorkloadNewerThanObject {
+            namespace: NAMESPACE.to_owned(),
+            name: "argocd-application-controller".to_owned(),
+            object: config,
+        },
+    );
+    let any = json!([{"group": "*", "kind": "*"}]);
+    let project = json!({"spec": {
+        "description": "what this cluster runs",
+        "sourceRepos": ["*"],
+        "destinations": [{"namespace": "*", "server": "*"}],
+        "clusterResourceWhitelist": any,
+    }});
+    lane.push(STAGE, AppliedObject { id: argo("AppProject", "kubernetes"), fields: project });
+    let root = argo("Application", "all-cluster-services");
+    lane.push(STAGE, AppliedObject { id: root.clone(), fields: root_application(settings) });
+    let ingress = object("networking.k8s.io/v1", "Ingress", "argocd-ingress");
+    lane.push(STAGE, AppliedObject { id: ingress, fields: argocd_ingress(settings) });
+    lane.push(STAGE, ApplicationHealthy { id: root });
+}
+
+fn root_application(settings: &Settings) -> serde_json::Value {
+    json!({"spec": {
+        "project": "kubernetes",
+        "source": {
+            "repoURL": settings.repo_remote,
+            "targetRevision": settings.repo_branch,
+            "path": "kubernetes-services",
+            "helm": {"valuesObject": {
+                "repo_remote": settings.repo_remote,
+                "cluster_domain": settings.cluster_domain,
+                "domain_email": settings.domain_email,
+            }},
+        },
+        "destination": {"server": "https://kubernetes.default.svc", "namespace": NAMESPACE},
+        "syncPolicy": {
+            "automated": {"prune": true, "selfHeal": true},
+            "retry": {"limit": 3, "backoff": {"duration": "30s", "factor": 2, "maxDuration": "10m"}},
+        },
+    }})
+}
+
+fn argocd_ingress(settings: &Settings) -> serde_json::Value {
+    let host = format!("argocd.{}", settings.cluster_domain);
+    let backend = json!({"service": {"name": "argocd-server", "port": {"name": "https"}}});
+    json!({
+        "metadata": {"annotations": {
+            "nginx.ingress.kubernetes.io/ssl-passthrough": "true",
+            "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
+        }},
+        "spec": {
+            "ingressClassName": "nginx",
+            "rules": [{"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
+            "tls": [{"hosts": [host]}],
+        },
+    })
+}

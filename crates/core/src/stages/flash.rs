@@ -1,0 +1,84 @@
+//! Stage `flash`: operating systems on the boards' modules.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Wanted;
+use super::known_hosts::place_board;
+use super::lanes::Lanes;
+use crate::engine::Need;
+use crate::names::{BoardName, Label, StageName};
+use crate::resources::{ProvisionedSlot, SlotOfNode, StagedImage};
+use crate::site::{FlashTransport, Kind};
+
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+    if !wanted.flashes() {
+        return;
+    }
+    for board in wanted.boards() {
+        place_board(wanted, lanes, board, StageName::Flash);
+    }
+    place_images(wanted, lanes);
+    let settings = &wanted.site.settings;
+    for (node, place) in wanted.modules() {
+        let Some(image) = settings.image(node.kind) else { continue };
+        let (usual_flash, usual_boot) = usual(node.kind);
+        let resource = ProvisionedSlot {
+            slot: wanted.slot(node, place),
+            image: image.clone(),
+            cached: format!("{}/{}", wanted.options.cache, image.file_name()),
+            staged: format!("{}/{}", settings.tpi_images_path, image.file_name()),
+            transport: settings.flash_transport,
+            account: settings.ansible_account.clone(),
+            public_keys: settings.ssh_public_keys.clone(),
+            known_hosts: settings.known_hosts.clone(),
+            dialled: (node.connection.host.clone(), node.connection.port),
+            control_plane: settings.control_plane.as_ref() == Some(&node.name),
+            usual_flash,
+            usual_boot,
+        };
+        let needs = [
+            Need::Held(Label::of(&place.board, "known_host")),
+            Need::Held(StagedImage::label_of(&place.board, node.kind.word())),
+        ];
+        if let Some(lane) = lanes.node(&node.name) {
+            lane.push(StageName::Flash, resource).needing(needs);
+        }
+    }
+}
+
+/// One lane an image and board: both images come over the same uplink, and the one that more depends on goes first.
+fn place_images(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+    let settings = &wanted.site.settings;
+    if settings.flash_transport == FlashTransport::Stream {
+        return;
+    }
+    let mut slots: BTreeMap<(BoardName, Kind), Vec<SlotOfNode>> = BTreeMap::new();
+    for (node, place) in wanted.modules() {
+        slots.entry((place.board.clone(), node.kind)).or_default().push(wanted.slot(node, place));
+    }
+    for ((board, kind), slots) in slots {
+        let Some(image) = settings.image(kind) else { continue };
+        let resource = StagedImage {
+            kind: kind.word(),
+            image: image.clone(),
+            cached: format!("{}/{}", wanted.options.cache, image.file_name()),
+            staged: format!("{}/{}", settings.tpi_images_path, image.file_name()),
+            slots,
+            board: board.clone(),
+        };
+        lanes
+            .image(Label::of(&board, format_args!("{}_images", kind.word())))
+            .push(StageName::Flash, resource)
+            .needing([Need::Held(Label::of(&board, "known_host"))]);
+    }
+}
+
+/// How long writing and the first boot usually take. Decides order only: a CM4 writes about 5 MB a second, an RK1 6–10
+/// with its read-back.
+fn usual(kind: Kind) -> (Duration, Duration) {
+    match kind {
+        Kind::Cm4 => (Duration::from_secs(720), Duration::from_secs(75)),
+        Kind::Rk1 | Kind::Other => (Duration::from_secs(560), Duration::from_secs(60)),
+    }
+}

@@ -1,0 +1,124 @@
+//! Stage `k3s`: Kubernetes on the nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Wanted;
+use super::lanes::Lanes;
+use crate::engine::Need;
+use crate::names::{Label, StageName, Target};
+use crate::probe::K3sRole;
+use crate::resources::{
+    FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory, NodeMarks, SystemDeployments,
+};
+use crate::site::{Kind, Node, Settings};
+
+const STAGE: StageName = StageName::K3s;
+
+/// What an uninstallation would take along although it is the user's.
+const KEPT: [&str; 3] = [
+    "/etc/rancher/k3s/config.yaml",
+    "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl",
+    "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl",
+];
+
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+    let settings = &wanted.site.settings;
+    let Some(control_plane) = wanted.control_plane() else { return };
+    let server = K3sServer::label_of(&control_plane.name);
+    let script = format!("{}/k3s-install-{}.sh", wanted.options.cache, settings.k3s_version.value);
+    if wanted.nodes().next().is_some() {
+        let url = settings.k3s_install_url.clone();
+        let fetched = FetchedFile { purpose: "k3s_script", url, sha256: None, path: script.clone() };
+        lanes.controller().push(STAGE, fetched);
+    }
+    for node in wanted.nodes() {
+        let Some(lane) = lanes.node(&node.name) else { continue };
+        let is_server = node.name == control_plane.name;
+        lane.push(STAGE, KernelReady { node: node.name.clone() });
+        let role = if is_server { K3sRole::Server } else { K3sRole::Agent };
+        let k3s = K3sWanted {
+            node: node.name.clone(),
+            role,
+            version: settings.k3s_version.clone(),
+            script: script.clone(),
+            artifact_url: settings.k3s_artifact_url.clone(),
+            config: configuration(node, role),
+            force: settings.k3s_force,
+            kept: KEPT.map(str::to_owned).into(),
+        };
+        let fetched = Need::Held(Label::of("controller", "k3s_script"));
+        if is_server {
+            let snapshots = format!("{}/snapshots", wanted.options.cache);
+            lane.push(STAGE, K3sServer { wanted: k3s, snapshots }).needing([fetched]);
+        } else {
+            let control_plane_ip = control_plane.node_ip.clone();
+            lane.push(STAGE, K3sAgent { wanted: k3s, control_plane: control_plane.name.clone(), control_plane_ip })
+                .needing([fetched, Need::Held(server.clone())]);
+        }
+        if node.kind == Kind::Rk1 {
+            let (target, path) = (Target::Node(node.name.clone()), "/opt/rkllama/models".to_owned());
+            lane.push(STAGE, MadeDirectory { target, purpose: "rkllama_models", path });
+        }
+        if let Some(marks) = marks(node) {
+            lane.push(STAGE, marks);
+        }
+    }
+    place_access(wanted, lanes, control_plane, settings, &server);
+}
+
+/// The user's way in, and what k3s itself brings.
+fn place_access(wanted: &Wanted<'_>, lanes: &mut Lanes, control_plane: &Node, settings: &Settings, server: &Label) {
+    if !wanted.scope.controller && !wanted.scope.nodes.contains(&control_plane.name) {
+        return;
+    }
+    let lane = lanes.cluster();
+    let kubeconfig = Kubeconfig {
+        path: settings.kubeconfig.clone(),
+        context: settings.kubeconfig_context.clone(),
+        control_plane: control_plane.name.clone(),
+        control_plane_ip: control_plane.node_ip.clone(),
+    };
+    lane.push(STAGE, kubeconfig).needing([Need::Held(server.clone())]);
+    let names: BTreeSet<String> = ["coredns", "local-path-provisioner", "metrics-server"].map(str::to_owned).into();
+    lane.push(STAGE, SystemDeployments { namespace: "kube-system", names });
+}
+
+/// Our drop-in: a file shows drift, flags in a unit do not.
+fn configuration(node: &Node, role: K3sRole) -> String {
+    let mut text = String::from("# written by bringup; your own settings belong in ../config.yaml\n");
+    if role == K3sRole::Server {
+        // An ingress controller of the site's own takes Traefik's place; cluster-init makes etcd the store.
+        text.push_str("disable:\n  - traefik\ncluster-init: true\nwrite-kubeconfig-mode: \"0600\"\n");
+    } else {
+        text.push_str("token-file: /etc/rancher/k3s/bringup-token\n");
+    }
+    for (key, value) in [("node-ip", &node.node_ip), ("flannel-iface", &node.flannel_iface)] {
+        if let Some(value) = value {
+            text.push_str(&format!("{key}: \"{value}\"\n"));
+        }
+    }
+    text
+}
+
+/// Labels and taints of a node, if it has any.
+fn marks(node: &Node) -> Option<NodeMarks> {
+    let mut marks = NodeMarks {
+        node: node.name.clone(),
+        purpose: "marks",
+        labels: BTreeMap::new(),
+        labels_if_absent: BTreeMap::new(),
+        taints: BTreeSet::new(),
+    };
+    if node.kind == Kind::Rk1 {
+        marks.labels.insert("node-type".to_owned(), "rk1".to_owned());
+    }
+    if node.nvidia_gpu_node {
+        marks.labels_if_absent.insert("nvidia.com/gpu.present".to_owned(), "true".to_owned());
+    }
+    if node.workstation {
+        marks.labels.insert("node-role".to_owned(), "workstation".to_owned());
+        marks.taints.insert("workstation=true:NoSchedule".to_owned());
+    }
+    let empty = marks.labels.is_empty() && marks.labels_if_absent.is_empty() && marks.taints.is_empty();
+    (!empty).then_some(marks)
+}

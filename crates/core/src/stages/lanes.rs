@@ -1,0 +1,147 @@
+//! The lanes of a site while the stages fill them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Options;
+use crate::engine::Lane;
+use crate::known_hosts::host_pattern;
+use crate::names::{BoardName, Label, NodeName, Target};
+use crate::resources::{KnownHost, SlotOfNode};
+use crate::site::{Board, Connection, Node, Place, Scope, Site};
+
+/// What a stage is given.
+pub struct Wanted<'a> {
+    /// What should be.
+    pub site: &'a Site,
+    /// What of it this run is about.
+    pub scope: &'a Scope,
+    /// The rest.
+    pub options: &'a Options,
+}
+
+impl<'a> Wanted<'a> {
+    /// The nodes in scope, in the site's order.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
+        let scope = self.scope;
+        self.site.nodes.iter().filter(|node| scope.nodes.contains(&node.name))
+    }
+
+    /// The boards in scope, in the site's order.
+    pub(super) fn boards(&self) -> impl Iterator<Item = &'a Board> + use<'a> {
+        let scope = self.scope;
+        self.site.boards.iter().filter(|board| scope.boards.contains(&board.name))
+    }
+
+    /// The nodes in scope that are modules of a kind that can be flashed.
+    pub(super) fn modules(&self) -> impl Iterator<Item = (&'a Node, &'a Place)> + use<'a> {
+        self.nodes().filter_map(|node| node.flashable().map(|place| (node, place)))
+    }
+
+    /// Whether the flash stage has anything to do at all.
+    pub(super) fn flashes(&self) -> bool {
+        let settings = &self.site.settings;
+        settings.do_flash || settings.flash_force
+    }
+
+    /// A module's slot.
+    pub(super) fn slot(&self, node: &Node, place: &Place) -> SlotOfNode {
+        SlotOfNode {
+            node: node.name.clone(),
+            board: place.board.clone(),
+            slot: place.slot,
+            known_as: host_pattern(&node.connection.host, node.connection.port),
+            force: self.site.settings.flash_force,
+        }
+    }
+
+    /// The known_hosts entry of a host.
+    pub(super) fn known_host(&self, owner: Target, connection: &Connection, pinned: &[String]) -> KnownHost {
+        KnownHost {
+            owner,
+            host: connection.host.clone(),
+            port: connection.port,
+            file: self.site.settings.known_hosts.clone(),
+            pinned: pinned.to_vec(),
+            made_at: None,
+            accept_changed: self.options.accept_changed_host_keys,
+        }
+    }
+
+    /// The control plane's name, if the site has one.
+    pub(super) fn control_plane(&self) -> Option<&'a Node> {
+        self.site.control_plane()
+    }
+}
+
+/// The lanes of a site: the controller's first, then boards, images, nodes, and the cluster's last.
+pub struct Lanes {
+    controller: Lane,
+    boards: Vec<Lane>,
+    images: Vec<Lane>,
+    nodes: Vec<Lane>,
+    cluster: Lane,
+    board_index: BTreeMap<BoardName, usize>,
+    node_index: BTreeMap<NodeName, usize>,
+    placed: BTreeSet<Label>,
+}
+
+impl Lanes {
+    /// The empty lanes of what is in scope.
+    pub fn of(wanted: &Wanted<'_>) -> Self {
+        let boards: Vec<Lane> = wanted.boards().map(|board| Lane::new(Label::new(board.name.as_str()))).collect();
+        let nodes: Vec<Lane> = wanted.nodes().map(|node| Lane::new(Label::new(node.name.as_str()))).collect();
+        Self {
+            controller: Lane::new(Label::new("controller")),
+            boards,
+            images: Vec::new(),
+            nodes,
+            cluster: Lane::new(Label::new("cluster")),
+            board_index: wanted.boards().enumerate().map(|(index, board)| (board.name.clone(), index)).collect(),
+            node_index: wanted.nodes().enumerate().map(|(index, node)| (node.name.clone(), index)).collect(),
+            placed: BTreeSet::new(),
+        }
+    }
+
+    /// The controller's lane.
+    pub fn controller(&mut self) -> &mut Lane {
+        &mut self.controller
+    }
+
+    /// The cluster's lane.
+    pub fn cluster(&mut self) -> &mut Lane {
+        &mut self.cluster
+    }
+
+    /// A board's lane; `None` if the board is out of scope.
+    pub fn board(&mut self, board: &BoardName) -> Option<&mut Lane> {
+        self.board_index.get(board).map(|index| &mut self.boards[*index])
+    }
+
+    /// A node's lane; `None` if the node is out of scope.
+    pub fn node(&mut self, node: &NodeName) -> Option<&mut Lane> {
+        self.node_index.get(node).map(|index| &mut self.nodes[*index])
+    }
+
+    /// A lane for one image on one board.
+    pub fn image(&mut self, label: Label) -> &mut Lane {
+        let at = self.images.len();
+        self.images.push(Lane::new(label));
+        &mut self.images[at]
+    }
+
+    /// Whether something is placed for the first time: two stages may want the same.
+    pub fn first(&mut self, label: Label) -> bool {
+        self.placed.insert(label)
+    }
+
+    /// The nodes' lanes by name.
+    pub fn node_labels(&self) -> Vec<Label> {
+        self.nodes.iter().map(|lane| lane.label().clone()).collect()
+    }
+
+    /// All lanes that hold a step.
+    pub fn into_vec(self) -> Vec<Lane> {
+        let all = [vec![self.controller], self.boards, self.images, self.nodes, vec![self.cluster]];
+        all.into_iter().flatten().filter(|lane| !lane.is_empty()).collect()
+    }
+}

@@ -1,0 +1,49 @@
+//! The seven stages in their order. A stage is a function from the site to the resources that it wants.
+
+mod cluster;
+mod flash;
+mod k3s;
+mod known_hosts;
+mod lanes;
+mod move_fs;
+mod tools;
+mod update_packages;
+
+use self::lanes::Lanes;
+pub use self::lanes::Wanted;
+use crate::engine::Lane;
+use crate::names::StageName;
+use crate::site::{Scope, Site};
+
+/// What a site wants, strung on lanes: the controller's, the boards', the nodes' and the cluster's.
+pub fn lanes(site: &Site, scope: &Scope, options: &Options) -> Vec<Lane> {
+    let wanted = Wanted { site, scope, options };
+    let mut lanes = Lanes::of(&wanted);
+    for stage in StageName::ALL.into_iter().filter(|stage| scope.stages.contains(stage)) {
+        match stage {
+            StageName::Tools => tools::place(&wanted, &mut lanes),
+            StageName::Flash => flash::place(&wanted, &mut lanes),
+            StageName::KnownHosts => known_hosts::place(&wanted, &mut lanes),
+            StageName::MoveFs => move_fs::place(&wanted, &mut lanes),
+            StageName::UpdatePackages => update_packages::place(&wanted, &mut lanes),
+            StageName::K3s => k3s::place(&wanted, &mut lanes),
+            StageName::Cluster => cluster::place(&wanted, &mut lanes),
+        }
+    }
+    lanes.into_vec()
+}
+
+/// What of a run is neither site nor scope.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// A changed host key may replace the recorded one.
+    pub accept_changed_host_keys: bool,
+    /// Directory on the controller for what is fetched once.
+    pub cache: String,
+    /// The user's home directory on the controller.
+    pub home: String,
+    /// `amd64` or `arm64`: the controller's own.
+    pub architecture: &'static str,
+    /// `linux` or `darwin`: the controller's own.
+    pub system: &'static str,
+}
