@@ -1,0 +1,22 @@
+//! The machine that runs `bringup`: its files, its known_hosts, its kubeconfig.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bringup_core::known_hosts::KnownHosts;
+use bringup_core::names::NodeName;
+use bringup_core::probe::{FileState, KubeconfigState};
+
+/// The controller.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Controller {
+    pub files: BTreeMap<String, FileState>,
+    pub blocks: BTreeMap<(String, String), String>,
+    pub directories: BTreeSet<String>,
+    pub tools: BTreeMap<String, String>,
+    pub plugins: BTreeMap<String, String>,
+    pub known_hosts: KnownHosts,
+    /// Lines of known_hosts that are not ours: they must stay.
+    pub foreign: Vec<String>,
+    pub kubeconfig: BTreeMap<String, KubeconfigState>,
+    pub remembered: BTreeSet<NodeName>,
+}

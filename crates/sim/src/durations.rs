@@ -1,0 +1,113 @@
+//! How long things take in virtual time, in milliseconds, on hardware as `docs/ARCHITECTURE.md` names it.
+//!
+//! Sources: bmcd's write rates as users report them (CM4 5 MB/s, RK1 6–10 MB/s with read-back), k3s's own journal for
+//! its start (24 s), Node Ready 17 s after a join; the rest from running such machines.
+
+use bringup_core::deed::{Deed, Job};
+use bringup_core::site::Kind;
+
+/// One question to the controller itself.
+pub const ASK_CONTROLLER: u64 = 4;
+/// One trip to a node over SSH.
+pub const ASK_NODE: u64 = 180;
+/// One trip to a BMC over SSH: its processor is slow.
+pub const ASK_BMC: u64 = 350;
+/// One request to the Kubernetes API.
+pub const ASK_CLUSTER: u64 = 40;
+/// Until a silent address is given up.
+pub const SILENCE: u64 = 3_000;
+/// From the order to reboot until the SSH server is gone.
+pub const GOING_DOWN: u64 = 4_000;
+/// How long a Node that is down still counts as Ready.
+pub const STILL_READY: u64 = 40_000;
+/// From k3s's start to an API that answers.
+pub const API_START: u64 = 24_000;
+/// From a join to Ready.
+pub const JOIN: u64 = 17_000;
+/// From the API's start to ready system deployments.
+pub const SYSTEM_PODS: u64 = 45_000;
+/// From an Application's creation to Synced and Healthy.
+pub const APPLICATION: u64 = 150_000;
+
+/// Compressed size of an image and size of what is written, in bytes.
+pub fn image_sizes(kind: Kind) -> (u64, u64) {
+    match kind {
+        Kind::Cm4 => (1_150_000_000, 3_600_000_000),
+        Kind::Rk1 | Kind::Other => (1_020_000_000, 4_300_000_000),
+    }
+}
+
+/// Bytes a millisecond that a flash writes.
+pub fn flash_rate(kind: Kind) -> u64 {
+    match kind {
+        Kind::Cm4 => 5_000,
+        Kind::Rk1 | Kind::Other => 8_000,
+    }
+}
+
+/// From power to an SSH server.
+pub fn boot(kind: Kind, first: bool) -> u64 {
+    let plain = match kind {
+        Kind::Cm4 => 42_000,
+        Kind::Rk1 => 34_000,
+        Kind::Other => 62_000,
+    };
+    // A first boot grows the file system and makes accounts.
+    if first { plain + 24_000 } else { plain }
+}
+
+/// From an SSH server to the end of cloud-init at the first boot.
+pub fn cloud_init(kind: Kind) -> u64 {
+    match kind {
+        Kind::Cm4 => 38_000,
+        Kind::Rk1 | Kind::Other => 24_000,
+    }
+}
+
+/// How much slower than an RK1 a machine works through packages, in percent.
+fn slowness(kind: Kind) -> u64 {
+    match kind {
+        Kind::Cm4 => 160,
+        Kind::Rk1 => 100,
+        Kind::Other => 60,
+    }
+}
+
+/// How long a job runs.
+pub fn job(job: &Job, kind: Kind) -> u64 {
+    let plain = match job {
+        Job::ConfigurePackages => 6_000,
+        Job::DistUpgrade => 235_000,
+        Job::Autoremove => 11_000,
+        Job::InstallPackages { names } => 9_000 + 8_000 * names.len() as u64,
+        Job::InstallGpuDriver => 420_000,
+        Job::MoveRoot { .. } => return 290_000,
+    };
+    plain * slowness(kind) / 100
+}
+
+/// How long a deed takes besides what goes on detached. `bytes` is the size of what is fetched or staged.
+pub fn deed(deed: &Deed, kind: Kind, bytes: u64) -> u64 {
+    match deed {
+        Deed::Fetch { .. } => 300 + bytes / 25_000,
+        Deed::StageImage { .. } => 1_000 + bytes / 11_000,
+        Deed::InstallHelmPlugin { .. } => 5_000,
+        Deed::WriteCompletion { .. } | Deed::MergeKubeconfig { .. } => 200,
+        Deed::EditKnownHosts { .. } => 30,
+        Deed::PowerOff { .. } | Deed::PowerOn { .. } => 1_500,
+        Deed::StartFlash { .. } => 4_000,
+        Deed::RestartBmcDaemon => 6_000,
+        Deed::SeedCloudInit { .. } => 38_000,
+        Deed::WriteFlashMark { .. } => 200,
+        Deed::FetchKeyring { .. } => 1_200,
+        Deed::InstallK3s(_) => 26_000 * slowness(kind) / 100,
+        Deed::UninstallK3s { .. } => 12_000,
+        Deed::FetchSnapshot { .. } => 8_000,
+        Deed::Drain { .. } => 32_000,
+        Deed::InstallRelease { .. } => 75_000,
+        Deed::UninstallRelease { .. } => 20_000,
+        Deed::RestartWorkload { .. } => 15_000,
+        Deed::Unit { .. } => 5_000,
+        _ => 150,
+    }
+}

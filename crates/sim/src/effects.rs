@@ -1,0 +1,468 @@
+//! What the simulated world makes of each deed.
+
+use bringup_core::deed::{Content, Deed, Job, K3sInstall, Reply, UnitAction};
+use bringup_core::digest::sha256_hex;
+use bringup_core::fault::{Cause, Fault};
+use bringup_core::hazard::{Hazard, Liveness};
+use bringup_core::known_hosts::KnownHosts;
+use bringup_core::names::{BoardName, NodeName, Slot, Target};
+use bringup_core::probe::{FileState, JobPhase, K3sRole, KubeconfigState, ReleaseState};
+use bringup_core::resources::values_sha256;
+use bringup_core::secret::Secret;
+use serde_json::Value;
+
+use crate::board::{Ending, Transfer};
+use crate::cluster::SimObject;
+use crate::durations;
+use crate::machine::{Boot, Machine, SimJob, SimK3s, System};
+use crate::state::State;
+
+/// Brings a deed about, at once. `before` is known_hosts as it was when an edit of it began.
+pub(crate) fn effect(
+    state: &mut State,
+    target: &Target,
+    deed: &Deed,
+    before: Option<KnownHosts>,
+) -> Result<Reply, Fault> {
+    match target {
+        Target::Controller => controller(state, deed, before),
+        Target::Bmc(board) => bmc(state, board, deed),
+        Target::Node(node) => self::node(state, node, deed),
+        Target::Cluster => cluster(state, deed),
+    }
+}
+
+fn nonsense(target: Target, deed: &Deed) -> Fault {
+    Fault::new(Cause::Failed, target, deed.to_string()).said("not a deed for this target")
+}
+
+fn file(bytes: &[u8], mode: u32, now: u64) -> FileState {
+    FileState { sha256: sha256_hex(bytes), size: bytes.len() as u64, mode, modified: State::seconds(now) }
+}
+
+fn written(content: &Content, mode: u32, now: u64) -> FileState {
+    match content {
+        Content::Plain(text) => file(text.as_bytes(), mode, now),
+        Content::Hidden(secret) => file(secret.expose().as_bytes(), mode, now),
+    }
+}
+
+fn controller(state: &mut State, deed: &Deed, before: Option<KnownHosts>) -> Result<Reply, Fault> {
+    let now = state.now;
+    match deed {
+        Deed::Fetch { url, sha256, path, mode, .. } => {
+            let mut fetched = file(url.as_bytes(), *mode, now);
+            if let Some(sha256) = sha256 {
+                fetched.sha256.clone_from(sha256);
+            }
+            state.controller.files.insert(path.clone(), fetched);
+            if let Some(version) = version_in(url) {
+                state.controller.tools.insert(path.clone(), version);
+            }
+        }
+        Deed::WriteFile { path, content, mode } => {
+            state.controller.files.insert(path.clone(), written(content, *mode, now));
+        }
+        Deed::MakeDirectory { path } => {
+            state.controller.directories.insert(path.clone());
+        }
+        Deed::WriteBlock { path, name, text } => {
+            state.controller.blocks.insert((path.clone(), name.clone()), text.clone());
+        }
+        Deed::InstallHelmPlugin { name, version, .. } => {
+            state.controller.plugins.insert(name.clone(), version.clone());
+        }
+        Deed::WriteCompletion { tool, path, .. } => {
+            state.controller.files.insert(path.clone(), file(tool.as_bytes(), 0o644, now));
+        }
+        Deed::EditKnownHosts { remove, add, expect, .. } => {
+            let current = state.controller.known_hosts.version().to_owned();
+            match (expect, before) {
+                (Some(expect), _) if *expect != current => {
+                    return Err(Fault::new(Cause::Stale, Target::Controller, deed.to_string())
+                        .said("someone else wrote known_hosts meanwhile"));
+                }
+                // Nobody asked to be told of other writers: what was read at the beginning is written back.
+                (None, Some(before)) => state.controller.known_hosts = before,
+                _ => {}
+            }
+            for name in remove {
+                state.controller.known_hosts.remove(name);
+            }
+            for (name, key) in add {
+                state.controller.known_hosts.add(name, key);
+            }
+            state.foreign_lines_stay();
+        }
+        Deed::MergeKubeconfig { context, server, kubeconfig, .. } => {
+            state.controller.kubeconfig.insert(
+                context.clone(),
+                KubeconfigState {
+                    server: server.clone(),
+                    credentials_sha256: sha256_hex(kubeconfig.expose().as_bytes()),
+                    mode: 0o600,
+                },
+            );
+        }
+        _ => return Err(nonsense(Target::Controller, deed)),
+    }
+    Ok(Reply::Done)
+}
+
+/// The version in a release's address: what follows a `v` and looks like one.
+fn version_in(url: &str) -> Option<String> {
+    url.split(['/', '-']).find_map(|part| {
+        let version = part.strip_prefix('v')?;
+        let numbers = version.trim_end_matches(".tar.gz");
+        numbers.starts_with(|first: char| first.is_ascii_digit()).then(|| numbers.to_owned())
+    })
+}
+
+fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault> {
+    state.settle_board(name);
+    let now = state.now;
+    let target = Target::Bmc(name.clone());
+    let Some(board) = state.boards.get_mut(name) else { return Err(nonsense(target, deed)) };
+    match deed {
+        Deed::StageImage { to, sha256, .. } => {
+            let staged = FileState { sha256: sha256.clone(), size: 1, mode: 0o644, modified: State::seconds(now) };
+            board.images.insert(to.clone(), staged);
+        }
+        Deed::WriteFlashMark { slot, mark } => {
+            board.marks.insert(*slot, mark.clone());
+        }
+        Deed::RestartBmcDaemon => board.transfer = None,
+        Deed::PowerOff { slot } => {
+            if let Some(machine) = module(state, name, *slot) {
+                cut_power(machine, now);
+            }
+        }
+        Deed::PowerOn { slot } => {
+            let hangs = state.faults.boot;
+            let hangs = state.faults.strike(hangs);
+            if let Some(machine) = module(state, name, *slot) {
+                give_power(machine, now, hangs);
+            }
+        }
+        Deed::StartFlash { slot, node, .. } => start_flash(state, name, *slot, node),
+        Deed::SeedCloudInit { slot, seed } => return seed_module(state, name, *slot, &seed.instance_id, deed),
+        _ => return Err(nonsense(target, deed)),
+    }
+    Ok(Reply::Done)
+}
+
+fn module<'a>(state: &'a mut State, board: &BoardName, slot: Slot) -> Option<&'a mut Machine> {
+    let node = state.boards.get(board)?.modules.get(&slot)?.clone();
+    state.machines.get_mut(&node)
+}
+
+fn cut_power(machine: &mut Machine, now: u64) {
+    if machine.boot != Boot::Off {
+        machine.when_cut = machine.liveness(now);
+        machine.down_since = now;
+    }
+    machine.boot = Boot::Off;
+    if let Some(k3s) = machine.system.as_mut().and_then(|system| system.k3s.as_mut()) {
+        k3s.active = false;
+    }
+}
+
+fn give_power(machine: &mut Machine, now: u64, hangs: bool) {
+    if machine.boot != Boot::Off {
+        return;
+    }
+    let first = machine.system.as_ref().is_some_and(|system| !system.lived);
+    machine.boot = if (hangs && first) || machine.system.is_none() {
+        Boot::Hung
+    } else {
+        Boot::Coming { up_at: now + durations::boot(machine.kind, first) }
+    };
+}
+
+fn start_flash(state: &mut State, board_name: &BoardName, slot: Slot, node: &NodeName) {
+    let now = state.now;
+    let kind = state.kind_in(board_name, slot);
+    let (usb, stall) = (state.faults.flash, state.faults.stall);
+    let ending = if state.faults.strike(usb) {
+        if state.faults.strike(500) { Ending::Usb } else { Ending::Checksum }
+    } else if state.faults.strike(stall) {
+        Ending::Stall
+    } else {
+        Ending::Well
+    };
+    let Some(board) = state.boards.get_mut(board_name) else { return };
+    if let Some(running) = &board.transfer
+        && running.state(now).phase == JobPhase::Running
+        && running.ending != Ending::Stall
+    {
+        state.referee.violation(format!("{board_name}: slot {slot} is flashed while slot {} is", running.slot));
+    }
+    let (_, total) = durations::image_sizes(kind);
+    board.transfer = Some(Transfer {
+        slot,
+        node: node.clone(),
+        began: now,
+        total,
+        rate: durations::flash_rate(kind),
+        ending,
+        written: false,
+    });
+    if let Some(machine) = module(state, board_name, slot) {
+        let condition = if machine.boot == Boot::Off { machine.when_cut } else { machine.liveness(now) };
+        machine.system = None;
+        machine.when_cut = Liveness::Idle;
+        // bmcd leaves a module with power when it does not show up on USB.
+        machine.boot = if ending == Ending::Usb { Boot::Hung } else { Boot::Off };
+        state.referee.erased(node, condition);
+    }
+}
+
+fn seed_module(state: &mut State, board: &BoardName, slot: Slot, instance: &str, deed: &Deed) -> Result<Reply, Fault> {
+    let now = state.now;
+    let transfers = state.boards.get(board).and_then(|board| board.transfer.as_ref());
+    if transfers
+        .is_some_and(|transfer| transfer.state(now).phase == JobPhase::Running && transfer.ending != Ending::Stall)
+    {
+        state.referee.violation(format!("{board}: slot {slot} is mounted while the USB bus is in use"));
+    }
+    let target = Target::Bmc(board.clone());
+    let machine = module(state, board, slot);
+    let Some(machine) = machine.filter(|machine| machine.boot == Boot::Off) else {
+        return Err(Fault::new(Cause::Passing, target, deed.to_string()).said("the module does not show up as storage"));
+    };
+    let key = crate::machine::key_of(&format!("{}-{instance}", machine.name));
+    let Some(system) = &mut machine.system else {
+        return Err(Fault::new(Cause::Failed, target, deed.to_string()).said("mount: wrong fs type"));
+    };
+    system.seeded = true;
+    system.host_keys = vec![key.clone()];
+    Ok(Reply::HostKey(key))
+}
+
+fn node(state: &mut State, name: &NodeName, deed: &Deed) -> Result<Reply, Fault> {
+    let now = state.now;
+    match deed {
+        Deed::Reboot => return reboot(state, name),
+        Deed::StartJob { job } => return start_job(state, name, job),
+        Deed::InstallK3s(install) => return install_k3s(state, name, install),
+        Deed::UninstallK3s { .. } => state.referee.hazard(&Hazard::UninstallK3s { node: name.clone() }),
+        _ => {}
+    }
+    let target = Target::Node(name.clone());
+    let Some(machine) = state.machines.get_mut(name) else { return Err(nonsense(target, deed)) };
+    let Some(system) = &mut machine.system else { return Err(nonsense(target, deed)) };
+    match deed {
+        Deed::WriteFile { path, content, mode } => {
+            system.files.insert(path.clone(), written(content, *mode, now));
+        }
+        Deed::FetchKeyring { url, path } => {
+            system.files.insert(path.clone(), file(url.as_bytes(), 0o644, now));
+        }
+        Deed::MakeDirectory { path } => {
+            system.directories.insert(path.clone());
+        }
+        Deed::Unit { name, action } => {
+            let k3s = system.k3s.as_mut().filter(|k3s| k3s.role.unit() == name.as_str());
+            let Some(k3s) = k3s else {
+                return Err(Fault::new(Cause::Failed, target, deed.to_string()).said("Unit not found"));
+            };
+            if *action == UnitAction::Restart || !k3s.active {
+                (k3s.active, k3s.since) = (true, now);
+            }
+        }
+        Deed::UninstallK3s { keep, .. } => {
+            system.k3s = None;
+            let gone = |path: &String| path.starts_with("/etc/rancher/k3s") || path.starts_with("/var/lib/rancher/k3s");
+            system.files.retain(|path, _| !gone(path) || keep.0.contains(path));
+        }
+        Deed::FetchSnapshot { to } => {
+            state.controller.files.insert(format!("{to}/{name}-{}", State::seconds(now)), file(b"etcd", 0o600, now));
+        }
+        _ => return Err(nonsense(target, deed)),
+    }
+    Ok(Reply::Done)
+}
+
+fn reboot(state: &mut State, name: &NodeName) -> Result<Reply, Fault> {
+    let now = state.now;
+    state.referee.hazard(&Hazard::Reboot { node: name.clone() });
+    let member = state.settle_node(name);
+    let marked =
+        state.cluster.as_ref().and_then(|cluster| cluster.nodes.get(name)).is_some_and(|node| node.in_maintenance);
+    if member && !marked {
+        state.referee.violation(format!("{name} is a Ready node and was rebooted without being cordoned"));
+    }
+    one_in_maintenance(state, name);
+    let chance = state.faults.reboot;
+    let ignored = state.faults.strike(chance);
+    if let Some(machine) = state.machines.get_mut(name)
+        && !ignored
+        && machine.boot == Boot::Up
+    {
+        let down_at = now + durations::GOING_DOWN;
+        machine.boot = Boot::Rebooting { down_at, up_at: down_at + durations::boot(machine.kind, false) };
+    }
+    Ok(Reply::Done)
+}
+
+/// At most one node of the cluster is cordoned by us or on its way through a reboot.
+fn one_in_maintenance(state: &mut State, name: &NodeName) {
+    let Some(cluster) = &state.cluster else { return };
+    let others = cluster.nodes.iter().filter(|(other, node)| {
+        let reboots = state.machines.get(*other).is_some_and(|machine| matches!(machine.boot, Boot::Rebooting { .. }));
+        *other != name && (node.in_maintenance || reboots)
+    });
+    if let Some((other, _)) = others.into_iter().next().filter(|_| cluster.nodes.contains_key(name)) {
+        let text = format!("{name} goes into maintenance while {other} is in it");
+        state.referee.violation(text);
+    }
+}
+
+fn start_job(state: &mut State, name: &NodeName, job: &Job) -> Result<Reply, Fault> {
+    let now = state.now;
+    let chance = state.faults.job;
+    let fails = state.faults.strike(chance);
+    if let Job::MoveRoot { disk } = job {
+        state.referee.hazard(&Hazard::Erase { node: name.clone(), disk: disk.clone(), liveness: Liveness::Idle });
+    }
+    let Some(machine) = state.machines.get_mut(name) else {
+        return Err(nonsense(Target::Node(name.clone()), &Deed::Reboot));
+    };
+    let running = machine.job(job.name()).is_some_and(|job| job.phase == JobPhase::Running);
+    let (kind, boot) = (machine.kind, machine.boots);
+    if let Some(system) = &mut machine.system {
+        // Whoever comes while cloud-init holds apt's lock waits for it.
+        let begins = now.max(system.cloud_init_ends);
+        let ends_at = begins + durations::job(job, kind);
+        system.jobs.insert(job.name(), SimJob { job: job.clone(), boot, ends_at, fails, settled: false });
+    }
+    if running {
+        state.referee.violation(format!("{name}: {} was started while it runs", job.name()));
+    }
+    Ok(Reply::Done)
+}
+
+fn install_k3s(state: &mut State, name: &NodeName, install: &K3sInstall) -> Result<Reply, Fault> {
+    let now = state.now;
+    let cluster = match &install.join {
+        None => None,
+        Some(join) => state.cluster.as_ref().map(|cluster| cluster.id).filter(|id| token_is_for(&join.token, *id)),
+    };
+    let Some(machine) = state.machines.get_mut(name) else { return Ok(Reply::Done) };
+    let Some(system) = &mut machine.system else { return Ok(Reply::Done) };
+    let before = system.k3s.as_ref();
+    let cluster = match (install.role, before) {
+        (K3sRole::Server, Some(before)) => before.cluster,
+        (K3sRole::Server, None) => {
+            state.clusters += 1;
+            state.clusters
+        }
+        // A wrong token: it runs, and tries for ever.
+        (K3sRole::Agent, _) => cluster.unwrap_or(0),
+    };
+    system.k3s = Some(SimK3s {
+        role: install.role,
+        version: install.version.clone(),
+        active: true,
+        since: now,
+        config: Some(install.config.clone()),
+        run: Some(install.run.clone()),
+        cluster,
+    });
+    Ok(Reply::Done)
+}
+
+fn token_is_for(token: &Secret, cluster: u32) -> bool {
+    token.expose().ends_with(&format!("-{cluster}-{cluster}"))
+}
+
+fn cluster(state: &mut State, deed: &Deed) -> Result<Reply, Fault> {
+    let now = state.now;
+    let chance = state.faults.drain;
+    match deed {
+        Deed::Cordon { node } => {
+            state.settle_nodes();
+            one_in_maintenance(state, node);
+        }
+        Deed::Drain { .. } if state.faults.strike(chance) => {
+            return Err(Fault::new(Cause::Refused, Target::Cluster, deed.to_string())
+                .said("Cannot evict pod as it would violate the pod's disruption budget."));
+        }
+        Deed::DeleteNode { node } => {
+            state.referee.hazard(&Hazard::Delete { object: format!("Node {node} and its node-password secret") })
+        }
+        Deed::UninstallRelease { namespace, name } => {
+            state.referee.hazard(&Hazard::Delete { object: format!("release {namespace}/{name}") });
+        }
+        _ => {}
+    }
+    let Some(cluster) = &mut state.cluster else { return Err(nonsense(Target::Cluster, deed)) };
+    match deed {
+        Deed::Cordon { node } | Deed::Uncordon { node } => {
+            let cordons = matches!(deed, Deed::Cordon { .. });
+            let Some(node) = cluster.nodes.get_mut(node) else { return Err(nonsense(Target::Cluster, deed)) };
+            (node.unschedulable, node.in_maintenance) = (cordons, cordons);
+        }
+        Deed::Drain { .. } => {}
+        Deed::DeleteNode { node } => {
+            cluster.nodes.remove(node);
+        }
+        Deed::MarkNode { node, labels, taints } => {
+            let Some(node) = cluster.nodes.get_mut(node) else {
+                return Err(Fault::new(Cause::Failed, Target::Cluster, deed.to_string()).said("nodes not found"));
+            };
+            node.labels.extend(labels.clone());
+            node.taints.extend(taints.iter().cloned());
+        }
+        Deed::InstallRelease { namespace, name, version, values, run, .. } => {
+            let release = ReleaseState {
+                version: version.clone(),
+                status: "deployed".to_owned(),
+                values_sha256: values_sha256(values),
+                run: run.clone(),
+            };
+            cluster.releases.insert((namespace.clone(), name.clone()), release);
+            cluster.pods.insert((namespace.clone(), "argocd-application-controller".to_owned()), now);
+        }
+        Deed::UninstallRelease { namespace, name } => {
+            cluster.releases.remove(&(namespace.clone(), name.clone()));
+            cluster.pods.retain(|(pods, _), _| pods != namespace);
+        }
+        Deed::ApplyObject { id, fields } => {
+            let object = cluster.objects.entry(id.clone()).or_insert_with(|| SimObject {
+                value: Value::Object(serde_json::Map::new()),
+                modified: now,
+                made: now,
+            });
+            let before = object.value.clone();
+            merge(&mut object.value, fields);
+            if object.value != before {
+                object.modified = now;
+            }
+        }
+        Deed::RestartWorkload { namespace, name } => {
+            cluster.pods.insert((namespace.clone(), name.clone()), now);
+        }
+        _ => return Err(nonsense(Target::Cluster, deed)),
+    }
+    Ok(Reply::Done)
+}
+
+/// Server-side apply: the fields given, all others as they were.
+fn merge(into: &mut Value, fields: &Value) {
+    match (into, fields) {
+        (Value::Object(into), Value::Object(fields)) => {
+            for (key, value) in fields {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, fields) => *into = fields.clone(),
+    }
+}
+
+/// A system as a hand that knows what it does would leave it, for machines that are there already.
+pub(crate) fn installed_by_hand(machine: &mut Machine) {
+    machine.system = Some(System::by_hand(&machine.name));
+    machine.boot = Boot::Up;
+    machine.boots = 1;
+}

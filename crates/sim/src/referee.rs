@@ -1,0 +1,48 @@
+//! Sees everything, and remembers what must never be.
+
+use std::collections::BTreeSet;
+
+use bringup_core::hazard::{Hazard, Liveness};
+use bringup_core::names::NodeName;
+
+/// What the operator of a run gave leave for.
+#[derive(Clone, Debug, Default)]
+pub struct Leave {
+    /// What was approved.
+    pub approved: Vec<Hazard>,
+    /// Flashes are forced.
+    pub forced: bool,
+    /// Whose name was given.
+    pub named: BTreeSet<NodeName>,
+}
+
+/// The referee.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Referee {
+    pub leave: Leave,
+    pub violations: Vec<String>,
+}
+
+impl Referee {
+    pub fn violation(&mut self, what: impl Into<String>) {
+        self.violations.push(what.into());
+    }
+
+    /// Something hazardous happens: it was approved, or else.
+    pub fn hazard(&mut self, hazard: &Hazard) {
+        if !self.leave.approved.iter().any(|approved| approved.covers(hazard)) {
+            self.violation(format!("not approved: {hazard}"));
+        }
+    }
+
+    /// A module is erased that was in this condition when its power was cut.
+    pub fn erased(&mut self, node: &NodeName, condition: Liveness) {
+        if condition == Liveness::Living && !self.leave.forced {
+            self.violation(format!("{node} was alive and was flashed unforced"));
+        }
+        if condition != Liveness::Idle && !self.leave.named.contains(node) {
+            self.violation(format!("{node} was {condition:?} and was flashed unnamed"));
+        }
+        self.hazard(&Hazard::Erase { node: node.clone(), disk: "eMMC".to_owned(), liveness: condition });
+    }
+}
