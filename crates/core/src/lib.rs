@@ -4,9 +4,11 @@
 //! a door, the World, as data, so the real world and the simulated one are told the same story.
 
 pub mod change;
+pub mod digest;
 pub mod event;
 pub mod fault;
 pub mod hazard;
+pub mod known_hosts;
 pub mod names;
 pub mod secret;
 pub mod site;
