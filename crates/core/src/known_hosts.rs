@@ -145,7 +145,8 @@ impl KnownHosts {
         if let Some(last) = self.lines.iter_mut().rev().flatten().next()
             && !last.text.ends_with('\n')
         {
-            last.text.push_str(ending);
+            // Half an ending is completed, not doubled.
+            last.text.push_str(if last.text.ends_with('\r') { "\n" } else { ending });
         }
         self.push(format!("{name} {key}{ending}"));
         self.version = OnceLock::new();

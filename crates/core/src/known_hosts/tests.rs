@@ -167,6 +167,7 @@ fn addition() {
         ("y <B>\n", "x", "y <B>\nx <A>\n"),
         ("y <B>", "x", "y <B>\nx <A>\n"),
         ("# a\r\ny <B>", "x", "# a\r\ny <B>\r\nx <A>\r\n"),
+        ("# a\r\ny <B>\r", "x", "# a\r\ny <B>\r\nx <A>\r\n"),
         ("x <B>\n", "x", "x <B>\nx <A>\n"),
         ("y <A>\n", "x", "y <A>\nx <A>\n"),
         ("\n", "X", "\nx <A>\n"),
@@ -281,8 +282,10 @@ proptest! {
             !list.starts_with('|') && !list.split(',').any(|listed| names.contains(&&*listed.to_lowercase()))
         };
         let after = known.render();
-        let whole = |text: &str| text.lines().filter(|line| foreign(line)).map(str::to_owned).collect::<Vec<_>>();
-        prop_assert_eq!(whole(&after), whole(&text));
+        let mut lines_after = after.split('\n');
+        for line in text.split('\n').filter(|line| !line.is_empty()).filter(foreign) {
+            prop_assert!(lines_after.any(|kept| kept.strip_prefix(line).is_some_and(|ending| ["", "\r"].contains(&ending))), "{line:?}");
+        }
         // The index says what reading the text anew says.
         let again = KnownHosts::parse(&after);
         for name in ["a", "b", "c.lan", "[a]:2222", "10.0.0.1", "node01.lan", "10.0.0.3"] {
