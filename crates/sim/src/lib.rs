@@ -15,6 +15,7 @@ mod machine;
 mod referee;
 mod state;
 mod story;
+mod virtual_time;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::faults::Lost;
 pub use crate::referee::Leave;
 use crate::state::State;
 pub use crate::story::{Condition, Story};
+pub use crate::virtual_time::in_virtual_time;
 
 /// A simulated world.
 pub struct SimWorld {

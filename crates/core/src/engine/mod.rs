@@ -8,7 +8,7 @@ mod look;
 mod way_to_go;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -43,7 +43,7 @@ pub struct Run<'a> {
     /// What the operator approved.
     pub approved: Vec<Hazard>,
     /// What a plan of the same lanes expects to do; decides order only.
-    pub expected: Option<&'a Walked>,
+    pub expected: Expected,
     /// Becomes true when the operator asks to stop.
     pub stop: watch::Receiver<bool>,
     /// How many nodes are asked or acted on at the same moment.
@@ -52,6 +52,16 @@ pub struct Run<'a> {
     pub events: &'a (dyn Fn(Event) + Send + Sync),
     /// Which guards hold: all, but in the swarm.
     pub guards: Guards,
+}
+
+/// Which steps a plan expects to do something. By default, all.
+#[derive(Clone, Debug, Default)]
+pub struct Expected(Option<Arc<BTreeMap<Label, bool>>>);
+
+impl Expected {
+    fn acts(&self, step: &Label) -> bool {
+        self.0.as_ref().and_then(|acts| acts.get(step)).copied().unwrap_or(true)
+    }
 }
 
 /// What a pass found.
@@ -63,7 +73,8 @@ pub struct Walked {
     pub hazards: Vec<Hazard>,
     /// Whether the operator stopped it.
     pub interrupted: bool,
-    acts: BTreeMap<Label, bool>,
+    /// In a plan: which steps would do something.
+    pub expected: Expected,
 }
 
 impl Walked {
@@ -107,7 +118,7 @@ pub async fn walk(lanes: &[Lane], run: &Run<'_>) -> Walked {
     }
     drop(going);
     let Found { tally, hazards, acts, .. } = walk.found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut walked = Walked { tally, hazards: Vec::new(), interrupted, acts };
+    let mut walked = Walked { tally, hazards: Vec::new(), interrupted, expected: Expected(Some(Arc::new(acts))) };
     let mut seen = std::collections::BTreeSet::new();
     for hazard in hazards.into_iter().flatten().flatten() {
         if seen.insert(hazard.clone()) {
@@ -165,9 +176,7 @@ impl<'a> Walk<'a> {
         awaited.retain(|label| present.contains(label));
         let ways_to_go = match run.pass {
             Pass::Plan => Vec::new(),
-            Pass::Apply => way_to_go::ways_to_go(lanes, |label| {
-                run.expected.is_none_or(|expected| expected.acts.get(label).copied().unwrap_or(true))
-            }),
+            Pass::Apply => way_to_go::ways_to_go(lanes, |label| run.expected.acts(label)),
         };
         Self {
             lanes,
