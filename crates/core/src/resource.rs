@@ -35,6 +35,8 @@ pub struct Renewal {
     pub target: Target,
     /// What the new one answers.
     pub answers: Expectation,
+    /// Whether the target as it is now can be asked at all; one whose identity nobody knows yet cannot.
+    pub present_answers: bool,
 }
 
 /// One idempotent thing on one target.
@@ -71,8 +73,9 @@ pub trait Resource: Debug + Send + Sync {
         None
     }
 
-    /// What will be another machine, or another cluster, after acting.
-    fn renews(&self, seen: &Self::State) -> Vec<Renewal> {
+    /// What will be another machine, or another cluster, after acting; with `None`, what may be, when nothing can be
+    /// seen yet.
+    fn renews(&self, seen: Option<&Self::State>) -> Vec<Renewal> {
         let _ = seen;
         Vec::new()
     }
@@ -118,6 +121,7 @@ pub(crate) trait Step: Debug + Send + Sync {
     fn estimate(&self) -> Duration;
     fn estimate_in_span(&self) -> Duration;
     fn possible_hazards(&self) -> Vec<Hazard>;
+    fn possible_renewals(&self) -> Vec<Renewal>;
     fn converge<'a>(&'a self, context: &'a StepContext<'a>) -> Going<'a, Concluded>;
 }
 
@@ -146,6 +150,10 @@ impl<R: Resource> Step for R {
         self.hazards(None)
     }
 
+    fn possible_renewals(&self) -> Vec<Renewal> {
+        self.renews(None)
+    }
+
     fn converge<'a>(&'a self, context: &'a StepContext<'a>) -> Going<'a, Concluded> {
         Box::pin(async move {
             match context.pass() {
@@ -165,7 +173,7 @@ async fn foresee<R: Resource>(resource: &R, context: &StepContext<'_>) -> Conclu
             return Concluded::Planned {
                 planned: Planned::Later { until },
                 hazards: resource.hazards(None),
-                renews: Vec::new(),
+                renews: resource.renews(None),
             };
         }
         Err(fault) => {
@@ -185,7 +193,7 @@ async fn foresee<R: Resource>(resource: &R, context: &StepContext<'_>) -> Conclu
     Concluded::Planned {
         planned,
         hazards: if changes { resource.hazards(Some(&seen)) } else { Vec::new() },
-        renews: if changes { resource.renews(&seen) } else { Vec::new() },
+        renews: if changes { resource.renews(Some(&seen)) } else { Vec::new() },
     }
 }
 

@@ -69,24 +69,24 @@ enum Trust {
 pub struct Look<'a> {
     context: &'a StepContext<'a>,
     trust: Trust,
-    /// Whether the answers of a target that will be renewed are those of the new one.
-    through_renewal: bool,
+    /// Whether a target that will be made anew answers as it is now.
+    at_present: bool,
 }
 
 impl<'a> Look<'a> {
     pub(super) fn keeping(context: &'a StepContext<'a>) -> Self {
-        Self { context, trust: Trust::Kept, through_renewal: true }
+        Self { context, trust: Trust::Kept, at_present: false }
     }
 
     pub(super) fn fresh(context: &'a StepContext<'a>) -> Self {
-        Self { context, trust: Trust::Since(Instant::now()), through_renewal: true }
+        Self { context, trust: Trust::Since(Instant::now()), at_present: false }
     }
 
     /// Looks at what is there now, even where the plan says that it will be made anew: for whoever decides whether
     /// that may be.
     #[must_use]
     pub fn at_present(self) -> Self {
-        Self { through_renewal: false, ..self }
+        Self { at_present: true, ..self }
     }
 
     /// Asks one question.
@@ -104,9 +104,7 @@ impl<'a> Look<'a> {
     }
 
     async fn answer(&self, target: &Target, probe: &Probe) -> Result<Answer, Fault> {
-        if self.through_renewal
-            && let Some(answers) = self.context.renewal_of(target)
-        {
+        if let Some(answers) = self.context.renewal_of(target, self.at_present) {
             return answers(probe)
                 .ok_or_else(|| Fault::new(Cause::NotYet, target.clone(), format!("ask for {}", probe.word())));
         }

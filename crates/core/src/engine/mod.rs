@@ -140,7 +140,7 @@ struct Found {
     /// By lane and place, so that their order is that of the lanes and not of time.
     hazards: Vec<Vec<Vec<Hazard>>>,
     acts: BTreeMap<Label, bool>,
-    renewals: BTreeMap<Target, (Label, Expectation)>,
+    renewals: BTreeMap<Target, (Label, Renewal)>,
 }
 
 /// A walk under way.
@@ -266,7 +266,7 @@ impl<'a> Walk<'a> {
             Some(until) => Concluded::Planned {
                 planned: Planned::Later { until },
                 hazards: placed.step.possible_hazards(),
-                renews: Vec::new(),
+                renews: placed.step.possible_renewals(),
             },
             None if *self.run.stop.borrow() => Concluded::Ended(Outcome::Skipped(Reason::new(
                 "the run was interrupted before it",
@@ -322,7 +322,7 @@ impl<'a> Walk<'a> {
             found.acts.insert(label.clone(), acts);
             found.hazards[lane][index].clone_from(&hazards);
             for renewal in renews {
-                found.renewals.insert(renewal.target, (label.clone(), renewal.answers));
+                found.renewals.insert(renewal.target.clone(), (label.clone(), renewal));
             }
         }
         let placed = &self.lanes[lane].steps[index];
@@ -417,13 +417,17 @@ impl<'a> StepContext<'a> {
         self.walk.found().renewals.get(target).map(|(label, _)| label.clone())
     }
 
-    fn renewal_of(&self, target: &Target) -> Option<Expectation> {
+    /// What a target will answer once it was made anew, if this plan has it made anew.
+    fn renewal_of(&self, target: &Target, at_present: bool) -> Option<Expectation> {
         if self.pass() == Pass::Apply {
             return None;
         }
-        let (label, answers) = self.walk.found().renewals.get(target).cloned()?;
+        let (label, renewal) = self.walk.found().renewals.get(target).cloned()?;
+        if at_present && renewal.present_answers {
+            return None;
+        }
         *self.met.lock().unwrap_or_else(PoisonError::into_inner) = Some(label);
-        Some(answers)
+        Some(renewal.answers)
     }
 
     /// What this lane will ask in its next steps, this one included.

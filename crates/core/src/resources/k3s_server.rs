@@ -61,8 +61,8 @@ impl Resource for K3sServer {
         }
     }
 
-    fn renews(&self, seen: &K3sSeen) -> Vec<Renewal> {
-        let begins_anew = seen.installed.is_none() || self.wanted.reinstalls(seen);
+    fn renews(&self, seen: Option<&K3sSeen>) -> Vec<Renewal> {
+        let begins_anew = seen.is_none_or(|seen| seen.installed.is_none() || self.wanted.reinstalls(seen));
         if begins_anew { vec![renewed::cluster()] } else { Vec::new() }
     }
 

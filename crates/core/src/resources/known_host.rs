@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::renewed;
 use crate::change::{Change, Diff, Reason};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
@@ -9,7 +10,7 @@ use crate::fault::{Cause, Fault};
 use crate::known_hosts::{HostKey, host_pattern};
 use crate::names::{BoardName, Label, Slot, Target};
 use crate::probe::{Addresses, FlashMark, HostKeys, KnownHostLines, KnownHostsState, Probe};
-use crate::resource::{Applied, Resource};
+use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
 
 /// A host whose keys are recorded under its name and its addresses.
@@ -188,6 +189,14 @@ impl Resource for KnownHost {
 
     fn span(&self, _: &Seen) -> Option<Label> {
         Some(writer())
+    }
+
+    fn renews(&self, seen: Option<&Seen>) -> Vec<Renewal> {
+        let known = seen.is_some_and(|seen| {
+            let recorded = seen.recorded.keys.get(&seen.names[0]).map(Vec::as_slice).unwrap_or_default();
+            seen.shown.iter().flatten().any(|key| recorded.contains(key))
+        });
+        if known { Vec::new() } else { vec![renewed::introduced(&self.owner)] }
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {

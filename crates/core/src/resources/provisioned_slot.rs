@@ -289,8 +289,8 @@ impl Resource for ProvisionedSlot {
         (self.begin(seen) < Some(Begin::FirstLogin)).then(|| self.usb())
     }
 
-    fn renews(&self, seen: &SlotCondition) -> Vec<Renewal> {
-        if seen.liveness == Liveness::Living && !self.slot.force {
+    fn renews(&self, seen: Option<&SlotCondition>) -> Vec<Renewal> {
+        if seen.is_some_and(|seen| seen.liveness == Liveness::Living) && !self.slot.force {
             return Vec::new();
         }
         let mut renewals = vec![renewed::node(&self.slot.node)];

@@ -8,12 +8,17 @@ use crate::resource::Renewal;
 
 /// A node that will be flashed.
 pub(super) fn node(node: &NodeName) -> Renewal {
-    Renewal { target: Target::Node(node.clone()), answers: fresh_node }
+    Renewal { target: Target::Node(node.clone()), answers: fresh_node, present_answers: true }
 }
 
 /// A cluster that will be made.
 pub(super) fn cluster() -> Renewal {
-    Renewal { target: Target::Cluster, answers: fresh_cluster }
+    Renewal { target: Target::Cluster, answers: fresh_cluster, present_answers: true }
+}
+
+/// A host whose identity will be recorded: until then nobody logs in to it.
+pub(super) fn introduced(host: &Target) -> Renewal {
+    Renewal { target: host.clone(), answers: |_| None, present_answers: false }
 }
 
 fn fresh_node(probe: &Probe) -> Option<Answer> {

@@ -242,7 +242,8 @@ impl<'a> Runner<'a> {
         let mut dead = dead;
         let both = async {
             let planned = walk(&lanes, &run(Pass::Plan, Vec::new(), Expected::default())).await;
-            let approved: Vec<Hazard> = planned.hazards.iter().filter(|hazard| (self.approve)(hazard)).cloned().collect();
+            let approved: Vec<Hazard> =
+                planned.hazards.iter().filter(|hazard| (self.approve)(hazard)).cloned().collect();
             let named = approved.iter().filter_map(Hazard::needs_name).cloned().collect();
             let forced = self.site.settings.flash_force;
             world.set_leave(Leave { approved: approved.clone(), forced, named });
