@@ -292,7 +292,9 @@ fn reboot(state: &mut State, name: &NodeName) -> Result<Reply, Fault> {
     if member && !marked {
         state.referee.violation(format!("{name} is a Ready node and was rebooted without being cordoned"));
     }
-    one_in_maintenance(state, name);
+    if member {
+        one_in_maintenance(state, name);
+    }
     let chance = state.faults.reboot;
     let ignored = state.faults.strike(chance);
     if let Some(machine) = state.machines.get_mut(name)
@@ -300,19 +302,22 @@ fn reboot(state: &mut State, name: &NodeName) -> Result<Reply, Fault> {
         && machine.boot == Boot::Up
     {
         let down_at = now + durations::GOING_DOWN;
+        machine.was_member = member;
         machine.boot = Boot::Rebooting { down_at, up_at: down_at + durations::boot(machine.kind, false) };
     }
     Ok(Reply::Done)
 }
 
-/// At most one node of the cluster is cordoned by us or on its way through a reboot.
+/// At most one node of the cluster is cordoned by us or, Ready before, on its way through a reboot.
 fn one_in_maintenance(state: &mut State, name: &NodeName) {
     let Some(cluster) = &state.cluster else { return };
-    let others = cluster.nodes.iter().filter(|(other, node)| {
-        let reboots = state.machines.get(*other).is_some_and(|machine| matches!(machine.boot, Boot::Rebooting { .. }));
+    let other = cluster.nodes.iter().find(|(other, node)| {
+        let machine = state.machines.get(*other);
+        let reboots =
+            machine.is_some_and(|machine| machine.was_member && matches!(machine.boot, Boot::Rebooting { .. }));
         *other != name && (node.in_maintenance || reboots)
     });
-    if let Some((other, _)) = others.into_iter().next().filter(|_| cluster.nodes.contains_key(name)) {
+    if let Some((other, _)) = other {
         let text = format!("{name} goes into maintenance while {other} is in it");
         state.referee.violation(text);
     }
@@ -323,7 +328,7 @@ fn start_job(state: &mut State, name: &NodeName, job: &Job) -> Result<Reply, Fau
     let chance = state.faults.job;
     let fails = state.faults.strike(chance);
     if let Job::MoveRoot { disk } = job {
-        state.referee.hazard(&Hazard::Erase { node: name.clone(), disk: disk.clone(), liveness: Liveness::Idle });
+        state.referee.moved(name, disk);
     }
     let Some(machine) = state.machines.get_mut(name) else {
         return Err(nonsense(Target::Node(name.clone()), &Deed::Reboot));

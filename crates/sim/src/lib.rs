@@ -17,14 +17,14 @@ mod state;
 mod story;
 mod virtual_time;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::Target;
 use bringup_core::probe::{Answer, Probe};
-use bringup_core::site::Kind;
+use bringup_core::site::{Kind, Site};
 use bringup_core::world::{Going, Progress, World};
 use tokio::time::{Instant, sleep};
 
@@ -47,6 +47,15 @@ pub struct SimWorld {
 /// A world stopped in time: to be gone on with, any number of times.
 #[derive(Clone, Debug)]
 pub struct Snapshot(State);
+
+impl Snapshot {
+    /// The same world under a site that differs in its settings alone.
+    #[must_use]
+    pub fn of(mut self, site: &Arc<Site>) -> Self {
+        self.0.site = Arc::clone(site);
+        self
+    }
+}
 
 impl SimWorld {
     /// Goes on with a world from where it was stopped.

@@ -136,6 +136,8 @@ pub(crate) struct Machine {
     pub system: Option<System>,
     /// What it was when its power was last cut, for the referee.
     pub when_cut: Liveness,
+    /// Its Node was Ready when it was last told to reboot.
+    pub was_member: bool,
     /// Since when it has been down, in milliseconds.
     pub down_since: u64,
 }

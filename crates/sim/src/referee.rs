@@ -35,6 +35,17 @@ impl Referee {
         }
     }
 
+    /// A root file system is copied to a disk, whose model and serial the approval may name.
+    pub fn moved(&mut self, node: &NodeName, disk: &str) {
+        let approved = self.leave.approved.iter().any(|approved| match approved {
+            Hazard::Erase { node: other, disk: words, .. } => other == node && words.split(' ').next() == Some(disk),
+            _ => false,
+        });
+        if !approved {
+            self.violation(format!("not approved: erase {disk} of {node}"));
+        }
+    }
+
     /// A module is erased that was in this condition when its power was cut.
     pub fn erased(&mut self, node: &NodeName, condition: Liveness) {
         if condition == Liveness::Living && !self.leave.forced {

@@ -139,6 +139,7 @@ fn machine(node: &Node, index: usize, condition: Condition, state: &mut State) -
         installs: 0,
         system: None,
         when_cut: Liveness::Idle,
+        was_member: false,
         down_since: 0,
     };
     match condition {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::names::Label;
 
@@ -18,34 +18,56 @@ pub(crate) struct End {
     pub by: Label,
 }
 
-/// The ends that someone waits for.
+#[derive(Default)]
+struct EndState {
+    end: Option<End>,
+    waiting: Vec<oneshot::Sender<End>>,
+}
+
+/// The ends that someone waits for. Waiters go on in the order in which they came.
 pub(crate) struct Ends {
-    ends: BTreeMap<Label, watch::Sender<Option<End>>>,
+    ends: Mutex<BTreeMap<Label, EndState>>,
 }
 
 impl Ends {
     /// Ends of these labels can be waited for.
     pub fn new(awaited: impl IntoIterator<Item = Label>) -> Self {
-        Self { ends: awaited.into_iter().map(|label| (label, watch::Sender::new(None))).collect() }
+        Self { ends: Mutex::new(awaited.into_iter().map(|label| (label, EndState::default())).collect()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Label, EndState>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records an end.
     pub fn close(&self, label: &Label, end: End) {
-        if let Some(sender) = self.ends.get(label) {
-            sender.send_replace(Some(end));
+        if let Some(state) = self.lock().get_mut(label) {
+            for waiter in state.waiting.drain(..) {
+                // Who no longer waits need not know.
+                let _ = waiter.send(end.clone());
+            }
+            state.end = Some(end);
         }
     }
 
     /// How a label ended, if it has.
     pub fn now(&self, label: &Label) -> Option<End> {
-        self.ends.get(label).and_then(|sender| sender.borrow().clone())
+        self.lock().get(label).and_then(|state| state.end.clone())
     }
 
     /// Waits for an end; `None` if the label is no part of the run.
     pub async fn wait(&self, label: &Label) -> Option<End> {
-        let mut receiver = self.ends.get(label)?.subscribe();
-        let end = receiver.wait_for(Option::is_some).await.ok()?;
-        end.clone()
+        let receiver = {
+            let mut ends = self.lock();
+            let state = ends.get_mut(label)?;
+            if let Some(end) = &state.end {
+                return Some(end.clone());
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiting.push(sender);
+            receiver
+        };
+        receiver.await.ok()
     }
 }
 

@@ -5,6 +5,7 @@
 mod gates;
 mod lane;
 mod look;
+mod stop;
 mod way_to_go;
 
 use std::collections::BTreeMap;
@@ -13,13 +14,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::gates::{End, Ends, Spans};
 pub use self::lane::{Lane, Need, Placed};
 use self::look::Answers;
 pub use self::look::{Act, Look, Wait};
+pub use self::stop::Stop;
 use crate::change::{Diff, Outcome, Planned, Reason};
 use crate::event::{Event, LaneOutline, Pass, Tally, What};
 use crate::fault::{Cause, Fault};
@@ -44,8 +46,8 @@ pub struct Run<'a> {
     pub approved: Vec<Hazard>,
     /// What a plan of the same lanes expects to do; decides order only.
     pub expected: Expected,
-    /// Becomes true when the operator asks to stop.
-    pub stop: watch::Receiver<bool>,
+    /// The operator's wish to stop.
+    pub stop: Stop,
     /// How many nodes are asked or acted on at the same moment.
     pub forks: usize,
     /// Where events go.
@@ -98,20 +100,13 @@ pub async fn walk(lanes: &[Lane], run: &Run<'_>) -> Walked {
         walk.tell(What::Approved { hazards: run.approved.clone() });
     }
     let mut going: FuturesUnordered<_> = (0..lanes.len()).map(|lane| walk.lane(lane)).collect();
-    let mut stop = run.stop.clone();
-    let mut interrupted = *stop.borrow();
+    let mut interrupted = false;
     loop {
         tokio::select! {
             biased;
-            changed = stop.changed(), if !interrupted => {
-                interrupted = changed.is_ok() && *stop.borrow();
-                if interrupted {
-                    walk.tell(What::Interrupted);
-                } else if changed.is_err() {
-                    // Nobody is left who could ask to stop.
-                    while going.next().await.is_some() {}
-                    break;
-                }
+            () = run.stop.wait(), if !interrupted => {
+                interrupted = true;
+                walk.tell(What::Interrupted);
             }
             next = going.next() => if next.is_none() { break },
         }
@@ -268,7 +263,7 @@ impl<'a> Walk<'a> {
                 hazards: placed.step.possible_hazards(),
                 renews: placed.step.possible_renewals(),
             },
-            None if *self.run.stop.borrow() => Concluded::Ended(Outcome::Skipped(Reason::new(
+            None if self.run.stop.asked() => Concluded::Ended(Outcome::Skipped(Reason::new(
                 "the run was interrupted before it",
                 "run again: it goes on from here",
             ))),
@@ -550,7 +545,7 @@ impl<'a> StepContext<'a> {
     }
 
     pub(crate) fn not_interrupted(&self, target: &Target, doing: &str) -> Result<(), Fault> {
-        if *self.walk.run.stop.borrow() { Err(self.interrupted(target, doing)) } else { Ok(()) }
+        if self.walk.run.stop.asked() { Err(self.interrupted(target, doing)) } else { Ok(()) }
     }
 
     async fn or_interrupted<T>(
@@ -559,10 +554,9 @@ impl<'a> StepContext<'a> {
         doing: &str,
         going: impl Future<Output = T>,
     ) -> Result<T, Fault> {
-        let mut stop = self.walk.run.stop.clone();
         tokio::select! {
             biased;
-            Ok(_) = stop.wait_for(|stop| *stop) => Err(self.interrupted(target, doing)),
+            () = self.walk.run.stop.wait() => Err(self.interrupted(target, doing)),
             done = going => Ok(done),
         }
     }

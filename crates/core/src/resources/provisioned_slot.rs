@@ -32,6 +32,8 @@ const SLOWEST: u64 = 1_500_000;
 const STALL_BOUND: Duration = Duration::from_secs(120);
 /// From power-on to the first login; a first boot grows the file system and makes accounts.
 const BOOT_BOUND: Duration = Duration::from_secs(600);
+/// How long another slot's transfer is waited for.
+const BUSY_BOUND: Duration = Duration::from_secs(3600);
 /// How long a module is left without power before it is tried again.
 const USB_REST: Duration = Duration::from_secs(15);
 const EVERY: Duration = Duration::from_secs(5);
@@ -83,6 +85,26 @@ impl ProvisionedSlot {
 
     async fn write(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
         act.act(&self.slot.bmc(), Deed::WriteFlashMark { slot: self.slot.slot, mark: mark.clone() }).await.map(|_| ())
+    }
+
+    /// The bus is one, and so is the transfer: one that an earlier run began to another slot would be cancelled by ours.
+    /// Whoever it belongs to sees it through first.
+    async fn bus_is_free(&self, act: &Act<'_>) -> Result<(), Fault> {
+        let bmc = self.slot.bmc();
+        match act.look().ask(&bmc, FlashJob {}).await? {
+            Some(job) if job.slot != self.slot.slot && job.phase == JobPhase::Running => Err(Fault::new(
+                Cause::Busy,
+                bmc,
+                format!("use the USB bus for slot {}", self.slot.slot),
+            )
+            .said(format!("slot {} is being flashed", job.slot))
+            .next(format!(
+                "run without --limit, so that slot {}'s flash is seen through; one that hangs ends with the BMC's \
+                         daemon: /etc/init.d/S94bmcd restart",
+                job.slot
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Erases: power off, mark, begin to write.
@@ -306,6 +328,9 @@ impl Resource for ProvisionedSlot {
         if begin == Begin::Watch && !act.guards().hold(Guard::Takeover) {
             begin = Begin::Erase;
         }
+        if begin < Begin::FirstLogin && act.guards().hold(Guard::UsbSpan) {
+            self.bus_is_free(act).await?;
+        }
         let mut applied = Applied::TookOver;
         let mut mark = match &seen.mark {
             Some(mark) if begin > Begin::Erase => FlashMarkState { run: act.run().to_owned(), ..mark.clone() },
@@ -345,5 +370,9 @@ impl Resource for ProvisionedSlot {
 
     fn estimate_in_span(&self) -> Duration {
         self.usual_flash
+    }
+
+    fn patience(&self) -> Duration {
+        BUSY_BOUND
     }
 }

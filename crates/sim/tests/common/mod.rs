@@ -1,10 +1,12 @@
 //! What the tests of the simulated world share: sites, and runs over them.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod swarm;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use bringup_core::engine::{Expected, Run, Walked, walk};
+use bringup_core::engine::{Expected, Run, Stop, Walked, walk};
 use bringup_core::event::{Event, Pass};
 use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::names::{BoardName, NodeName, Slot, StageName};
@@ -226,7 +228,7 @@ impl<'a> Runner<'a> {
                 death.send_replace(true);
             }
         };
-        let (_stop, stop) = watch::channel(false);
+        let stop = Stop::default();
         let run = |pass, approved, expected| Run {
             world,
             name: self.name.clone(),
