@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::hazard::Liveness;
 use crate::known_hosts::HostKey;
 use crate::names::{Label, NodeName, Slot};
 use crate::secret::Secret;
@@ -293,6 +294,8 @@ pub struct FlashMarkState {
     pub node: NodeName,
     /// How far.
     pub phase: FlashPhase,
+    /// What was known of the node when its flash was begun: until bytes are written, it may still be that.
+    pub was: Liveness,
     /// SHA-256 of the image.
     pub image_sha256: String,
     /// cloud-init's instance id.

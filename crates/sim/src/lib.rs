@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::hazard::Liveness;
 use bringup_core::names::Target;
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::{Kind, Site};
@@ -31,6 +32,7 @@ use tokio::time::{Instant, sleep};
 pub use crate::answers::SECRET_MARK;
 pub use crate::faults::Faults;
 use crate::faults::Lost;
+use crate::machine::Boot;
 pub use crate::referee::Leave;
 use crate::state::State;
 pub use crate::story::{Condition, Story};
@@ -76,7 +78,12 @@ impl SimWorld {
 
     /// Tells the referee what the operator of the next run gives leave for.
     pub fn set_leave(&self, leave: Leave) {
-        self.lock().referee.leave = leave;
+        let mut state = self.lock();
+        state.referee.leave = leave;
+        // What an earlier run switched off is not alive now: it is one that may be.
+        for machine in state.machines.values_mut().filter(|machine| machine.boot == Boot::Off) {
+            machine.when_cut = machine.when_cut.min(Liveness::Doubtful);
+        }
     }
 
     /// What happened that must never happen.

@@ -136,6 +136,8 @@ pub(crate) struct Machine {
     pub system: Option<System>,
     /// What it was when its power was last cut, for the referee.
     pub when_cut: Liveness,
+    /// Since when it has been up, in milliseconds.
+    pub up_since: u64,
     /// Its Node was Ready when it was last told to reboot.
     pub was_member: bool,
     /// Since when it has been down, in milliseconds.
@@ -173,6 +175,7 @@ impl Machine {
 
     fn come_up(&mut self, at: u64) {
         self.boot = Boot::Up;
+        self.up_since = at;
         self.boots += 1;
         let Some(system) = &mut self.system else {
             self.boot = Boot::Hung;
@@ -203,10 +206,12 @@ impl Machine {
             }
     }
 
-    /// What an onlooker who knows everything calls it.
+    /// What an onlooker who knows everything calls it. One that came up in the same breath may be alive: nobody could
+    /// have known.
     pub fn liveness(&mut self, now: u64) -> Liveness {
+        const BREATH: u64 = 10_000;
         let lived = self.system.as_ref().is_some_and(|system| system.lived);
-        if self.is_up(now) && lived {
+        if self.is_up(now) && lived && now >= self.up_since + BREATH {
             Liveness::Living
         } else if lived && self.boot != Boot::Off {
             Liveness::Doubtful

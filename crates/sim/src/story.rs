@@ -66,7 +66,8 @@ impl Story {
     pub fn begin(&self, site: &Arc<Site>) -> Snapshot {
         let mut state = State {
             site: Arc::clone(site),
-            now: 0,
+            // Whatever runs has been running for an hour.
+            now: 3_600_000,
             controller: Controller::default(),
             boards: BTreeMap::new(),
             machines: BTreeMap::new(),
@@ -139,6 +140,7 @@ fn machine(node: &Node, index: usize, condition: Condition, state: &mut State) -
         installs: 0,
         system: None,
         when_cut: Liveness::Idle,
+        up_since: 0,
         was_member: false,
         down_since: 0,
     };
@@ -171,6 +173,7 @@ fn mark_flashed(node: &Node, sha256: &str, state: &mut State) {
     let mark = FlashMarkState {
         node: node.name.clone(),
         phase: FlashPhase::Flashed,
+        was: Liveness::Idle,
         image_sha256: sha256.to_owned(),
         instance_id: format!("{}-earlier", node.name),
         host_key: None,

@@ -245,6 +245,8 @@ impl<'a> Act<'a> {
                 break Err(fault);
             }
         };
+        // What was waited for changed the target, whoever did it: what was known of it before is history.
+        context.walk.answers().forget(wait.target);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         context.tell(What::Waited { step, wanted: wait.wanted.to_owned(), freed_by: None, ms });
         result

@@ -117,6 +117,10 @@ impl SlotOfNode {
         if powered && !transfers && !boots {
             return Ok((Liveness::Doubtful, "its slot is powered on, but it is silent"));
         }
+        let begun = mark.filter(|mark| mark.phase == FlashPhase::Flashing && job.is_none());
+        if begun.is_some_and(|mark| mark.was != Liveness::Idle) {
+            return Ok((Liveness::Doubtful, "a run cut its power to flash it and came no further"));
+        }
         Ok((Liveness::Idle, "its slot is off and it is silent"))
     }
 

@@ -72,14 +72,16 @@ impl ProvisionedSlot {
         self.slot.begin(seen, &self.image.sha256)
     }
 
-    fn mark(&self, phase: FlashPhase, instance_id: &str, act: &Act<'_>) -> FlashMarkState {
+    /// The mark of a flash that begins.
+    fn mark(&self, was: Liveness, run: &str) -> FlashMarkState {
         FlashMarkState {
             node: self.slot.node.clone(),
-            phase,
+            phase: FlashPhase::Flashing,
+            was,
             image_sha256: self.image.sha256.clone(),
-            instance_id: instance_id.to_owned(),
+            instance_id: format!("{}-{run}", self.slot.node),
             host_key: None,
-            run: act.run().to_owned(),
+            run: run.to_owned(),
         }
     }
 
@@ -107,9 +109,11 @@ impl ProvisionedSlot {
         }
     }
 
-    /// Erases: power off, mark, begin to write.
+    /// Erases: mark, power off, begin to write. The mark comes first, so that a node which loses its power here is not
+    /// taken for one that was off.
     async fn erase(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
         let bmc = self.slot.bmc();
+        self.write(act, mark).await?;
         act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
         let source = match self.transport {
             FlashTransport::Staged => ImageSource::Staged(self.staged.clone()),
@@ -118,7 +122,6 @@ impl ProvisionedSlot {
                 ImageSource::Streamed(self.cached.clone())
             }
         };
-        self.write(act, mark).await?;
         let deed = Deed::StartFlash {
             slot: self.slot.slot,
             node: self.slot.node.clone(),
@@ -334,7 +337,7 @@ impl Resource for ProvisionedSlot {
         let mut applied = Applied::TookOver;
         let mut mark = match &seen.mark {
             Some(mark) if begin > Begin::Erase => FlashMarkState { run: act.run().to_owned(), ..mark.clone() },
-            _ => self.mark(FlashPhase::Flashing, &format!("{}-{}", self.slot.node, act.run()), act),
+            _ => self.mark(seen.liveness, act.run()),
         };
         if begin == Begin::Erase {
             applied = Applied::Changed;

@@ -8,7 +8,8 @@ use crate::engine::Need;
 use crate::names::{Label, StageName, Target};
 use crate::probe::K3sRole;
 use crate::resources::{
-    FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory, NodeMarks, SystemDeployments,
+    FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory, MaintenanceEnded, NodeMarks,
+    SystemDeployments,
 };
 use crate::site::{Kind, Node, Settings};
 
@@ -55,6 +56,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             lane.push(STAGE, K3sAgent { wanted: k3s, control_plane: control_plane.name.clone(), control_plane_ip })
                 .needing([fetched, Need::Held(server.clone())]);
         }
+        lane.push(STAGE, MaintenanceEnded { node: node.name.clone() });
         if node.kind == Kind::Rk1 {
             let (target, path) = (Target::Node(node.name.clone()), "/opt/rkllama/models".to_owned());
             lane.push(STAGE, MadeDirectory { target, purpose: "rkllama_models", path });

@@ -1,0 +1,52 @@
+//! No maintenance of ours is left open: an earlier run may have died between a node's reboot and its return, or the
+//! API may not have answered when that was looked at.
+
+use std::time::Duration;
+
+use super::maintenance::{self, Member};
+use crate::change::{Change, Diff};
+use crate::engine::{Act, Look};
+use crate::fault::Fault;
+use crate::names::{Label, NodeName, Target};
+use crate::resource::{Applied, Resource};
+
+/// A node without our maintenance mark, once k3s runs on it.
+#[derive(Debug)]
+pub struct MaintenanceEnded {
+    /// Which.
+    pub node: NodeName,
+}
+
+impl Resource for MaintenanceEnded {
+    type State = Option<Member>;
+
+    fn label(&self) -> Label {
+        Label::of(&self.node, "maintenance")
+    }
+
+    fn target(&self) -> Target {
+        Target::Cluster
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Option<Member>, Fault> {
+        Member::of(&self.node, look).await
+    }
+
+    fn diff(&self, seen: &Option<Member>) -> Diff {
+        match seen {
+            Some(member) if member.in_maintenance => {
+                Diff::Change(vec![Change::new("maintenance", "begun by an earlier run", "ended")])
+            }
+            _ => Diff::InSync,
+        }
+    }
+
+    async fn apply(&self, _: &Option<Member>, act: &Act<'_>) -> Result<Applied, Fault> {
+        maintenance::bring_back(act, &self.node).await?;
+        Ok(Applied::TookOver)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
