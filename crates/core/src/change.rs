@@ -63,6 +63,11 @@ impl Diff {
     pub fn of(changes: Vec<Change>) -> Self {
         if changes.is_empty() { Self::InSync } else { Self::Change(changes) }
     }
+
+    /// Whether there is something to do.
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Change(_))
+    }
 }
 
 /// What a plan says of a step.

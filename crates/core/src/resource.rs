@@ -99,6 +99,13 @@ pub trait Resource: Debug + Send + Sync {
         self.estimate()
     }
 
+    /// How long leave that is missing may be waited for, because what asks for it may pass by itself: a node that is
+    /// silent may be booting. Within `patience`.
+    fn settles_within(&self, seen: &Self::State) -> Duration {
+        let _ = seen;
+        Duration::ZERO
+    }
+
     /// How long someone else's being busy with it is waited out.
     fn patience(&self) -> Duration {
         Duration::ZERO
@@ -188,7 +195,7 @@ async fn foresee<R: Resource>(resource: &R, context: &StepContext<'_>) -> Conclu
         context.tell(What::Noticed { step: context.label(), text });
     }
     let diff = resource.diff(&seen);
-    let changes = matches!(diff, Diff::Change(_));
+    let changes = diff.changes();
     let planned = if context.met_renewal() { Planned::Expected(diff) } else { Planned::Known(diff) };
     Concluded::Planned {
         planned,
@@ -210,7 +217,7 @@ async fn converge<R: Resource>(resource: &R, context: &StepContext<'_>) -> Outco
     let mut attempt = 0;
     let mut changed = None;
     loop {
-        let turn = once(resource, context, &mut changed).await;
+        let turn = once(resource, context, began, &mut changed).await;
         context.release_span();
         match turn {
             Ok(outcome) => return outcome,
@@ -233,14 +240,20 @@ async fn converge<R: Resource>(resource: &R, context: &StepContext<'_>) -> Outco
 async fn once<R: Resource>(
     resource: &R,
     context: &StepContext<'_>,
+    began: Instant,
     changed: &mut Option<Applied>,
 ) -> Result<Outcome, Fault> {
     let mut seen = resource.observe(&context.look()).await?;
     let mut diff = resource.diff(&seen);
-    if let (Diff::Change(_), Some(span)) = (&diff, resource.span(&seen)) {
-        if let Some(reason) = missing_leave(resource, &seen, context) {
+    if diff.changes()
+        && let Some(reason) = missing_leave(resource, &seen, context)
+    {
+        if began.elapsed() >= resource.settles_within(&seen) {
             return Ok(Outcome::Blocked(reason));
         }
+        return Err(Fault::new(Cause::Busy, Resource::target(resource), "wait for it to settle").said(reason.why));
+    }
+    if let (true, Some(span)) = (diff.changes(), resource.span(&seen)) {
         context.take_span(span).await?;
         seen = resource.observe(&context.fresh_look()).await?;
         diff = resource.diff(&seen);

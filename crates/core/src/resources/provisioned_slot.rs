@@ -34,6 +34,8 @@ const STALL_BOUND: Duration = Duration::from_secs(120);
 const BOOT_BOUND: Duration = Duration::from_secs(600);
 /// How long another slot's transfer is waited for.
 const BUSY_BOUND: Duration = Duration::from_secs(3600);
+/// How long a silent node is given: it may be on its way through a reboot.
+const REBOOT_BOUND: Duration = Duration::from_secs(180);
 /// How long a module is left without power before it is tried again.
 const USB_REST: Duration = Duration::from_secs(15);
 const EVERY: Duration = Duration::from_secs(5);
@@ -377,5 +379,9 @@ impl Resource for ProvisionedSlot {
 
     fn patience(&self) -> Duration {
         BUSY_BOUND
+    }
+
+    fn settles_within(&self, seen: &SlotCondition) -> Duration {
+        if seen.liveness == Liveness::Doubtful { REBOOT_BOUND } else { Duration::ZERO }
     }
 }

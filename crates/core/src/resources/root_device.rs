@@ -10,7 +10,7 @@ use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{Hazard, Liveness};
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{Disk, DiskState, Probe, RootPartition};
+use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, Probe, RootPartition};
 use crate::resource::{Applied, Resource};
 use crate::site::Kind;
 
@@ -34,10 +34,25 @@ pub struct Seen {
     partition: String,
     /// `None` where nobody could look yet.
     disk: Option<Option<DiskState>>,
+    /// The copy runs or has run in this boot: the disk is erased already, what is missing is its end and the reboot.
+    copied: Option<JobPhase>,
     member: Option<Member>,
 }
 
 impl RootDevice {
+    fn job(&self) -> Job {
+        Job::MoveRoot { disk: self.root_dev.clone() }
+    }
+
+    /// What has become of the copy that an earlier run began in this boot.
+    async fn copied(&self, look: &Look<'_>) -> Result<Option<JobPhase>, Fault> {
+        let (target, job) = (Resource::target(self), self.job());
+        let status = look.ask(&target, JobState { name: job.name() }).await?.filter(|status| status.hash == job.hash());
+        let Some(status) = status.filter(|status| status.phase != JobPhase::Failed) else { return Ok(None) };
+        let boot_id = look.ask(&target, BootId {}).await?;
+        Ok((status.boot_id == boot_id).then_some(status.phase))
+    }
+
     fn disk_words(&self, seen: Option<&Seen>) -> String {
         match seen.and_then(|seen| seen.disk.as_ref()).and_then(Option::as_ref) {
             Some(disk) if disk.holds_root => {
@@ -63,7 +78,8 @@ impl Resource for RootDevice {
     fn questions(&self) -> Vec<(Target, Probe)> {
         let target = Resource::target(self);
         let disk = Disk { path: self.root_dev.clone() };
-        vec![(target.clone(), RootPartition {}.into()), (target, disk.into())]
+        let job = JobState { name: self.job().name() };
+        vec![(target.clone(), RootPartition {}.into()), (target.clone(), job.into()), (target, disk.into())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
@@ -74,7 +90,8 @@ impl Resource for RootDevice {
             Err(fault) if fault.cause == Cause::NotYet => None,
             Err(fault) => return Err(fault),
         };
-        Ok(Seen { partition, disk, member: Member::of(&self.node, look).await? })
+        let copied = self.copied(look).await?;
+        Ok(Seen { partition, disk, copied, member: Member::of(&self.node, look).await? })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
@@ -97,11 +114,12 @@ impl Resource for RootDevice {
     }
 
     fn hazards(&self, seen: Option<&Seen>) -> Vec<Hazard> {
+        let reboot = Hazard::Reboot { node: self.node.clone() };
+        if seen.is_some_and(|seen| seen.copied.is_some()) {
+            return vec![reboot];
+        }
         let disk = self.disk_words(seen);
-        vec![
-            Hazard::Erase { node: self.node.clone(), disk, liveness: Liveness::Idle },
-            Hazard::Reboot { node: self.node.clone() },
-        ]
+        vec![Hazard::Erase { node: self.node.clone(), disk, liveness: Liveness::Idle }, reboot]
     }
 
     fn span(&self, seen: &Seen) -> Option<Label> {
@@ -110,8 +128,10 @@ impl Resource for RootDevice {
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let target = Resource::target(self);
-        let job = Job::MoveRoot { disk: self.root_dev.clone() };
-        let applied = job::see_through(act, &target, job, BOUND).await?;
+        let applied = match seen.copied {
+            Some(JobPhase::Succeeded) => Applied::TookOver,
+            _ => job::see_through(act, &target, self.job(), BOUND).await?,
+        };
         maintenance::reboot(act, &self.node, seen.member).await?;
         Ok(applied)
     }
