@@ -13,6 +13,7 @@ pub mod hazard;
 pub mod known_hosts;
 pub mod names;
 pub mod probe;
+pub mod report;
 pub mod resource;
 pub mod resources;
 pub mod sabotage;

@@ -94,9 +94,9 @@ pub trait Resource: Debug + Send + Sync {
         Duration::from_secs(2)
     }
 
-    /// How much of the estimate falls into the span.
+    /// How much of the estimate falls into a span that others usually wait for.
     fn estimate_in_span(&self) -> Duration {
-        self.estimate()
+        Duration::ZERO
     }
 
     /// How long leave that is missing may be waited for, because what asks for it may pass by itself: a node that is

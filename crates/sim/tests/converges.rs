@@ -4,6 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
+use bringup_core::report::Report;
 use bringup_core::site::Site;
 use bringup_sim::{SimWorld, Story, in_virtual_time};
 use common::Runner;
@@ -14,6 +15,11 @@ fn converges(site: Site) {
         let world = SimWorld::resume(&Story::fresh().begin(&site));
         let first = Runner::new(&site, "first").run(&world).await.unwrap();
         assert!(first.converged(), "{:?} {:#?}", first.applied.tally, first.troubles());
+        let report = Report::of(&first.events).unwrap();
+        println!("{} of {}: {:#?}", report.predicted_ms, report.stage_by_stage_ms, report.chain);
+        println!("{:#?}", report.stages);
+        let chain: u64 = report.chain.iter().map(|link| link.ms).sum();
+        assert!(chain <= report.predicted_ms && chain + 60_000 > report.predicted_ms, "the chain has a gap: {chain}");
         let second = Runner::new(&site, "second").run(&world).await.unwrap();
         assert!(!second.planned.changes(), "{:?}", second.planned.tally);
         assert!(second.in_sync(), "{:?} {:#?}", second.applied.tally, second.troubles());

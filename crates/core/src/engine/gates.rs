@@ -102,13 +102,15 @@ impl Spans {
 
     /// Waits until the span is this step's. Dropping the future leaves the queue; a span that was granted to a
     /// dropped waiter goes to the next.
-    pub async fn take(&self, span: &Label, step: &Label, way_to_go: Duration) -> Grant {
+    ///
+    /// `long`: it is held for so long that the first grant waits for others who come at nearly the same time.
+    pub async fn take(&self, span: &Label, step: &Label, way_to_go: Duration, long: bool) -> Grant {
         let (sender, mut granted) = oneshot::channel();
         let settles = {
             let mut spans = self.lock();
             let state = spans.entry(span.clone()).or_default();
             state.waiting.insert((Reverse(way_to_go), step.clone()), sender);
-            !state.held && !std::mem::replace(&mut state.settled, true)
+            !state.held && !std::mem::replace(&mut state.settled, true) && long
         };
         if settles {
             tokio::time::sleep(SETTLE).await;

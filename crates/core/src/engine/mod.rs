@@ -490,7 +490,8 @@ impl<'a> StepContext<'a> {
         }
         let (label, began) = (self.label(), Instant::now());
         let way_to_go = self.walk.ways_to_go[self.lane][self.index];
-        let taking = self.walk.spans.take(&span, &label, way_to_go);
+        let long = !placed.step.estimate_in_span().is_zero();
+        let taking = self.walk.spans.take(&span, &label, way_to_go, long);
         let grant = self.or_interrupted(&placed.step.target(), &format!("wait for {span}"), taking).await?;
         if !began.elapsed().is_zero() {
             let wanted = span.to_string();

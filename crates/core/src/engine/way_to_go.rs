@@ -1,4 +1,6 @@
-//! How long the way is from each step to the end of the run: the longest path through lanes and gates.
+//! How long the way is from each step to the end of the run: the longest path through lanes and gates, less what is
+//! spent inside spans. That sum is the same in whichever order a span is given away; what comes after it is not, and
+//! to serve the longest first ends earliest (Jackson's rule for one machine with delivery times).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +8,7 @@ use std::time::Duration;
 use super::lane::{Lane, Need};
 use crate::names::Label;
 
-/// For each step, by lane and place, the longest estimated time from the end of its span to the end of the run.
+/// For each step, by lane and place, the longest estimated time outside spans from it to the end of the run.
 ///
 /// `acts` says whether a step is expected to do something; the others cost next to nothing.
 pub(crate) fn ways_to_go(lanes: &[Lane], acts: impl Fn(&Label) -> bool) -> Vec<Vec<Duration>> {
@@ -37,17 +39,15 @@ pub(crate) fn ways_to_go(lanes: &[Lane], acts: impl Fn(&Label) -> bool) -> Vec<V
         }
     }
     let order = in_order(&followers, open);
-    let mut whole: Vec<Vec<Duration>> = labels.iter().map(|steps| vec![Duration::ZERO; steps.len()]).collect();
-    let mut after_span = whole.clone();
+    let mut ways: Vec<Vec<Duration>> = labels.iter().map(|steps| vec![Duration::ZERO; steps.len()]).collect();
     for (lane, index) in order.into_iter().rev() {
-        let onward =
-            followers[lane][index].iter().map(|&(lane, index)| whole[lane][index]).max().unwrap_or(Duration::ZERO);
+        let onward = followers[lane][index].iter().map(|&(lane, index)| ways[lane][index]).max();
         let step = &lanes[lane].steps[index].step;
-        let own = if acts(&labels[lane][index]) { step.estimate() } else { Duration::ZERO };
-        whole[lane][index] = own + onward;
-        after_span[lane][index] = own.saturating_sub(step.estimate_in_span()) + onward;
+        let outside_spans = step.estimate().saturating_sub(step.estimate_in_span());
+        let own = if acts(&labels[lane][index]) { outside_spans } else { Duration::ZERO };
+        ways[lane][index] = own + onward.unwrap_or(Duration::ZERO);
     }
-    after_span
+    ways
 }
 
 /// The steps, each after all that it waits for.

@@ -103,6 +103,6 @@ impl Resource for K3sAgent {
     }
 
     fn estimate(&self) -> Duration {
-        Duration::from_secs(70)
+        Duration::from_secs(48)
     }
 }

@@ -75,6 +75,6 @@ impl Resource for K3sServer {
     }
 
     fn estimate(&self) -> Duration {
-        Duration::from_secs(100)
+        Duration::from_secs(88)
     }
 }

@@ -32,6 +32,8 @@ pub struct PackageUpkeep {
     pub node: NodeName,
     /// In which respect.
     pub upkeep: Upkeep,
+    /// How long it usually takes.
+    pub usual: Duration,
 }
 
 impl Resource for PackageUpkeep {
@@ -80,10 +82,6 @@ impl Resource for PackageUpkeep {
     }
 
     fn estimate(&self) -> Duration {
-        Duration::from_secs(match self.upkeep {
-            Upkeep::Configured => 10,
-            Upkeep::Upgraded => 260,
-            Upkeep::Autoremoved => 15,
-        })
+        self.usual
     }
 }

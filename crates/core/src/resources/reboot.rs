@@ -18,6 +18,8 @@ pub struct Rebooted {
     pub node: NodeName,
     /// Someone sits at it: told, not rebooted.
     pub workstation: bool,
+    /// How long a reboot usually takes.
+    pub usual: Duration,
 }
 
 /// What a look finds.
@@ -87,7 +89,7 @@ impl Resource for Rebooted {
     }
 
     fn estimate(&self) -> Duration {
-        Duration::from_secs(70)
+        self.usual
     }
 
     fn patience(&self) -> Duration {

@@ -137,7 +137,7 @@ impl Resource for RootDevice {
     }
 
     fn estimate(&self) -> Duration {
-        Duration::from_secs(330)
+        Duration::from_secs(335)
     }
 
     fn patience(&self) -> Duration {

@@ -103,7 +103,11 @@ impl Resource for StagedImage {
     }
 
     fn estimate(&self) -> Duration {
-        Duration::from_secs(180)
+        Duration::from_secs(150)
+    }
+
+    fn estimate_in_span(&self) -> Duration {
+        self.estimate()
     }
 }
 

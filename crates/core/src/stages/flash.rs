@@ -1,11 +1,11 @@
 //! Stage `flash`: operating systems on the boards' modules.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::Wanted;
 use super::known_hosts::place_board;
 use super::lanes::Lanes;
+use super::usual;
 use crate::engine::Need;
 use crate::names::{BoardName, Label, StageName};
 use crate::resources::{ProvisionedSlot, SlotOfNode, StagedImage};
@@ -22,7 +22,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     let settings = &wanted.site.settings;
     for (node, place) in wanted.modules() {
         let Some(image) = settings.image(node.kind) else { continue };
-        let (usual_flash, usual_boot) = usual(node.kind);
+        let (usual_flash, usual_boot) = usual::flash(node.kind);
         let resource = ProvisionedSlot {
             slot: wanted.slot(node, place),
             image: image.clone(),
@@ -71,14 +71,5 @@ fn place_images(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             .image(Label::of(&board, format_args!("{}_images", kind.word())))
             .push(StageName::Flash, resource)
             .needing([Need::Held(Label::of(&board, "known_host"))]);
-    }
-}
-
-/// How long writing and the first boot usually take. Decides order only: a CM4 writes about 5 MB a second, an RK1 6–10
-/// with its read-back.
-fn usual(kind: Kind) -> (Duration, Duration) {
-    match kind {
-        Kind::Cm4 => (Duration::from_secs(720), Duration::from_secs(75)),
-        Kind::Rk1 | Kind::Other => (Duration::from_secs(560), Duration::from_secs(60)),
     }
 }

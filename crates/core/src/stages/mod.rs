@@ -8,6 +8,7 @@ mod lanes;
 mod move_fs;
 mod tools;
 mod update_packages;
+mod usual;
 
 use self::lanes::Lanes;
 pub use self::lanes::Wanted;

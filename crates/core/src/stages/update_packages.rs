@@ -2,6 +2,7 @@
 
 use super::Wanted;
 use super::lanes::Lanes;
+use super::usual;
 use crate::engine::Lane;
 use crate::names::{Label, StageName, Target};
 use crate::probe::K3sRole;
@@ -23,7 +24,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         let Some(lane) = lanes.node(&node.name) else { continue };
         let name = || node.name.clone();
         let step = |what: &str| Label::of(&node.name, what);
-        let upkeep = |upkeep| PackageUpkeep { node: name(), upkeep };
+        let upkeep = |upkeep| PackageUpkeep { node: name(), upkeep, usual: usual::upkeep(upkeep, node.kind) };
         lane.push(STAGE, CloudInitEnded { node: name() });
         lane.push(STAGE, upkeep(Upkeep::Configured));
         lane.push(STAGE, upkeep(Upkeep::Upgraded)).unsettled_by([step("configured")]);
@@ -32,7 +33,8 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             place_driver(node, lane);
             reboot_after.push(step("gpu_driver"));
         }
-        let reboot = lane.push(STAGE, Rebooted { node: name(), workstation: node.workstation });
+        let usual = usual::reboot(node.kind);
+        let reboot = lane.push(STAGE, Rebooted { node: name(), workstation: node.workstation, usual });
         reboot.unsettled_by(reboot_after);
         if control_plane {
             // The control plane last: the others' maintenance needs its API.
