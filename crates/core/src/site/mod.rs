@@ -1,10 +1,26 @@
 //! The site: what should be. Typed, checked, immutable.
 
+mod ansible_cfg;
+mod fields;
+mod hosts_file;
+mod inventory;
+mod load;
+mod machines;
 mod model;
+mod nearest;
 mod problem;
+mod range;
 mod scope;
+mod select;
+mod settings;
 mod source;
+mod template;
+mod vault;
+mod yaml;
 
+pub use ansible_cfg::{AnsibleCfg, ansible_cfg};
+pub use inventory::Inventory;
+pub use load::{LoadOptions, Loaded, load, load_inventory};
 pub use model::{
     Board, Connection, FlashTransport, Image, Kind, Node, Place, Service, Settings, Site, Stated, Toolchain,
 };

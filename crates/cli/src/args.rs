@@ -1,0 +1,182 @@
+//! The command line. Flags follow Ansible's where one exists.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// From bare Turing Pi boards and spare Linux machines to a GitOps Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bringup",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  bringup rehearse                         all seven stages on an example, in a simulated world
+  bringup rehearse -i SITE                 the same on your own site
+  bringup plan -i SITE                     what differs from what should be; changes nothing
+  bringup apply -i SITE --limit node03     asks once for what it may hurt, then acts
+  bringup inventory -i SITE --graph        what was understood of the inventory
+
+Stages, in their order, each a tag: tools flash known_hosts move_fs update_packages k3s cluster
+(servers means move_fs and update_packages).
+
+Exit status: 0 done or in sync, 1 a target failed, 2 wrong usage or a site with errors,
+3 plan --exit-code found changes, 4 did not converge, 130 interrupted."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what differs from what should be, and what removing it could hurt. Changes nothing.
+    Plan(Plan),
+    /// Remove the differences, after asking once for what that could hurt.
+    Apply(Apply),
+    /// Play all stages on a site in a simulated world, without any hardware.
+    Rehearse(Rehearse),
+    /// Show what was understood of an inventory.
+    Inventory(InventoryArguments),
+}
+
+/// Which site.
+#[derive(Clone, Debug, Args)]
+pub struct SiteArguments {
+    /// The site's directory or its hosts.yml [default: what ansible.cfg names, else this directory].
+    #[arg(short = 'i', long, value_name = "SITE")]
+    pub inventory: Option<String>,
+    /// Set a variable, stronger than the site: k=v, {json} or @file. May be given more than once.
+    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// File with the vault's password; an executable one is run for it [env: ANSIBLE_VAULT_PASSWORD_FILE].
+    #[arg(long, value_name = "FILE")]
+    pub vault_password_file: Option<PathBuf>,
+    /// Ask for the vault's password.
+    #[arg(short = 'J', long = "ask-vault-pass", conflicts_with = "vault_password_file")]
+    pub ask_vault_pass: bool,
+}
+
+/// Which of its stages and hosts, and how.
+#[derive(Clone, Debug, Args)]
+pub struct RunArguments {
+    /// Which site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// Only these hosts and groups: Ansible's patterns. A node brings its board along, not the other way round.
+    #[arg(short = 'l', long, value_name = "HOSTS")]
+    pub limit: Vec<String>,
+    /// Only these stages.
+    #[arg(short = 't', long, value_name = "TAGS")]
+    pub tags: Vec<String>,
+    /// Without these stages.
+    #[arg(long, value_name = "TAGS")]
+    pub skip_tags: Vec<String>,
+    /// How many nodes are spoken to at the same moment [default: 64, or ansible.cfg's forks].
+    #[arg(short = 'f', long, value_name = "N")]
+    pub forks: Option<usize>,
+    /// Let a changed host key replace the recorded one.
+    #[arg(long)]
+    pub accept_changed_host_keys: bool,
+    /// One event a line, as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Show steps that are in sync too.
+    #[arg(short = 'v', long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How the real machines are logged in to.
+#[derive(Clone, Debug, Args)]
+pub struct LoginArguments {
+    /// Ask for the SSH password.
+    #[arg(short = 'k', long = "ask-pass")]
+    pub ask_pass: bool,
+    /// Ask for the password for sudo.
+    #[arg(short = 'K', long = "ask-become-pass")]
+    pub ask_become_pass: bool,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// What to plan.
+    #[command(flatten)]
+    pub run: RunArguments,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: LoginArguments,
+    /// Exit with status 3 if there are changes.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Show whole values, however long.
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// What to apply.
+    #[command(flatten)]
+    pub run: RunArguments,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: LoginArguments,
+    /// Approve exactly the hazards that are printed; what needs a name still needs it.
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+    /// Plan only.
+    #[arg(short = 'C', long)]
+    pub check: bool,
+    /// Show whole values, however long.
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+}
+
+/// `rehearse`.
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// What to rehearse; without -i, the example.
+    #[command(flatten)]
+    pub run: RunArguments,
+    /// Which faults and which small differences; the same seed tells the same story.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Let things go wrong.
+    #[arg(long)]
+    pub faults: bool,
+    /// How many times faster than real time it is shown; 0 shows it at once [default: 200 on a terminal, else 0].
+    #[arg(long, value_name = "TIMES")]
+    pub speed: Option<f64>,
+    /// Stop after the plan.
+    #[arg(long)]
+    pub plan_only: bool,
+    /// Show whole values, however long.
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+}
+
+/// `inventory`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("shape").required(true))]
+pub struct InventoryArguments {
+    /// Which site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// As JSON, in the shape of `ansible-inventory --list`.
+    #[arg(long, group = "shape")]
+    pub list: bool,
+    /// As a tree of groups and hosts.
+    #[arg(long, group = "shape")]
+    pub graph: bool,
+    /// One host's variables, as JSON.
+    #[arg(long, value_name = "NAME", group = "shape")]
+    pub host: Option<String>,
+    /// Leave templates as they are written.
+    #[arg(long)]
+    pub raw: bool,
+}

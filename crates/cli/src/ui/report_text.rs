@@ -1,0 +1,35 @@
+//! What a rehearsal says of the real thing.
+
+use std::fmt::Write;
+
+use bringup_core::report::Report;
+
+use super::words::span;
+
+/// Links shorter than this are told together.
+const SHORT: u64 = 10_000;
+
+/// The report for a person.
+pub fn report_text(report: &Report) -> String {
+    let mut text = String::new();
+    let saved = report.stage_by_stage_ms.saturating_sub(report.predicted_ms);
+    let percent = if report.stage_by_stage_ms > 0 { saved * 100 / report.stage_by_stage_ms } else { 0 };
+    let _ = writeln!(text, "The real thing would take about {}.", span(report.predicted_ms));
+    let _ = writeln!(text, "Stage by stage, as the playbook runs, it would take {} ({percent} % are saved):", span(report.stage_by_stage_ms));
+    for (stage, ms) in report.stages.iter().filter(|(_, ms)| **ms > 0) {
+        let _ = writeln!(text, "  {stage:<16} {:>14}", span(*ms));
+    }
+    let _ = writeln!(text, "What decides the time is this chain of steps:");
+    let mut short = 0;
+    for link in &report.chain {
+        if link.ms < SHORT {
+            short += link.ms;
+        } else {
+            let _ = writeln!(text, "  {:<44} {:>14}", link.step.as_str(), span(link.ms));
+        }
+    }
+    if short > 0 {
+        let _ = writeln!(text, "  {:<44} {:>14}", "short steps in between", span(short));
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! Words that all screens share.
+
+use bringup_core::change::{Change, Diff, Outcome, Reason};
+use bringup_core::fault::Fault;
+
+/// Milliseconds as `h:mm:ss`.
+pub fn clock(ms: u64) -> String {
+    let seconds = (ms + 500) / 1000;
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Milliseconds as a person says them: `58 s`, `12 min 5 s`, `1 h 2 min`.
+pub fn span(ms: u64) -> String {
+    let seconds = (ms + 500) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// How a step ended, in a word or two.
+pub fn outcome(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::InSync => "in sync",
+        Outcome::Changed => "changed",
+        Outcome::TookOver => "took over",
+        Outcome::Skipped(_) => "skipped",
+        Outcome::Blocked(_) => "BLOCKED",
+        Outcome::NotConverged(_) => "DID NOT CONVERGE",
+        Outcome::Failed(_) => "FAILED",
+    }
+}
+
+/// What else there is to say of how a step ended, a line each.
+pub fn details(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::InSync | Outcome::Changed | Outcome::TookOver => Vec::new(),
+        Outcome::Skipped(reason) | Outcome::Blocked(reason) => why(reason),
+        Outcome::NotConverged(diff) => match diff {
+            Diff::Change(changes) => changes.iter().map(|change| format!("still {}", change_line(change, true))).collect(),
+            Diff::Blocked(reason) => why(reason),
+            Diff::InSync => Vec::new(),
+        },
+        Outcome::Failed(fault) => fault_lines(fault),
+    }
+}
+
+/// A reason and what to do, a line each.
+pub fn why(reason: &Reason) -> Vec<String> {
+    let mut lines = vec![reason.why.clone()];
+    if !reason.next.is_empty() {
+        lines.push(format!("next: {}", reason.next));
+    }
+    lines
+}
+
+/// A fault for a person: what was tried, where, what came back, what it may be, what to do.
+pub fn fault_lines(fault: &Fault) -> Vec<String> {
+    let mut lines = vec![format!("tried to {} on {}: {}", fault.doing, fault.at, fault.cause)];
+    lines.extend(fault.said.iter().map(|line| format!("  | {line}")));
+    lines.extend(fault.likely.iter().map(|likely| format!("likely: {likely}")));
+    lines.extend(fault.next.iter().map(|next| format!("next: {next}")));
+    lines
+}
+
+/// A field and its values. Long values are cut unless the whole is wanted.
+pub fn change_line(change: &Change, whole: bool) -> String {
+    let cut = |text: &str| {
+        let first = text.lines().next().unwrap_or_default();
+        if whole || (first.chars().count() <= 60 && text.lines().count() <= 1) {
+            text.trim_end().replace('\n', "\n        ")
+        } else {
+            format!("{}…", first.chars().take(60).collect::<String>())
+        }
+    };
+    match &change.from {
+        Some(from) => format!("{}: {} → {}", change.field, cut(from), cut(&change.to)),
+        None => format!("{}: + {}", change.field, cut(&change.to)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_easily() {
+        for (ms, clocked, spoken) in [
+            (0, "0:00:00", "0 s"),
+            (59_600, "0:01:00", "60 s"),
+            (725_000, "0:12:05", "12 min 5 s"),
+            (3_720_000, "1:02:00", "1 h 2 min"),
+        ] {
+            assert_eq!((clock(ms).as_str(), span(ms).as_str()), (clocked, spoken));
+        }
+    }
+}

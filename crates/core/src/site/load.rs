@@ -1,0 +1,389 @@
+//! From a directory's text to a site.
+
+use std::collections::BTreeSet;
+
+use super::ansible_cfg::join;
+use super::fields::{Fields, Found};
+use super::hosts_file;
+use super::inventory::{Groups, Inventory, Variables};
+use super::machines;
+use super::model::Site;
+use super::nearest::nearest;
+use super::problem::{Problem, Problems, Severity};
+use super::settings;
+use super::source::Source;
+use super::template::{Lookup, Templates};
+use super::yaml::{FileText, Origin, Raw, parse};
+use crate::secret::Secret;
+
+/// What to load, and how.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// A site's directory, or its hosts file.
+    pub inventory: String,
+    /// As given to `-e`: `k=v`, a JSON or YAML map, or `@file`.
+    pub extra_vars: Vec<String>,
+    /// Opens what is sealed.
+    pub vault_password: Option<Secret>,
+    /// Account to log in with where neither host nor group says, from `ansible.cfg`.
+    pub remote_user: Option<String>,
+    /// Private key to log in with where neither host nor group says, from `ansible.cfg`.
+    pub private_key_file: Option<String>,
+}
+
+/// A site and what it was made of.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Groups, hosts and variables as they were read.
+    pub inventory: Inventory,
+    /// The site.
+    pub site: Site,
+    /// What may be a mistake.
+    pub warnings: Problems,
+    /// The site's directory.
+    pub directory: String,
+}
+
+/// An inventory as it was read, not checked yet.
+struct Read {
+    inventory: Inventory,
+    directory: String,
+    problems: Vec<Problem>,
+}
+
+/// Loads and checks a site. All its problems come at once.
+///
+/// # Errors
+/// The problems, if one of them is an error; warnings are among them.
+pub fn load(source: &dyn Source, options: &LoadOptions) -> Result<Loaded, Problems> {
+    let Read { inventory, directory, problems } = read(source, options)?;
+    let mut found = Found::default();
+    problems.into_iter().for_each(|problem| found.push(problem));
+    let home = source.home();
+    let mut notices = BTreeSet::new();
+    let site = loop {
+        let mut now = Found::default();
+        notices.clear();
+        let site = check(source, &inventory, &directory, &home, &mut now, &mut notices);
+        if !answer_lookups(source, &inventory.templates, &directory) {
+            now.sorted().into_iter().for_each(|problem| found.push(problem));
+            break site;
+        }
+    };
+    misspelt(&inventory, &mut found);
+    let problems = Problems(found.sorted());
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    let mut site = site;
+    let accounts = site.nodes.iter_mut().map(|node| &mut node.connection);
+    for connection in accounts.chain(site.boards.iter_mut().map(|board| &mut board.connection)) {
+        if connection.private_key_file.is_none() {
+            connection.private_key_file.clone_from(&options.private_key_file);
+        }
+    }
+    if let Some(user) = &options.remote_user {
+        let stated = |name: &str| {
+            let variables = inventory.variables(name);
+            variables.0.contains_key("ansible_user") || variables.0.contains_key("ansible_ssh_user")
+        };
+        for node in site.nodes.iter_mut().filter(|node| !stated(node.name.as_str())) {
+            node.connection.user.clone_from(user);
+        }
+    }
+    Ok(Loaded { inventory, site, warnings: problems, directory })
+}
+
+/// Loads an inventory without checking whether it is a site: for looking at.
+///
+/// # Errors
+/// What keeps it from being read at all.
+pub fn load_inventory(source: &dyn Source, options: &LoadOptions) -> Result<(Inventory, Problems), Problems> {
+    let Read { inventory, directory, problems } = read(source, options)?;
+    let problems = Problems(problems);
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    while {
+        inventory.list(false);
+        answer_lookups(source, &inventory.templates, &directory)
+    } {}
+    Ok((inventory, problems))
+}
+
+fn read(source: &dyn Source, options: &LoadOptions) -> Result<Read, Problems> {
+    let mut problems = Vec::new();
+    let (path, directory) = find(source, &options.inventory)?;
+    let mut groups = Groups::default();
+    if let Some(root) = read_file(source, &path, &mut problems) {
+        hosts_file::read(&root, &mut groups, &mut problems);
+    }
+    groups.settle();
+    read_variables(source, &directory, &mut groups, &mut problems);
+    let mut extra = Variables::default();
+    for text in &options.extra_vars {
+        extra.0.extend(extra_vars(source, text, &mut problems).0);
+    }
+    let inventory = Inventory::new(groups, extra, Templates::new(options.vault_password.clone()));
+    Ok(Read { inventory, directory, problems })
+}
+
+/// The hosts file and the directory of a site.
+fn find(source: &dyn Source, inventory: &str) -> Result<(String, String), Problems> {
+    let error = |message: String, help: &str| {
+        Problems(vec![Problem { severity: Severity::Error, message, spot: None, help: Some(help.to_owned()) }])
+    };
+    let names = match source.list(inventory) {
+        Ok(names) => names,
+        Err(why) => return Err(error(format!("cannot read {inventory}: {why}"), "check its permissions")),
+    };
+    if let Some(names) = names {
+        for name in ["hosts.yml", "hosts.yaml", "hosts.json", "hosts", "inventory.yml", "inventory.yaml"] {
+            if names.iter().any(|other| other == name) {
+                return Ok((join(inventory, name), inventory.to_owned()));
+            }
+        }
+        return Err(error(
+            format!("there is no hosts.yml in {inventory}"),
+            "a site is a directory with hosts.yml and group_vars; `bringup rehearse` alone plays an example",
+        ));
+    }
+    match source.read(inventory) {
+        Ok(Some(_)) => {
+            let directory = inventory.rsplit_once('/').map_or(".", |(directory, _)| directory);
+            Ok((inventory.to_owned(), directory.to_owned()))
+        }
+        Ok(None) => Err(error(format!("there is no {inventory}"), "-i names a site's directory or its hosts.yml")),
+        Err(why) => Err(error(format!("cannot read {inventory}: {why}"), "check its permissions")),
+    }
+}
+
+fn read_file(source: &dyn Source, path: &str, problems: &mut Vec<Problem>) -> Option<Raw> {
+    match source.read(path) {
+        Ok(text) => {
+            let text = text?;
+            parse(&FileText::new(path, &text), &text, problems)
+        }
+        Err(why) => {
+            let message = format!("cannot read {path}: {why}");
+            problems.push(Problem { severity: Severity::Error, message, spot: None, help: None });
+            None
+        }
+    }
+}
+
+/// Reads `group_vars` and `host_vars`.
+fn read_variables(source: &dyn Source, directory: &str, groups: &mut Groups, problems: &mut Vec<Problem>) {
+    let (group_vars, host_vars) = (join(directory, "group_vars"), join(directory, "host_vars"));
+    let present =
+        |path: &str| source.list(path).ok().flatten().unwrap_or_default().into_iter().collect::<BTreeSet<_>>();
+    let names = present(&group_vars);
+    for (name, group) in &mut groups.groups {
+        group.from_files = variables_of(source, &group_vars, name, &names, problems);
+    }
+    let names = present(&host_vars);
+    for (name, host) in &mut groups.hosts {
+        host.from_files = variables_of(source, &host_vars, name, &names, problems);
+    }
+}
+
+const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
+
+/// The variables of one group or host: of the first of its files or directories that is there, as Ansible looks for
+/// them.
+fn variables_of(
+    source: &dyn Source,
+    directory: &str,
+    name: &str,
+    present: &BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) -> Variables {
+    let mut variables = Variables::default();
+    for ending in ENDINGS {
+        let file = format!("{name}{ending}");
+        if !present.contains(&file) {
+            continue;
+        }
+        for path in files_of(source, &join(directory, &file)) {
+            variables.0.extend(variables_in(source, &path, problems).0);
+        }
+        break;
+    }
+    variables
+}
+
+/// A file, or all files below a directory that hold variables, sorted as Ansible sorts them.
+fn files_of(source: &dyn Source, path: &str) -> Vec<String> {
+    let Ok(Some(mut names)) = source.list(path) else { return vec![path.to_owned()] };
+    names.sort_unstable();
+    let mut files = Vec::new();
+    for name in names.into_iter().filter(|name| !name.starts_with('.') && !name.ends_with('~')) {
+        let below = join(path, &name);
+        let ending = name.rfind('.').map_or("", |at| &name[at..]);
+        let is_directory = source.list(&below).ok().flatten().is_some();
+        if is_directory && ending.is_empty() {
+            files.extend(files_of(source, &below));
+        } else if !is_directory && ENDINGS.contains(&ending) {
+            files.push(below);
+        }
+    }
+    files
+}
+
+fn variables_in(source: &dyn Source, path: &str, problems: &mut Vec<Problem>) -> Variables {
+    let Some(root) = read_file(source, path, problems) else { return Variables::default() };
+    match root.entries() {
+        Some(entries) => entries.iter().map(|(key, raw)| Variables::entry(key, raw.clone())).collect(),
+        None => {
+            problems.push(root.origin.error("a file of variables is a map", None));
+            Variables::default()
+        }
+    }
+}
+
+/// What `-e` gives.
+fn extra_vars(source: &dyn Source, text: &str, problems: &mut Vec<Problem>) -> Variables {
+    if let Some(path) = text.strip_prefix('@') {
+        let path = super::fields::expand(path, &source.home());
+        if matches!(source.read(&path), Ok(None)) {
+            let message = format!("there is no {path}, which -e names");
+            problems.push(Problem { severity: Severity::Error, message, spot: None, help: None });
+        }
+        return variables_in(source, &path, problems);
+    }
+    let trimmed = text.trim();
+    let file = FileText::new("-e", text);
+    if trimmed.starts_with(['{', '[']) {
+        let root = parse(&file, text, problems);
+        let entries = root.as_ref().and_then(Raw::entries).unwrap_or_default();
+        return entries.iter().map(|(key, raw)| Variables::entry(key, raw.clone())).collect();
+    }
+    let mut variables = Variables::default();
+    for word in words(text) {
+        let Some((name, value)) = word.split_once('=') else {
+            let help = Some("-e takes k=v, a JSON map or @file".to_owned());
+            problems.push(Origin::file(&file).error(format!("`{word}` sets no variable"), help));
+            continue;
+        };
+        // As Ansible has it, k=v gives texts; what wants a yes or a number reads it from there.
+        let raw = Raw { value: super::yaml::RawValue::Text(value.to_owned()), origin: Origin::file(&file) };
+        let key = super::yaml::Key { text: name.to_owned(), origin: Origin::file(&file) };
+        let (name, variable) = Variables::entry(&key, raw);
+        variables.0.insert(name, variable);
+    }
+    variables
+}
+
+/// Words as a shell cuts them; quotes hold one together.
+fn words(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut inside) = (Vec::new(), String::new(), None, false);
+    for character in text.chars() {
+        match quote {
+            Some(open) if character == open => quote = None,
+            None if character == '\'' || character == '"' => (quote, inside) = (Some(character), true),
+            None if character.is_whitespace() => {
+                if inside || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                inside = false;
+            }
+            _ => word.push(character),
+        }
+    }
+    if inside || !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// Looks up what templates asked for; whether there was anything.
+fn answer_lookups(source: &dyn Source, templates: &Templates, directory: &str) -> bool {
+    let open = templates.open_lookups();
+    for (lookup, term) in &open {
+        let text = match lookup {
+            Lookup::Env => source.env(term).unwrap_or_default(),
+            Lookup::File => {
+                let path = super::fields::expand(term, &source.home());
+                let places = if path.starts_with('/') {
+                    vec![path]
+                } else {
+                    vec![join(directory, &path), join(directory, &format!("files/{path}")), path]
+                };
+                let text = places.iter().find_map(|place| source.read(place).ok().flatten());
+                text.unwrap_or_default().trim_end().to_owned()
+            }
+        };
+        templates.answer((*lookup, term.clone()), text);
+    }
+    !open.is_empty()
+}
+
+fn check(
+    source: &dyn Source,
+    inventory: &Inventory,
+    directory: &str,
+    home: &str,
+    found: &mut Found,
+    notices: &mut BTreeSet<String>,
+) -> Site {
+    let roll = machines::roll(inventory, found);
+    let names: Vec<&str> = roll.nodes.iter().map(|(name, _)| *name).collect();
+    let fields = Fields::of_site(inventory, home);
+    let name = site_name(directory);
+    let keys = own_keys(source, directory, home);
+    let bin_dir = source.env("BIN_DIR").filter(|path| !path.is_empty());
+    let settings = settings::read(&fields, &name, home, bin_dir, &names, keys, found);
+    let boards = machines::boards(inventory, &roll, &settings, home, found, notices);
+    let nodes = machines::nodes(inventory, &roll, &settings, home, found, notices);
+    machines::check_addresses(inventory, &boards, &nodes, found);
+    if settings.ssh_public_keys.is_empty() && (settings.do_flash || settings.flash_force) {
+        let help = "put your public key into pub_keys/ of the site, or make one with ssh-keygen".to_owned();
+        let message = "there is no public key that could log in to flashed nodes".to_owned();
+        found.push(Problem { severity: Severity::Error, message, spot: None, help: Some(help) });
+    }
+    Site { name, settings, boards, nodes, notices: notices.iter().cloned().collect() }
+}
+
+/// The name of the site's directory, as far as it can name a context.
+fn site_name(directory: &str) -> String {
+    let name = directory.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let name: String =
+        name.chars().filter(|character| character.is_ascii_alphanumeric() || "-_.".contains(*character)).collect();
+    if name.trim_matches('.').is_empty() { "site".to_owned() } else { name }
+}
+
+/// The site's public keys, else the user's own.
+fn own_keys(source: &dyn Source, directory: &str, home: &str) -> Vec<String> {
+    let keys_in = |directory: &str, good: &dyn Fn(&str) -> bool| {
+        let names = source.list(directory).ok().flatten().unwrap_or_default();
+        let names = names.into_iter().filter(|name| name.ends_with(".pub") && good(name));
+        let texts = names.filter_map(|name| source.read(&join(directory, &name)).ok().flatten());
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let keys = keys_in(&join(directory, "pub_keys"), &|_| true);
+    if keys.is_empty() { keys_in(&join(home, ".ssh"), &|name| name.starts_with("id_")) } else { keys }
+}
+
+/// Variables whose names are nearly those of ours.
+fn misspelt(inventory: &Inventory, found: &mut Found) {
+    let groups = inventory.groups.groups.values().flat_map(|group| [&group.inline, &group.from_files]);
+    let hosts = inventory.groups.hosts.values().flat_map(|host| [&host.inline, &host.from_files]);
+    let mut own = BTreeSet::new();
+    for variables in groups.chain(hosts).chain([&inventory.extra]) {
+        for (name, variable) in &variables.0 {
+            if settings::KNOWN.contains(&name.as_str()) || name.starts_with("ansible_") || own.contains(name.as_str()) {
+                continue;
+            }
+            match nearest(name, settings::KNOWN).filter(|_| name.len() > 4) {
+                Some(meant) => {
+                    let origin = Origin::clone(&variable.name);
+                    let message = format!("variable `{name}` means nothing to bringup");
+                    found.push(origin.warning(message, Some(format!("did you mean `{meant}`?"))));
+                }
+                None => {
+                    own.insert(name.as_str());
+                }
+            }
+        }
+    }
+}

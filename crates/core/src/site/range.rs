@@ -1,0 +1,72 @@
+//! Ranges in host names: `node[01:04]`, `rack[a:c]-[1:9:2]`.
+
+/// All names that a pattern stands for; what is wrong with it otherwise.
+pub(crate) fn expand(pattern: &str) -> Result<Vec<String>, String> {
+    let Some(open) = pattern.find('[') else { return Ok(vec![pattern.to_owned()]) };
+    let Some(length) = pattern[open..].find(']') else { return Err("the range is not closed by `]`".to_owned()) };
+    let (head, range, tail) = (&pattern[..open], &pattern[open + 1..open + length], &pattern[open + length + 1..]);
+    let tails = expand(tail)?;
+    let mut names = Vec::new();
+    for middle in steps(range)? {
+        names.extend(tails.iter().map(|tail| format!("{head}{middle}{tail}")));
+    }
+    Ok(names)
+}
+
+/// A range of more hosts than this is a slip of the pen.
+const MOST: usize = 100_000;
+
+fn steps(range: &str) -> Result<Vec<String>, String> {
+    let parts: Vec<&str> = range.split(':').collect();
+    let (begin, end, step) = match parts.as_slice() {
+        [begin, end] => (*begin, *end, "1"),
+        [begin, end, step] => (*begin, *end, *step),
+        _ => return Err("a range is `[begin:end]` or `[begin:end:step]`".to_owned()),
+    };
+    let begin = if begin.is_empty() { "0" } else { begin };
+    if end.is_empty() {
+        return Err("a range needs an end".to_owned());
+    }
+    let step: usize = step.parse().ok().filter(|step| *step > 0).ok_or("the step of a range is a number above 0")?;
+    let letter = |text: &str| text.chars().next().filter(|first| text.len() == 1 && first.is_ascii_alphabetic());
+    if let (Some(first), Some(last)) = (letter(begin), letter(end)) {
+        if first > last {
+            return Err("the range ends before it begins".to_owned());
+        }
+        return Ok((first..=last).step_by(step).map(String::from).collect());
+    }
+    let width = if begin.len() > 1 && begin.starts_with('0') { begin.len() } else { 0 };
+    if width > 0 && end.len() != width {
+        return Err("both ends of a range with leading zeros are equally long".to_owned());
+    }
+    let number = |text: &str| text.parse::<usize>().map_err(|_| format!("`{text}` is neither a number nor a letter"));
+    let (first, last) = (number(begin)?, number(end)?);
+    if first > last {
+        return Err("the range ends before it begins".to_owned());
+    }
+    if (last - first) / step > MOST {
+        return Err(format!("the range has more than {MOST} hosts"));
+    }
+    Ok((first..=last).step_by(step).map(|number| format!("{number:0width$}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[test]
+    fn ranges_are_ansibles() {
+        for (pattern, names) in [
+            ("node01", vec!["node01"]),
+            ("node[01:03]", vec!["node01", "node02", "node03"]),
+            ("n[8:10]", vec!["n8", "n9", "n10"]),
+            ("rack[a:b]-[1:5:2]", vec!["racka-1", "racka-3", "racka-5", "rackb-1", "rackb-3", "rackb-5"]),
+            ("n[:2]", vec!["n0", "n1", "n2"]),
+        ] {
+            assert_eq!(expand(pattern).unwrap(), names, "{pattern}");
+        }
+        for pattern in ["n[3:1]", "n[1:", "n[1:2:0]", "n[a:3]", "n[01:100]", "n[1]"] {
+            assert!(expand(pattern).is_err(), "{pattern}");
+        }
+    }
+}

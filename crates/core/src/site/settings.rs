@@ -1,0 +1,296 @@
+//! What the site says once for all, with what stands where it says nothing.
+
+use serde_json::{Value, json};
+
+use super::fields::{Fields, Found};
+use super::model::{FlashTransport, Image, Service, Settings, Stated, Toolchain};
+use super::nearest::did_you_mean;
+use crate::names::NodeName;
+
+/// Variables that the site as a whole may set.
+pub(crate) const KNOWN: [&str; 52] = [
+    "ansible_account",
+    "tpi_user",
+    "tpi_images_path",
+    "bin_dir",
+    "local_domain",
+    "control_plane",
+    "cluster_domain",
+    "domain_email",
+    "repo_remote",
+    "repo_branch",
+    "k3s_version",
+    "k3s_install_url",
+    "k3s_artifact_url",
+    "cluster_install_list",
+    "do_flash",
+    "flash_force",
+    "k3s_force",
+    "cluster_force",
+    "ssh_public_keys",
+    "flash_transport",
+    "rk1_image_url",
+    "rk1_image_sha256",
+    "cm4_image_url",
+    "cm4_image_sha256",
+    "helm_version",
+    "kubectl_version",
+    "kubeseal_version",
+    "helm_diff_version",
+    "helm_url",
+    "kubectl_url",
+    "kubeseal_url",
+    "helm_diff_url",
+    "zsh_theme",
+    "nvidia_toolkit_url",
+    "argocd_chart",
+    "argocd_chart_version",
+    "argocd_values",
+    "control_plane_taint",
+    "kubeconfig",
+    "kubeconfig_context",
+    "known_hosts",
+    // Those of a host.
+    "slot_num",
+    "type",
+    "root_dev",
+    "nvidia_gpu_node",
+    "workstation",
+    "node_ip",
+    "flannel_iface",
+    "ssh_host_key_fingerprints",
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+];
+
+const K3S_VERSION: &str = "v1.33.6+k3s1";
+const ARGOCD_CHART: &str = "oci://ghcr.io/argoproj/argo-helm/argo-cd";
+const ARGOCD_VERSION: &str = "7.8.3";
+const RK1_IMAGE: (&str, &str) = (
+    "https://github.com/Joshua-Riek/ubuntu-rockchip/releases/download/v2.4.0/\
+     ubuntu-24.04-preinstalled-server-arm64-turing-rk1.img.xz",
+    "88584d5797bac01efd3bb1063935ce9f00947e4d4aa0c671d0a39ec8db6ca8f7",
+);
+const CM4_IMAGE: (&str, &str) = (
+    "https://cdimage.ubuntu.com/releases/24.04/release/ubuntu-24.04.4-preinstalled-server-arm64+raspi.img.xz",
+    "790652faeb4f61ce7bb12f5cb61734595c61d3cd882915b8b5f9918106c80d37",
+);
+
+/// Reads the settings. `nodes` are the names that `control_plane` may be; `keys` the site's own public keys.
+pub(crate) fn read(
+    fields: &Fields<'_>,
+    site: &str,
+    home: &str,
+    bin_dir: Option<String>,
+    nodes: &[&str],
+    keys: Vec<String>,
+    found: &mut Found,
+) -> Settings {
+    let mut text = |name: &str, default: &str| fields.text(name, found).unwrap_or_else(|| default.to_owned());
+    let ansible_account = text("ansible_account", "ansible");
+    let tpi_user = text("tpi_user", "root");
+    let tpi_images_path = text("tpi_images_path", "/mnt/sdcard/images");
+    let local_domain = text("local_domain", ".lan");
+    let cluster_domain = text("cluster_domain", "");
+    let domain_email = text("domain_email", "");
+    let repo_remote = text("repo_remote", "");
+    let repo_branch = text("repo_branch", "main");
+    let k3s_install_url = fields.text("k3s_install_url", found);
+    let k3s_version = stated(fields, "k3s_version", K3S_VERSION, is_k3s_version, found);
+    let tag = k3s_version.value.replace('+', "%2B");
+    let mut yes = |name: &str| fields.yes(name, found).unwrap_or(false);
+    let (do_flash, flash_force) = (yes("do_flash"), yes("flash_force"));
+    let (k3s_force, cluster_force) = (yes("k3s_force"), yes("cluster_force"));
+    let mut path =
+        |name: &str, default: &str| fields.path(name, found).unwrap_or_else(|| super::fields::expand(default, home));
+    let bin_dir_default = bin_dir.unwrap_or_else(|| "~/bin".to_owned());
+    let bin_dir = path("bin_dir", &bin_dir_default);
+    let kubeconfig = path("kubeconfig", "~/.kube/config");
+    let known_hosts = path("known_hosts", "~/.ssh/known_hosts");
+    Settings {
+        control_plane: control_plane(fields, nodes, found),
+        cluster_install_list: install_list(fields, found),
+        ssh_public_keys: public_keys(fields, keys, found),
+        flash_transport: transport(fields, found),
+        rk1_image: image(fields, "rk1", RK1_IMAGE, found),
+        cm4_image: image(fields, "cm4", CM4_IMAGE, found),
+        toolchain: toolchain(fields, found),
+        zsh_theme: fields.text("zsh_theme", found),
+        nvidia_toolkit_url: fields
+            .text("nvidia_toolkit_url", found)
+            .unwrap_or_else(|| "https://nvidia.github.io/libnvidia-container".to_owned()),
+        argocd_chart: fields.text("argocd_chart", found).unwrap_or_else(|| ARGOCD_CHART.to_owned()),
+        argocd_chart_version: stated(fields, "argocd_chart_version", ARGOCD_VERSION, is_version, found),
+        argocd_values: fields
+            .with("argocd_values", "a map", found, |value| value.is_object().then(|| value.clone()))
+            .unwrap_or_else(|| json!({})),
+        control_plane_taint: taint(fields, found),
+        kubeconfig_context: fields.text("kubeconfig_context", found).unwrap_or_else(|| site.to_owned()),
+        k3s_install_url: k3s_install_url
+            .unwrap_or_else(|| format!("https://raw.githubusercontent.com/k3s-io/k3s/{tag}/install.sh")),
+        k3s_artifact_url: fields.text("k3s_artifact_url", found),
+        ansible_account,
+        tpi_user,
+        tpi_images_path,
+        bin_dir,
+        local_domain,
+        cluster_domain,
+        domain_email,
+        repo_remote,
+        repo_branch,
+        k3s_version,
+        do_flash,
+        flash_force,
+        k3s_force,
+        cluster_force,
+        kubeconfig,
+        known_hosts,
+    }
+}
+
+fn stated(fields: &Fields<'_>, name: &str, default: &str, good: fn(&str) -> bool, found: &mut Found) -> Stated<String> {
+    let value =
+        fields.with(name, "a version", found, |value| value.as_str().filter(|text| good(text)).map(str::to_owned));
+    Stated { stated: value.is_some(), value: value.unwrap_or_else(|| default.to_owned()) }
+}
+
+fn is_version(text: &str) -> bool {
+    let mut parts = text.trim_start_matches('v').splitn(3, '.');
+    let number = |part: Option<&str>| {
+        part.is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty())
+    };
+    let last = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_digit())
+            && part.chars().all(|character| character.is_ascii_alphanumeric() || "-.+".contains(character))
+    };
+    number(parts.next()) && number(parts.next()) && parts.next().is_some_and(last)
+}
+
+fn is_k3s_version(text: &str) -> bool {
+    text.starts_with('v') && is_version(text) && text.contains("+k3s")
+}
+
+fn control_plane(fields: &Fields<'_>, nodes: &[&str], found: &mut Found) -> Option<NodeName> {
+    let Some(name) = fields.text("control_plane", found) else {
+        if !nodes.is_empty() && fields.origin("control_plane").is_none() {
+            found.push(super::problem::Problem {
+                severity: super::problem::Severity::Error,
+                message: "`control_plane` is not set: it names the node that is the control plane".to_owned(),
+                spot: None,
+                help: Some(format!("in group_vars/all.yml, for example `control_plane: {}`", nodes[0])),
+            });
+        }
+        return None;
+    };
+    if !nodes.contains(&name.as_str()) {
+        if let Some(origin) = fields.origin("control_plane") {
+            let help = did_you_mean(&name, nodes.iter().copied());
+            found.push(origin.error(format!("control_plane `{name}` is no node of this site"), help));
+        }
+        return None;
+    }
+    Some(NodeName::new(name))
+}
+
+fn install_list(fields: &Fields<'_>, found: &mut Found) -> Vec<Service> {
+    let Some(names) = fields.texts("cluster_install_list", found) else { return vec![Service::Argocd] };
+    let mut services = Vec::new();
+    for name in names {
+        match (name.as_str(), fields.origin("cluster_install_list")) {
+            ("argocd", _) => services.push(Service::Argocd),
+            (other, Some(origin)) => {
+                let help = did_you_mean(other, ["argocd"]).or_else(|| Some("only `argocd` is known".to_owned()));
+                found.push(origin.error(format!("`{other}` is nothing that can be installed"), help));
+            }
+            _ => {}
+        }
+    }
+    services
+}
+
+fn public_keys(fields: &Fields<'_>, own: Vec<String>, found: &mut Found) -> Vec<String> {
+    let stated = fields.texts("ssh_public_keys", found);
+    let mut keys = Vec::new();
+    for line in stated.clone().unwrap_or(own) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let plain = !line.chars().any(char::is_control);
+        let known = ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind));
+        if plain && known && line.split_whitespace().count() >= 2 {
+            keys.push(line.to_owned());
+        } else if let Some(origin) = fields.origin("ssh_public_keys").filter(|_| stated.is_some()) {
+            let help = "such as `ssh-ed25519 AAAA… me@here`".to_owned();
+            found.push(origin.error(format!("`{line}` is no public key"), Some(help)));
+        }
+    }
+    keys
+}
+
+fn transport(fields: &Fields<'_>, found: &mut Found) -> FlashTransport {
+    let transport = fields.with("flash_transport", "`staged` or `stream`", found, |value| match value.as_str()? {
+        "staged" => Some(FlashTransport::Staged),
+        "stream" => Some(FlashTransport::Stream),
+        _ => None,
+    });
+    transport.unwrap_or(FlashTransport::Staged)
+}
+
+fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, &str), found: &mut Found) -> Image {
+    let (url_name, sum_name) = (format!("{kind}_image_url"), format!("{kind}_image_sha256"));
+    let stated_url = fields.text(&url_name, found);
+    let sum = fields.with(&sum_name, "a SHA-256 in hex", found, |value| {
+        let text = value.as_str()?.to_ascii_lowercase();
+        (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+    });
+    if stated_url.is_some()
+        && fields.origin(&sum_name).is_none()
+        && let Some(origin) = fields.origin(&url_name)
+    {
+        let help = format!("set {sum_name} to the sum of that file");
+        found.push(origin.error(format!("`{url_name}` is another image, and `{sum_name}` is not set"), Some(help)));
+    }
+    Image { url: stated_url.unwrap_or_else(|| url.to_owned()), sha256: sum.unwrap_or_else(|| sha256.to_owned()) }
+}
+
+fn toolchain(fields: &Fields<'_>, found: &mut Found) -> Toolchain {
+    let version = |name: &str, default: &str, found: &mut Found| {
+        let version = stated(fields, name, default, is_version, found);
+        Stated { value: version.value.trim_start_matches('v').to_owned(), ..version }
+    };
+    let url = |name: &str, default: &str, found: &mut Found| {
+        fields.text(name, found).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned()
+    };
+    Toolchain {
+        helm_version: version("helm_version", "3.20.0", found),
+        kubectl_version: fields
+            .with("kubectl_version", "a version", found, |value| {
+                value.as_str().filter(|text| is_version(text)).map(str::to_owned)
+            })
+            .map(|version| version.trim_start_matches('v').to_owned()),
+        kubeseal_version: version("kubeseal_version", "0.35.0", found),
+        helm_diff_version: version("helm_diff_version", "3.14.1", found),
+        helm_url: url("helm_url", "https://get.helm.sh", found),
+        kubectl_url: url("kubectl_url", "https://dl.k8s.io", found),
+        kubeseal_url: url("kubeseal_url", "https://github.com/bitnami-labs/sealed-secrets/releases/download", found),
+        helm_diff_url: url("helm_diff_url", "https://github.com/databus23/helm-diff", found),
+    }
+}
+
+/// `key=value:effect` or `key:effect`; an empty text or `no` for none.
+fn taint(fields: &Fields<'_>, found: &mut Found) -> Option<String> {
+    let default = "node-role.kubernetes.io/control-plane:NoSchedule";
+    let wanted = "a taint such as `key=value:NoSchedule`, or `no`";
+    let taint = fields.with("control_plane_taint", wanted, found, |value| match value {
+        Value::Bool(false) => Some(None),
+        Value::String(text) if text.is_empty() => Some(None),
+        Value::String(text) => {
+            let effect = text.rsplit_once(':')?.1;
+            ["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect).then(|| Some(text.clone()))
+        }
+        _ => None,
+    });
+    taint.unwrap_or_else(|| Some(default.to_owned()))
+}

@@ -1,0 +1,57 @@
+//! Ansible's vault, versions 1.1 and 1.2: AES-256 in counter mode, its keys derived by PBKDF2 and its text proved by
+//! HMAC-SHA256. The format is described in Ansible's user guide under "Vault format".
+
+use aes::Aes256;
+use aes::cipher::{KeyIvInit, StreamCipher};
+use hmac::{Hmac, Mac};
+use pbkdf2::pbkdf2_hmac;
+use sha2::Sha256;
+
+use crate::secret::Secret;
+
+/// Why a value could not be opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum VaultError {
+    /// Not in the vault's format.
+    Format,
+    /// Sealed with another password, or damaged.
+    Password,
+}
+
+const ROUNDS: u32 = 10_000;
+
+/// Opens a value.
+pub(crate) fn open(sealed: &str, password: &Secret) -> Result<String, VaultError> {
+    let mut lines = sealed.trim().lines().map(str::trim);
+    let header: Vec<&str> = lines.next().unwrap_or_default().split(';').collect();
+    if !matches!(header.as_slice(), ["$ANSIBLE_VAULT", "1.1" | "1.2", "AES256", ..]) {
+        return Err(VaultError::Format);
+    }
+    let body = unhex(&lines.collect::<String>()).ok_or(VaultError::Format)?;
+    let body = String::from_utf8(body).map_err(|_| VaultError::Format)?;
+    let parts: Vec<Vec<u8>> = body.lines().map(unhex).collect::<Option<_>>().ok_or(VaultError::Format)?;
+    let [salt, proof, sealed] = parts.as_slice() else { return Err(VaultError::Format) };
+    let mut keys = [0; 80];
+    pbkdf2_hmac::<Sha256>(password.expose().as_bytes(), salt, ROUNDS, &mut keys);
+    let (cipher_key, rest) = keys.split_at(32);
+    let (proof_key, nonce) = rest.split_at(32);
+    let mut mac = Hmac::<Sha256>::new_from_slice(proof_key).map_err(|_| VaultError::Format)?;
+    mac.update(sealed);
+    mac.verify_slice(proof).map_err(|_| VaultError::Password)?;
+    let mut text = sealed.clone();
+    let mut cipher = ctr::Ctr128BE::<Aes256>::new_from_slices(cipher_key, nonce).map_err(|_| VaultError::Format)?;
+    cipher.apply_keystream(&mut text);
+    let padding = usize::from(*text.last().ok_or(VaultError::Format)?);
+    let length = text.len().checked_sub(padding).ok_or(VaultError::Format)?;
+    text.truncate(length);
+    String::from_utf8(text).map_err(|_| VaultError::Format)
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    digits.chunks(2).map(|pair| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()).collect()
+}
