@@ -1,2 +1,29 @@
 //! The binary `bringup`.
-fn main() {}
+
+mod args;
+mod commands;
+mod consent;
+mod example;
+mod exit_status;
+mod problems;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+/// How many nodes are spoken to at the same moment when nobody says.
+const FORKS: usize = 64;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let status = match &arguments.command {
+        Command::Plan(arguments) => commands::plan::run(arguments),
+        Command::Apply(arguments) => commands::apply::run(arguments),
+        Command::Rehearse(arguments) => commands::rehearse::run(arguments),
+        Command::Inventory(arguments) => commands::inventory::run(arguments),
+    };
+    status.into()
+}

@@ -16,7 +16,7 @@ impl<W: Write> Json<W> {
     }
 }
 
-impl<W: Write> Screen for Json<W> {
+impl<W: Write + Send> Screen for Json<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         serde_json::to_writer(&mut self.0, event)?;
         self.0.write_all(b"\n")

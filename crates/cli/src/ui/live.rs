@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-
 use bringup_core::event::{Event, Pass, What};
 use bringup_core::names::{Label, StageName};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,8 +13,6 @@ use super::words::clock;
 
 /// Rows left for what scrolls by above.
 const ROOM_ABOVE: u16 = 6;
-/// Width that a row needs beside its bar.
-const NARROW: u16 = 60;
 
 /// A lane at work.
 struct Row {
@@ -43,10 +40,9 @@ impl Live {
     /// On the terminal.
     pub fn new(verbose: u8) -> Self {
         let target = ProgressDrawTarget::stdout();
-        let height = target.width().map_or(24, |_| terminal_height());
+        let (height, _) = console::Term::stdout().size();
         Self::on(target, height, verbose)
     }
-
 
     fn on(target: ProgressDrawTarget, height: u16, verbose: u8) -> Self {
         let rows = MultiProgress::with_draw_target(target);
@@ -110,10 +106,6 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn terminal_height() -> u16 {
-    std::env::var("LINES").ok().and_then(|lines| lines.parse().ok()).unwrap_or(24).max(ROOM_ABOVE + 3).min(NARROW)
-}
-
 impl Screen for Live {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match &event.what {
@@ -165,4 +157,3 @@ impl Screen for Live {
         self.rows.clear()
     }
 }
-

@@ -16,10 +16,9 @@ pub use self::live::Live;
 pub use self::plain::Plain;
 pub use self::plan_text::PlanText;
 pub use self::report_text::report_text;
-pub use self::words::clock;
 
 /// Shows a run.
-pub trait Screen {
+pub trait Screen: Send {
     /// Something happened.
     ///
     /// # Errors

@@ -32,9 +32,11 @@ impl<W: Write> Plain<W> {
 pub(super) fn lines(what: &What, verbose: u8) -> Option<(String, Vec<String>)> {
     let plain = |text: String| Some((text, Vec::new()));
     match what {
-        What::RunStarted { site, pass: Pass::Apply, lanes, .. } => {
-            plain(format!("{site}: {} lanes, {} steps", lanes.len(), lanes.iter().map(|lane| lane.steps).sum::<usize>()))
-        }
+        What::RunStarted { site, pass: Pass::Apply, lanes, .. } => plain(format!(
+            "{site}: {} lanes, {} steps",
+            lanes.len(),
+            lanes.iter().map(|lane| lane.steps).sum::<usize>()
+        )),
         What::StepEnded { step, stage, outcome: ended, ms, .. } => {
             let quiet = match ended {
                 Outcome::InSync => verbose == 0,
@@ -53,7 +55,9 @@ pub(super) fn lines(what: &What, verbose: u8) -> Option<(String, Vec<String>)> {
             plain(format!("{step} waits for {wanted}, at most {}", span(*bound)))
         }
         What::Noticed { step, text } => plain(format!("{step}: note: {text}")),
-        What::Interrupted => plain("stopping: what has begun is brought to a safe point; again to leave at once".to_owned()),
+        What::Interrupted => {
+            plain("stopping: what has begun is brought to a safe point; again to leave at once".to_owned())
+        }
         What::RunEnded { tally, ms } => plain(format!(
             "{} in sync, {} changed, {} skipped, {} blocked, {} failed{} in {}",
             tally.in_sync,
@@ -68,7 +72,7 @@ pub(super) fn lines(what: &What, verbose: u8) -> Option<(String, Vec<String>)> {
     }
 }
 
-impl<W: Write> Screen for Plain<W> {
+impl<W: Write + Send> Screen for Plain<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         let Some((line, below)) = lines(&event.what, self.verbose) else { return Ok(()) };
         self.line(event.at, &line)?;

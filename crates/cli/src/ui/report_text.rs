@@ -15,7 +15,11 @@ pub fn report_text(report: &Report) -> String {
     let saved = report.stage_by_stage_ms.saturating_sub(report.predicted_ms);
     let percent = if report.stage_by_stage_ms > 0 { saved * 100 / report.stage_by_stage_ms } else { 0 };
     let _ = writeln!(text, "The real thing would take about {}.", span(report.predicted_ms));
-    let _ = writeln!(text, "Stage by stage, as the playbook runs, it would take {} ({percent} % are saved):", span(report.stage_by_stage_ms));
+    let _ = writeln!(
+        text,
+        "Stage by stage, as the playbook runs, it would take {} ({percent} % are saved):",
+        span(report.stage_by_stage_ms)
+    );
     for (stage, ms) in report.stages.iter().filter(|(_, ms)| **ms > 0) {
         let _ = writeln!(text, "  {stage:<16} {:>14}", span(*ms));
     }

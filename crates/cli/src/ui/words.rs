@@ -38,7 +38,9 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
         Outcome::InSync | Outcome::Changed | Outcome::TookOver => Vec::new(),
         Outcome::Skipped(reason) | Outcome::Blocked(reason) => why(reason),
         Outcome::NotConverged(diff) => match diff {
-            Diff::Change(changes) => changes.iter().map(|change| format!("still {}", change_line(change, true))).collect(),
+            Diff::Change(changes) => {
+                changes.iter().map(|change| format!("still {}", change_line(change, true))).collect()
+            }
             Diff::Blocked(reason) => why(reason),
             Diff::InSync => Vec::new(),
         },

@@ -321,6 +321,11 @@ impl Inventory {
         Value::Object(list)
     }
 
+    /// Whether there is a host of that name.
+    pub fn has_host(&self, name: &str) -> bool {
+        self.groups.hosts.contains_key(name)
+    }
+
     /// One host's variables, secrets hidden.
     pub fn host(&self, name: &str, raw: bool) -> Value {
         let variables = self.variables(name);

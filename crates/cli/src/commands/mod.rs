@@ -1,0 +1,8 @@
+//! One command a file.
+
+pub mod apply;
+pub mod inventory;
+pub mod plan;
+mod real;
+pub mod rehearse;
+mod site;

@@ -1,0 +1,238 @@
+//! What `plan` and `apply` have in common on the real world.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use bringup_core::engine::{Expected, Lane, Run, Stop, Walked, walk};
+use bringup_core::event::{Event, Pass};
+use bringup_core::hazard::Hazard;
+use bringup_core::names::StageName;
+use bringup_core::sabotage::Guards;
+use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
+use bringup_core::stages::lanes;
+use bringup_world::{Journal, LocalSource, NotBuilt, RunLock, run_name};
+
+use crate::args::{LoginArguments, RunArguments};
+use crate::commands::site;
+use crate::consent::{Ask, decide};
+use crate::exit_status::ExitStatus;
+use crate::problems;
+use crate::ui::{PlanText, say, screen};
+
+/// The stages that this build brings about on real machines.
+const BUILT: [StageName; 0] = [];
+
+/// What is wanted of the real world.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted {
+    /// To be looked at.
+    Plan {
+        /// Status 3 if there are changes.
+        exit_code: bool,
+        /// Whole values.
+        diff: bool,
+    },
+    /// To be as it should be.
+    Apply {
+        /// The one question is answered.
+        yes: bool,
+        /// Whole values.
+        diff: bool,
+    },
+}
+
+/// Plans, and applies if that is wanted.
+pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) -> Result<ExitStatus, ExitStatus> {
+    let (loaded, cfg) = site::from_disk(&arguments.site).map_err(|problems| site::refuse(&problems))?;
+    let mut scope = site::scope(&loaded, arguments).map_err(|problems| site::refuse(&problems))?;
+    if !loaded.warnings.0.is_empty() {
+        eprint!("{}", problems::report(&loaded.warnings));
+    }
+    ask_passwords(login)?;
+    let command = match wanted {
+        Wanted::Plan { .. } => "plan",
+        Wanted::Apply { .. } => "apply",
+    };
+    let directory = Path::new(&loaded.directory);
+    let _lock = RunLock::take(directory, command).map_err(|error| {
+        eprintln!("error: {error}");
+        ExitStatus::Failed
+    })?;
+    let left_out = leave_out_what_is_not_built(&mut scope, &loaded.directory, arguments.json);
+    if scope.stages.is_empty() {
+        return Ok(match wanted {
+            Wanted::Plan { .. } => ExitStatus::Done,
+            // Nobody is to take this for a cluster that is as it should be.
+            Wanted::Apply { .. } if left_out => ExitStatus::Failed,
+            Wanted::Apply { .. } => ExitStatus::Done,
+        });
+    }
+    let failed = |what: &str, error: io::Error| {
+        eprintln!("error: {what}: {error}");
+        ExitStatus::Failed
+    };
+    let name = run_name(command);
+    let journal = Journal::begin(directory, &name).map_err(|error| failed("the journal cannot be written", error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed("the operating system gives no event loop", error))?;
+    let real = Real {
+        loaded: &loaded,
+        scope: &scope,
+        cfg: &cfg,
+        arguments,
+        name,
+        journal: Mutex::new(journal),
+        stop: Stop::default(),
+    };
+    Ok(runtime.block_on(async {
+        tokio::select! {
+            biased;
+            () = leave_on_second_interrupt(&real.stop) => ExitStatus::Interrupted,
+            status = real.run(wanted) => status,
+        }
+    }))
+}
+
+fn ask_passwords(login: &LoginArguments) -> Result<(), ExitStatus> {
+    for (asked, question) in [(login.ask_pass, "SSH password: "), (login.ask_become_pass, "sudo password: ")] {
+        if asked {
+            site::password(question).map_err(|problems| site::refuse(&problems))?;
+        }
+    }
+    Ok(())
+}
+
+/// Says which stages are not built and takes them out of the scope; whether there were any.
+fn leave_out_what_is_not_built(scope: &mut Scope, directory: &str, json: bool) -> bool {
+    let missing: Vec<&str> =
+        scope.stages.iter().filter(|stage| !BUILT.contains(stage)).map(|stage| stage.tag()).collect();
+    if !missing.is_empty() && !json {
+        say(&format!(
+            "Not built yet, and nothing is done with them: {}.\n\
+             `bringup rehearse -i {directory}` plays them in a simulated world.",
+            missing.join(", "),
+        ));
+    }
+    scope.stages.retain(|stage| BUILT.contains(stage));
+    !missing.is_empty()
+}
+
+/// Asks to stop at the first interrupt, and comes back at the second: whoever waits for this leaves at once.
+async fn leave_on_second_interrupt(stop: &Stop) {
+    for _ in 0..2 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nobody can interrupt here; the run goes to its end.
+            std::future::pending::<()>().await;
+        }
+        stop.ask();
+    }
+}
+
+struct Real<'a> {
+    loaded: &'a Loaded,
+    scope: &'a Scope,
+    cfg: &'a AnsibleCfg,
+    arguments: &'a RunArguments,
+    name: String,
+    journal: Mutex<Journal>,
+    stop: Stop,
+}
+
+impl Real<'_> {
+    async fn run(&self, wanted: &Wanted) -> ExitStatus {
+        let options = site::run_options(self.arguments, &LocalSource.home());
+        let lanes = lanes(&self.loaded.site, self.scope, &options);
+        let plan = Mutex::new(PlanText::default());
+        let planned = self
+            .pass(&lanes, Pass::Plan, Vec::new(), Expected::default(), &|event| {
+                plan.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+            })
+            .await;
+        let (Wanted::Plan { diff, .. } | Wanted::Apply { diff, .. }) = *wanted;
+        if !self.arguments.json {
+            let plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
+            say(&plan.text(&self.loaded.site.notices, self.arguments.verbose, diff));
+        }
+        let yes = match *wanted {
+            Wanted::Plan { exit_code, .. } => {
+                return ExitStatus::of_plan(planned.tally, planned.interrupted, exit_code);
+            }
+            Wanted::Apply { yes, .. } => yes,
+        };
+        if planned.interrupted {
+            return ExitStatus::Interrupted;
+        }
+        let decision = match decide(&planned.hazards, yes, &self.scope.named, &mut Terminal) {
+            Ok(decision) => decision,
+            Err(error) => {
+                eprintln!("error: the terminal cannot be read: {error}");
+                return ExitStatus::Failed;
+            }
+        };
+        if decision.declined {
+            eprintln!("Nothing was approved, so nothing is done. -y approves exactly what is listed above.");
+            return ExitStatus::Failed;
+        }
+        for node in &decision.unnamed {
+            eprintln!("{node} is left alone: it was not named.");
+        }
+        let screen = Mutex::new(screen(self.arguments.json, self.arguments.verbose));
+        let applied = self
+            .pass(&lanes, Pass::Apply, decision.approved, planned.expected.clone(), &|event| {
+                // A reader who went away does not stop the run; the journal has it all.
+                let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+            })
+            .await;
+        let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).finish();
+        ExitStatus::of_apply(applied.tally, applied.interrupted)
+    }
+
+    async fn pass(
+        &self,
+        lanes: &[Lane],
+        pass: Pass,
+        approved: Vec<Hazard>,
+        expected: Expected,
+        show: &(dyn Fn(&Event) + Send + Sync),
+    ) -> Walked {
+        let events = |event: Event| {
+            if let Err(error) = self.journal.lock().unwrap_or_else(PoisonError::into_inner).event(&event) {
+                eprintln!("warning: the journal cannot be written: {error}");
+            }
+            show(&event);
+        };
+        let run = Run {
+            world: &NotBuilt,
+            name: self.name.clone(),
+            site: self.loaded.site.name.clone(),
+            pass,
+            approved,
+            expected,
+            stop: self.stop.clone(),
+            forks: self.arguments.forks.or(self.cfg.forks).unwrap_or(crate::FORKS),
+            events: &events,
+            guards: Guards::default(),
+        };
+        walk(lanes, &run).await
+    }
+}
+
+/// Asks on the terminal; where there is none, nobody can be asked.
+struct Terminal;
+
+impl Ask for Terminal {
+    fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
+        if !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        let mut out = io::stderr();
+        out.write_all(question.as_bytes())?;
+        out.flush()?;
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line)?;
+        Ok((read > 0).then_some(line))
+    }
+}

@@ -1,0 +1,238 @@
+//! `bringup rehearse`: all stages in a simulated world.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bringup_core::engine::{Expected, Lane, Run, Stop, Walked, walk};
+use bringup_core::event::{Event, Pass};
+use bringup_core::hazard::Hazard;
+use bringup_core::report::Report;
+use bringup_core::sabotage::Guards;
+use bringup_core::site::{Loaded, Problems, Site, Source};
+use bringup_core::stages::lanes;
+use bringup_sim::{Faults, Leave, SimWorld, Story, in_virtual_time};
+use bringup_world::LocalSource;
+
+use crate::args::Rehearse;
+use crate::commands::site;
+use crate::example::{self, Example};
+use crate::exit_status::ExitStatus;
+use crate::problems;
+use crate::ui::{PlanText, Screen, on_terminal, report_text, say, screen};
+
+/// How fast virtual time is shown on a terminal when nobody says.
+const SPEED: f64 = 200.0;
+/// How often a paced screen is drawn.
+const FRAME: Duration = Duration::from_millis(80);
+/// How many runs with faults are followed by how many without, until nothing is left to do.
+const CALM_RUNS: usize = 3;
+
+/// Runs it.
+pub fn run(arguments: &Rehearse) -> ExitStatus {
+    let (loaded, home) = match load(arguments) {
+        Ok(loaded) => loaded,
+        Err(problems) => return site::refuse(&problems),
+    };
+    let scope = match site::scope(&loaded, &arguments.run) {
+        Ok(scope) => scope,
+        Err(problems) => return site::refuse(&problems),
+    };
+    if !loaded.warnings.0.is_empty() {
+        eprint!("{}", problems::report(&loaded.warnings));
+    }
+    let mut first = loaded.site;
+    // A rehearsal begins with new boards, and those are there to be flashed.
+    first.settings.do_flash = true;
+    let options = site::run_options(&arguments.run, &home);
+    let again = unforced(&first);
+    let rehearsal = Rehearsal {
+        lanes: lanes(&first, &scope, &options),
+        again: lanes(&again, &scope, &options),
+        site: Arc::new(first),
+        arguments,
+        speed: arguments.speed.unwrap_or(if on_terminal() && !arguments.run.json { SPEED } else { 0.0 }),
+    };
+    match in_virtual_time(rehearsal.play()) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: the operating system gives no event loop: {error}");
+            ExitStatus::Failed
+        }
+    }
+}
+
+/// The site, and whose home its paths are in.
+fn load(arguments: &Rehearse) -> Result<(Loaded, String), Problems> {
+    if arguments.run.site.inventory.is_some() {
+        return Ok((site::from_disk(&arguments.run.site)?.0, LocalSource.home()));
+    }
+    Ok((site::from_source(&Example, example::DIRECTORY, &arguments.run.site)?, Example.home()))
+}
+
+/// What is forced is forced once: what comes after is the same site without force.
+fn unforced(site: &Site) -> Site {
+    let mut site = site.clone();
+    let settings = &mut site.settings;
+    (settings.flash_force, settings.k3s_force, settings.cluster_force) = (false, false, false);
+    site
+}
+
+struct Rehearsal<'a> {
+    site: Arc<Site>,
+    lanes: Vec<Lane>,
+    again: Vec<Lane>,
+    arguments: &'a Rehearse,
+    speed: f64,
+}
+
+impl Rehearsal<'_> {
+    async fn play(&self) -> ExitStatus {
+        let world = SimWorld::resume(&Story::fresh().begin(&self.site));
+        let json = self.arguments.run.json;
+        if !json {
+            say(&format!("Rehearsing {} in a simulated world: no real machine is touched.\n", self.site.name));
+        }
+        let (planned, events) =
+            self.pass(&world, &self.lanes, "rehearsal", Pass::Plan, Vec::new(), Expected::default()).await;
+        self.show_plan(&events);
+        if self.arguments.plan_only {
+            return ExitStatus::of_plan(planned.tally, false, false);
+        }
+        if self.arguments.faults {
+            world.set_faults(Faults::seeded(self.arguments.seed));
+        }
+        let expected = planned.expected.clone();
+        let (mut walked, mut events) =
+            self.pass(&world, &self.lanes, "rehearsal", Pass::Apply, planned.hazards, expected).await;
+        self.show(&events);
+        world.set_faults(Faults::none());
+        for round in 1..=CALM_RUNS {
+            if ExitStatus::of_apply(walked.tally, false) == ExitStatus::Done {
+                break;
+            }
+            if !json {
+                say("\nThe faults have stopped; what they left is gone on with.\n");
+            }
+            // Whoever runs it again takes a moment to read what happened.
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            let name = format!("rehearsal-{round}");
+            let (planned, _) = self.pass(&world, &self.lanes, &name, Pass::Plan, Vec::new(), Expected::default()).await;
+            let expected = planned.expected.clone();
+            (walked, events) = self.pass(&world, &self.lanes, &name, Pass::Apply, planned.hazards, expected).await;
+            self.show(&events);
+        }
+        let status = ExitStatus::of_apply(walked.tally, false);
+        if let Some(report) = Report::of(&events) {
+            self.show_report(&report);
+        }
+        if status != ExitStatus::Done {
+            return status;
+        }
+        self.second_pass(&world).await
+    }
+
+    /// What is done is done: another run has nothing to do.
+    async fn second_pass(&self, world: &SimWorld) -> ExitStatus {
+        let (planned, _) = self.pass(world, &self.again, "second", Pass::Plan, Vec::new(), Expected::default()).await;
+        let expected = planned.expected.clone();
+        let (walked, _) = self.pass(world, &self.again, "second", Pass::Apply, planned.hazards, expected).await;
+        let changed = walked.tally.changed + walked.tally.failed + walked.tally.blocked + walked.tally.not_converged;
+        if !self.arguments.run.json {
+            say(&match changed {
+                0 => format!("\nA second pass changes nothing: all {} steps are in sync.", walked.tally.in_sync),
+                _ => format!("\nA second pass was to change nothing, and {changed} steps did not hold."),
+            });
+        }
+        match world.violations().as_slice() {
+            [] if changed == 0 => ExitStatus::Done,
+            [] => ExitStatus::NotConverged,
+            violations => {
+                eprintln!("error: this is a defect of bringup, please report it: {}", violations.join("; "));
+                ExitStatus::Failed
+            }
+        }
+    }
+
+    /// One pass over the lanes. A rehearsal approves what is asked: nothing real is hurt.
+    async fn pass(
+        &self,
+        world: &SimWorld,
+        lanes: &[Lane],
+        name: &str,
+        pass: Pass,
+        approved: Vec<Hazard>,
+        expected: Expected,
+    ) -> (Walked, Vec<Event>) {
+        let named = approved.iter().filter_map(Hazard::needs_name).cloned().collect();
+        let forced = self.site.settings.flash_force;
+        world.set_leave(Leave { approved: approved.clone(), forced, named });
+        let events = Mutex::new(Vec::new());
+        let run = Run {
+            world,
+            name: name.to_owned(),
+            site: self.site.name.clone(),
+            pass,
+            approved,
+            expected,
+            stop: Stop::default(),
+            forks: self.arguments.run.forks.unwrap_or(crate::FORKS),
+            events: &|event| events.lock().unwrap_or_else(PoisonError::into_inner).push(event),
+            guards: Guards::default(),
+        };
+        let walked = walk(lanes, &run).await;
+        (walked, events.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn show_plan(&self, events: &[Event]) {
+        if self.arguments.run.json {
+            return self.show(events);
+        }
+        let mut plan = PlanText::default();
+        events.iter().for_each(|event| plan.event(event));
+        say(&plan.text(&self.site.notices, self.arguments.run.verbose, self.arguments.diff));
+    }
+
+    /// Shows events in the time that they took, as much faster as was asked.
+    fn show(&self, events: &[Event]) {
+        let mut screen = screen(self.arguments.run.json, self.arguments.run.verbose);
+        // A reader who went away wants to see no more.
+        let _ = if self.speed > 0.0 {
+            paced(events, self.speed, screen.as_mut())
+        } else {
+            at_once(events, screen.as_mut())
+        };
+    }
+
+    fn show_report(&self, report: &Report) {
+        if self.arguments.run.json {
+            match serde_json::to_value(report) {
+                Ok(mut value) => {
+                    value["event"] = "report".into();
+                    say(&value.to_string());
+                }
+                Err(error) => eprintln!("error: the report cannot be written: {error}"),
+            }
+        } else {
+            say(&format!("\n{}", report_text(report)));
+        }
+    }
+}
+
+fn at_once(events: &[Event], screen: &mut dyn Screen) -> std::io::Result<()> {
+    events.iter().try_for_each(|event| screen.event(event))?;
+    screen.finish()
+}
+
+fn paced(events: &[Event], speed: f64, screen: &mut dyn Screen) -> std::io::Result<()> {
+    let began = Instant::now();
+    for event in events {
+        let due = Duration::from_secs_f64(Duration::from_millis(event.at).as_secs_f64() / speed);
+        while let Some(left) = due.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+            std::thread::sleep(left.min(FRAME));
+            let at = Duration::from_secs_f64(began.elapsed().as_secs_f64() * speed);
+            screen.tick(u64::try_from(at.as_millis()).unwrap_or(u64::MAX))?;
+        }
+        screen.event(event)?;
+    }
+    screen.finish()
+}

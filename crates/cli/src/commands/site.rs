@@ -1,0 +1,131 @@
+//! From the command line to a site and its scope.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+use bringup_core::secret::Secret;
+use bringup_core::site::{
+    AnsibleCfg, Inventory, LoadOptions, Loaded, Problem, Problems, Scope, Severity, Source, ansible_cfg, load,
+    load_inventory,
+};
+use bringup_core::stages::Options;
+use bringup_world::LocalSource;
+
+use crate::args::{RunArguments, SiteArguments};
+use crate::exit_status::ExitStatus;
+use crate::problems;
+
+/// A problem that stands in no file.
+pub fn problem(message: String, help: Option<String>) -> Problems {
+    Problems(vec![Problem { severity: Severity::Error, message, spot: None, help }])
+}
+
+/// Says what is wrong and gives the status for it.
+pub fn refuse(problems: &Problems) -> ExitStatus {
+    eprint!("{}", problems::report(problems));
+    ExitStatus::Usage
+}
+
+/// What `ansible.cfg` says, beside the site or in the working directory.
+fn cfg(arguments: &SiteArguments) -> Result<AnsibleCfg, Problems> {
+    let beside = arguments.inventory.as_deref().map(|path| {
+        let path = Path::new(path);
+        let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        directory.to_string_lossy().into_owned()
+    });
+    let mut directories: Vec<&str> = beside.iter().map(String::as_str).collect();
+    directories.push(".");
+    ansible_cfg(&LocalSource, &directories)
+}
+
+fn options(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Result<LoadOptions, Problems> {
+    let here = || ".".to_owned();
+    Ok(LoadOptions {
+        inventory: arguments.inventory.clone().or_else(|| cfg.inventory.clone()).unwrap_or_else(here),
+        extra_vars: arguments.extra_vars.clone(),
+        vault_password: vault_password(arguments, cfg)?,
+        remote_user: cfg.remote_user.clone(),
+        private_key_file: cfg.private_key_file.clone(),
+    })
+}
+
+/// Loads a site from the disk.
+pub fn from_disk(arguments: &SiteArguments) -> Result<(Loaded, AnsibleCfg), Problems> {
+    let cfg = cfg(arguments)?;
+    let mut loaded = load(&LocalSource, &options(arguments, &cfg)?)?;
+    loaded.site.notices.extend(cfg.notices.iter().cloned());
+    Ok((loaded, cfg))
+}
+
+/// Loads an inventory from the disk, whether or not it is a site.
+pub fn inventory(arguments: &SiteArguments) -> Result<(Inventory, Problems), Problems> {
+    let cfg = cfg(arguments)?;
+    load_inventory(&LocalSource, &options(arguments, &cfg)?)
+}
+
+/// Loads a site from elsewhere.
+pub fn from_source(source: &dyn Source, directory: &str, arguments: &SiteArguments) -> Result<Loaded, Problems> {
+    let options = LoadOptions {
+        inventory: directory.to_owned(),
+        extra_vars: arguments.extra_vars.clone(),
+        ..LoadOptions::default()
+    };
+    load(source, &options)
+}
+
+/// Selects what the run is about.
+pub fn scope(loaded: &Loaded, arguments: &RunArguments) -> Result<Scope, Problems> {
+    Scope::select(&loaded.inventory, &loaded.site, &arguments.tags, &arguments.skip_tags, &arguments.limit)
+}
+
+/// What of a run is neither site nor scope.
+pub fn run_options(arguments: &RunArguments, home: &str) -> Options {
+    Options {
+        accept_changed_host_keys: arguments.accept_changed_host_keys,
+        cache: format!("{home}/.cache/bringup"),
+        home: home.to_owned(),
+        architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+        system: if cfg!(target_os = "macos") { "darwin" } else { "linux" },
+    }
+}
+
+/// The vault's password: asked for, or from the file that is named. A file that can be run is run for it, as Ansible
+/// does.
+fn vault_password(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Result<Option<Secret>, Problems> {
+    if arguments.ask_vault_pass {
+        return password("Vault password: ").map(Some);
+    }
+    let named = arguments.vault_password_file.clone();
+    let path = named
+        .or_else(|| std::env::var_os("ANSIBLE_VAULT_PASSWORD_FILE").map(Into::into))
+        .or_else(|| cfg.vault_password_file.clone().map(Into::into));
+    let Some(path) = path else { return Ok(None) };
+    let failed = |why: String| problem(format!("cannot take the vault password from {}: {why}", path.display()), None);
+    let text = if is_executable(&path) {
+        let given = Command::new(&path).output().map_err(|error| failed(error.to_string()))?;
+        if !given.status.success() {
+            return Err(failed(format!("it ended with {}", given.status)));
+        }
+        String::from_utf8(given.stdout).map_err(|error| failed(error.to_string()))?
+    } else {
+        let mut text = String::new();
+        let mut file = std::fs::File::open(&path).map_err(|error| failed(error.to_string()))?;
+        file.read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+        text
+    };
+    Ok(Some(Secret::new(text.trim())))
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Asks for a password without showing it.
+pub fn password(question: &str) -> Result<Secret, Problems> {
+    rpassword::prompt_password(question).map(Secret::new).map_err(|error| {
+        problem(format!("cannot ask for a password: {error}"), Some("run it in a terminal".to_owned()))
+    })
+}
