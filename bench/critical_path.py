@@ -64,13 +64,17 @@ def cut(events):
 
     pieces, spans = Pieces(), collections.defaultdict(list)
     # Of a step: its lane, when its piece began, what that piece waited for, its last piece once it has ended.
-    lane_of, since, waited_for, ended = {}, {}, {}, {}
+    lane_of, since, waited_for, ended, needs = {}, {}, {}, {}, {}
     last_of_lane, held = {}, {}
 
     def close(step, at):
         """Ends the piece that a step is in at `at`, and begins the next."""
         lane = lane_of[step]
-        piece = pieces.add(max(0, at - since[step]), [last_of_lane.get(lane), ended.get(waited_for.pop(step, None))])
+        # What it needs has ended before it begins to work, whether or not it had to wait for it.
+        needed = [ended.get(label, last_of_lane.get(label)) for label in needs[step]]
+        piece = pieces.add(
+            max(0, at - since[step]), [last_of_lane.get(lane), ended.get(waited_for.pop(step, None)), *needed]
+        )
         last_of_lane[lane], since[step] = piece, at
         for (holder, _), stretch in held.items():
             if holder == step:
@@ -80,7 +84,7 @@ def cut(events):
     for event in events:
         kind, at, step = event["event"], event["at"], event.get("step")
         if kind == "step_started":
-            lane_of[step], since[step] = event["lane"], at
+            lane_of[step], since[step], needs[step] = event["lane"], at, event.get("needs", ())
         elif step not in lane_of:
             continue
         elif kind == "waited" and "freed_by" in event:

@@ -82,6 +82,9 @@ pub enum What {
         step: Label,
         /// On what it acts.
         target: Target,
+        /// The steps and lanes of this run that it needs to have ended before it looks.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        needs: Vec<Label>,
     },
     /// What a plan says of a step.
     StepPlanned {

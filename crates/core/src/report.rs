@@ -83,7 +83,7 @@ fn read<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<(BTreeMap<Lab
                 }
             }
             _ if !acts => {}
-            What::StepStarted { lane, stage, step, target } => {
+            What::StepStarted { lane, stage, step, target, .. } => {
                 let before = last_of_lane.insert(lane.clone(), step.clone());
                 let (lane, target, at) = (lane.clone(), target.clone(), event.at);
                 let entry = Step { lane, stage: *stage, target, started: at, ended: at, before, waits: Vec::new() };

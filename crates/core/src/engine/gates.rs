@@ -39,6 +39,11 @@ impl Ends {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a label is part of the run.
+    pub fn knows(&self, label: &Label) -> bool {
+        self.lock().contains_key(label)
+    }
+
     /// Records an end.
     pub fn close(&self, label: &Label, end: End) {
         if let Some(state) = self.lock().get_mut(label) {

@@ -12,6 +12,15 @@ pub enum Need {
     Ended(Label),
 }
 
+impl Need {
+    /// The step or lane that is waited for.
+    pub fn label(&self) -> &Label {
+        match self {
+            Self::Held(label) | Self::Ended(label) => label,
+        }
+    }
+}
+
 /// A step in its lane.
 #[derive(Debug)]
 pub struct Placed {

@@ -155,9 +155,7 @@ impl<'a> Walk<'a> {
     fn new(lanes: &'a [Lane], run: &'a Run<'a>, started: Instant) -> Self {
         let mut awaited: Vec<Label> = Vec::new();
         for placed in lanes.iter().flat_map(|lane| &lane.steps) {
-            awaited.extend(placed.needs.iter().map(|need| match need {
-                Need::Held(label) | Need::Ended(label) => label.clone(),
-            }));
+            awaited.extend(placed.needs.iter().map(Need::label).cloned());
             awaited.extend(placed.yields_to.iter().cloned());
         }
         awaited.sort_unstable();
@@ -244,6 +242,7 @@ impl<'a> Walk<'a> {
                 stage: placed.stage,
                 step: label.clone(),
                 target: placed.step.target(),
+                needs: placed.needs.iter().map(Need::label).filter(|label| self.ends.knows(label)).cloned().collect(),
             });
         }
         if let Err(ended) = context.wait_for_needs(&placed.needs).await {
@@ -434,10 +433,7 @@ impl<'a> StepContext<'a> {
     /// Waits for gates; how the step ends if one does not open, and by which step that was decided.
     async fn wait_for_needs(&self, needs: &[Need]) -> Result<(), (Outcome, Label)> {
         for need in needs {
-            let (label, must_hold) = match need {
-                Need::Held(label) => (label, true),
-                Need::Ended(label) => (label, false),
-            };
+            let (label, must_hold) = (need.label(), matches!(need, Need::Held(_)));
             let end = match self.walk.ends.now(label) {
                 Some(end) => Some(end),
                 None => match self.wait_for_end(label).await {

@@ -28,9 +28,7 @@ pub(crate) fn ways_to_go(lanes: &[Lane], acts: impl Fn(&Label) -> bool) -> Vec<V
     let mut open: Vec<Vec<usize>> = labels.iter().map(|steps| vec![0; steps.len()]).collect();
     for (lane, steps) in lanes.iter().enumerate() {
         for (index, placed) in steps.steps.iter().enumerate() {
-            let needed = placed.needs.iter().map(|need| match need {
-                Need::Held(label) | Need::Ended(label) => label,
-            });
+            let needed = placed.needs.iter().map(Need::label);
             let before = needed.filter_map(|label| place_of.get(label).copied());
             for (their_lane, their_index) in before.chain(index.checked_sub(1).map(|index| (lane, index))) {
                 followers[their_lane][their_index].push((lane, index));
