@@ -87,8 +87,9 @@ mod tests {
         let idle = erase("a", Liveness::Idle);
         let living = erase("b", Liveness::Living);
         let both = [idle.clone(), living.clone()];
-        // yes, --limit, answers → approved, unnamed, declined
-        let cases: [(bool, &[&str], &[&'static str], &[&Hazard], usize, bool); 8] = [
+        // -y, --limit, answers → approved, how many unnamed, declined
+        type Case<'a> = (bool, &'a [&'a str], &'a [&'static str], &'a [&'a Hazard], usize, bool);
+        let cases: [Case<'_>; 8] = [
             (false, &[], &[], &[], 0, true),
             (false, &[], &["y"], &[], 0, true),
             (false, &[], &["no"], &[], 0, true),

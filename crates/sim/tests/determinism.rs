@@ -1,4 +1,5 @@
 //! The same seed gives the same events, byte for byte.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Plans as a person would read them, for the stories that everyone meets.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A run that dies, at whichever event, is gone on with by the next one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Seeds times faults: with faults on, safety always holds; once they stop, every site converges.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
 
 mod common;
 

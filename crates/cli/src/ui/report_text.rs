@@ -13,7 +13,7 @@ const SHORT: u64 = 10_000;
 pub fn report_text(report: &Report) -> String {
     let mut text = String::new();
     let saved = report.stage_by_stage_ms.saturating_sub(report.predicted_ms);
-    let percent = if report.stage_by_stage_ms > 0 { saved * 100 / report.stage_by_stage_ms } else { 0 };
+    let percent = (saved * 100).checked_div(report.stage_by_stage_ms).unwrap_or(0);
     let _ = writeln!(text, "The real thing would take about {}.", span(report.predicted_ms));
     let _ = writeln!(
         text,

@@ -176,18 +176,23 @@ impl Groups {
         }
     }
 
+    /// Who is in no group of its own is in `ungrouped`, after those that the file puts there; who is in another is not.
     fn settle_ungrouped(&mut self) {
-        let mut ungrouped = Vec::new();
-        for name in &self.host_order {
+        let alone = |host: &Host| host.groups.iter().all(|group| group == "all" || group == "ungrouped");
+        let named = self.groups.get("ungrouped").map(|group| group.hosts.clone()).unwrap_or_default();
+        let mut members = BTreeSet::new();
+        let mut hosts = Vec::new();
+        for name in named.iter().chain(&self.host_order) {
             let Some(host) = self.hosts.get_mut(name) else { continue };
-            if host.groups.iter().all(|group| group == "all" || group == "ungrouped") {
+            if !alone(host) {
+                host.groups.remove("ungrouped");
+            } else if members.insert(name.clone()) {
                 host.groups.insert("ungrouped".to_owned());
-                ungrouped.push(name.clone());
+                hosts.push(name.clone());
             }
         }
         if let Some(group) = self.groups.get_mut("ungrouped") {
-            group.members = ungrouped.iter().cloned().collect();
-            group.hosts = ungrouped;
+            (group.members, group.hosts) = (members, hosts);
         }
     }
 }
