@@ -80,17 +80,21 @@ impl Fault {
         self
     }
 
-    /// Adds the likely cause.
+    /// Adds the likely cause. That of an interrupt is known: whoever adds to it afterwards guesses.
     #[must_use]
     pub fn likely(mut self, text: impl Into<String>) -> Self {
-        self.likely = Some(text.into());
+        if self.cause != Cause::Interrupted || self.likely.is_none() {
+            self.likely = Some(text.into());
+        }
         self
     }
 
-    /// Adds what to do next.
+    /// Adds what to do next; for an interrupt, the first that is said stands.
     #[must_use]
     pub fn next(mut self, text: impl Into<String>) -> Self {
-        self.next = Some(text.into());
+        if self.cause != Cause::Interrupted || self.next.is_none() {
+            self.next = Some(text.into());
+        }
         self
     }
 }

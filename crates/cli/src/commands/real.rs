@@ -49,7 +49,6 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
     if !loaded.warnings.0.is_empty() {
         eprint!("{}", problems::report(&loaded.warnings));
     }
-    ask_passwords(login)?;
     let command = match wanted {
         Wanted::Plan { .. } => "plan",
         Wanted::Apply { .. } => "apply",
@@ -68,6 +67,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
             Wanted::Apply { .. } => ExitStatus::Done,
         });
     }
+    ask_passwords(login)?;
     let failed = |what: &str, error: io::Error| {
         eprintln!("error: {what}: {error}");
         ExitStatus::Failed

@@ -2,6 +2,7 @@
 //!
 //! A plan and an apply are the same walk; the one concludes before the act, the other goes on.
 
+mod context;
 mod gates;
 mod lane;
 mod look;
@@ -17,6 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+pub(crate) use self::context::StepContext;
 use self::gates::{End, Ends, Spans};
 pub use self::lane::{Lane, Need, Placed};
 use self::look::Answers;
@@ -24,12 +26,10 @@ pub use self::look::{Act, Look, Wait};
 pub use self::stop::Stop;
 use crate::change::{Diff, Outcome, Planned, Reason};
 use crate::event::{Event, LaneOutline, Pass, Tally, What};
-use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::names::{Label, Target};
-use crate::probe::Probe;
-use crate::resource::{Concluded, Expectation, Renewal};
-use crate::sabotage::{Guard, Guards};
+use crate::resource::{Concluded, Renewal};
+use crate::sabotage::Guards;
 use crate::world::World;
 
 /// One pass over the lanes: with what, for whom, how far.
@@ -234,7 +234,7 @@ impl<'a> Walk<'a> {
 
     /// One step; whether it holds, and by which step that was decided.
     async fn step(&self, lane: usize, index: usize, label: &Label, began: Instant) -> (bool, Label) {
-        let context = StepContext { walk: self, lane, index, met: Mutex::default(), spans_held: Mutex::default() };
+        let context = StepContext::new(self, lane, index);
         let placed = &self.lanes[lane].steps[index];
         if self.run.pass == Pass::Apply {
             self.tell(What::StepStarted {
@@ -356,231 +356,5 @@ impl<'a> Walk<'a> {
             outcome,
             ms: ms(took),
         });
-    }
-}
-
-/// A step under way: what it may look at, do and wait for.
-pub(crate) struct StepContext<'a> {
-    walk: &'a Walk<'a>,
-    lane: usize,
-    index: usize,
-    /// The step that renews what this one looked at, if it met such a target.
-    met: Mutex<Option<Label>>,
-    spans_held: Mutex<Vec<Label>>,
-}
-
-impl<'a> StepContext<'a> {
-    pub(crate) fn pass(&self) -> Pass {
-        self.walk.run.pass
-    }
-
-    pub(crate) fn look(&'a self) -> Look<'a> {
-        Look::keeping(self)
-    }
-
-    pub(crate) fn fresh_look(&'a self) -> Look<'a> {
-        Look::fresh(self)
-    }
-
-    pub(crate) fn act(&'a self) -> Act<'a> {
-        Act::new(self)
-    }
-
-    pub(crate) fn guards(&self) -> Guards {
-        self.walk.run.guards
-    }
-
-    pub(crate) fn label(&self) -> Label {
-        self.walk.lanes[self.lane].steps[self.index].step.label()
-    }
-
-    pub(crate) fn tell(&self, what: What) {
-        self.walk.tell(what);
-    }
-
-    pub(crate) fn approved(&self, hazard: &Hazard) -> bool {
-        self.walk.run.approved.iter().any(|approved| approved.covers(hazard))
-    }
-
-    pub(crate) fn met_renewal(&self) -> bool {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    /// The step that will make a target anew.
-    pub(crate) fn renewed_by(&self, target: &Target) -> Option<Label> {
-        self.walk.found().renewals.get(target).map(|(label, _)| label.clone())
-    }
-
-    /// What a target will answer once it was made anew, if this plan has it made anew.
-    fn renewal_of(&self, target: &Target, at_present: bool) -> Option<Expectation> {
-        if self.pass() == Pass::Apply {
-            return None;
-        }
-        let (label, renewal) = self.walk.found().renewals.get(target).cloned()?;
-        if at_present && renewal.present_answers {
-            return None;
-        }
-        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = Some(label);
-        Some(renewal.answers)
-    }
-
-    /// What this lane will ask in its next steps, this one included.
-    fn questions_ahead(&self, steps: usize) -> impl Iterator<Item = (Target, Probe)> + '_ {
-        let ahead = &self.walk.lanes[self.lane].steps[self.index..];
-        ahead.iter().take(steps).flat_map(|placed| placed.step.questions())
-    }
-
-    /// Waits for gates; how the step ends if one does not open, and by which step that was decided.
-    async fn wait_for_needs(&self, needs: &[Need]) -> Result<(), (Outcome, Label)> {
-        for need in needs {
-            let (label, must_hold) = (need.label(), matches!(need, Need::Held(_)));
-            let end = match self.walk.ends.now(label) {
-                Some(end) => Some(end),
-                None => match self.wait_for_end(label).await {
-                    Ok(end) => end,
-                    Err(fault) => return Err((Outcome::Failed(fault), self.label())),
-                },
-            };
-            if let Some(end) = end.filter(|end| must_hold && !end.holds) {
-                let reason = Reason::new(format!("{} does not hold", end.by), "");
-                return Err((Outcome::Skipped(reason), end.by));
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for a step or a lane to end; it is bounded by what it waits for.
-    async fn wait_for_end(&self, label: &Label) -> Result<Option<End>, Fault> {
-        let began = Instant::now();
-        let target = self.walk.lanes[self.lane].steps[self.index].step.target();
-        let wanted = label.to_string();
-        let waiting = async {
-            // Announced only if it is not over at once.
-            tokio::select! {
-                biased;
-                end = self.walk.ends.wait(label) => end,
-                () = std::future::ready(()) => {
-                    if self.pass() == Pass::Apply {
-                        self.tell(What::Waiting { step: self.label(), wanted: wanted.clone(), bound: None });
-                    }
-                    self.walk.ends.wait(label).await
-                }
-            }
-        };
-        let end = self.or_interrupted(&target, &format!("wait for {label}"), waiting).await?;
-        if self.pass() == Pass::Apply && !began.elapsed().is_zero() {
-            let freed_by = end.as_ref().map(|end| end.by.clone());
-            self.tell(What::Waited { step: self.label(), wanted, freed_by, ms: ms(began.elapsed()) });
-        }
-        Ok(end)
-    }
-
-    /// Waits for the steps that come first, then takes a span.
-    pub(crate) async fn take_span(&self, span: Label) -> Result<(), Fault> {
-        if !self.guard_of(&span).is_none_or(|guard| self.guards().hold(guard)) {
-            return Ok(());
-        }
-        let placed = &self.walk.lanes[self.lane].steps[self.index];
-        for first in &placed.yields_to {
-            self.wait_for_end(first).await?;
-        }
-        let (label, began) = (self.label(), Instant::now());
-        let way_to_go = self.walk.ways_to_go[self.lane][self.index];
-        let long = !placed.step.estimate_in_span().is_zero();
-        let taking = self.walk.spans.take(&span, &label, way_to_go, long);
-        let grant = self.or_interrupted(&placed.step.target(), &format!("wait for {span}"), taking).await?;
-        if !began.elapsed().is_zero() {
-            let wanted = span.to_string();
-            self.tell(What::Waited { step: label.clone(), wanted, freed_by: grant.after, ms: ms(began.elapsed()) });
-        }
-        self.spans_held().push(span.clone());
-        self.tell(What::SpanTaken { step: label, span });
-        Ok(())
-    }
-
-    /// The guard that a span is, for the swarm.
-    fn guard_of(&self, span: &Label) -> Option<Guard> {
-        match span.as_str().rsplit('/').next() {
-            Some("usb") => Some(Guard::UsbSpan),
-            Some("known_hosts") => Some(Guard::KnownHostsWriter),
-            Some("maintenance") => Some(Guard::MaintenanceGate),
-            _ => None,
-        }
-    }
-
-    fn spans_held(&self) -> MutexGuard<'_, Vec<Label>> {
-        self.spans_held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives back all that is held.
-    pub(crate) fn release_span(&self) {
-        let held = self.spans_held().clone();
-        for span in held {
-            self.release(&span);
-        }
-    }
-
-    /// Gives one span back, if it is held.
-    pub(crate) fn release(&self, span: &Label) {
-        let held = {
-            let mut held = self.spans_held();
-            let before = held.len();
-            held.retain(|other| other != span);
-            held.len() < before
-        };
-        if held {
-            let step = self.label();
-            self.tell(What::SpanReleased { step: step.clone(), span: span.clone() });
-            self.walk.spans.release(span, &step);
-        }
-    }
-
-    fn interrupted(&self, target: &Target, doing: &str) -> Fault {
-        Fault::new(Cause::Interrupted, target.clone(), doing)
-            .likely("you asked to stop")
-            .next("run again: what is under way on a target is taken over, the rest goes on from here")
-    }
-
-    pub(crate) fn not_interrupted(&self, target: &Target, doing: &str) -> Result<(), Fault> {
-        if self.walk.run.stop.asked() { Err(self.interrupted(target, doing)) } else { Ok(()) }
-    }
-
-    async fn or_interrupted<T>(
-        &self,
-        target: &Target,
-        doing: &str,
-        going: impl Future<Output = T>,
-    ) -> Result<T, Fault> {
-        tokio::select! {
-            biased;
-            () = self.walk.run.stop.wait() => Err(self.interrupted(target, doing)),
-            done = going => Ok(done),
-        }
-    }
-
-    /// Lets time pass, unless the operator asks to stop.
-    pub(crate) async fn pause(&self, time: Duration) -> Result<(), Fault> {
-        let target = self.walk.lanes[self.lane].steps[self.index].step.target();
-        self.or_interrupted(&target, "wait", tokio::time::sleep(time)).await
-    }
-
-    /// A trip to a target: within its bound, and within the number of nodes that are spoken to at once.
-    async fn bounded<T>(
-        &self,
-        target: &Target,
-        doing: &str,
-        bound: Duration,
-        going: impl Future<Output = T>,
-    ) -> Result<T, Fault> {
-        let trip = async {
-            let _fork = match target {
-                Target::Node(_) => self.walk.forks.acquire().await.ok(),
-                _ => None,
-            };
-            tokio::time::timeout(bound, going).await
-        };
-        self.or_interrupted(target, doing, trip).await?.map_err(|_| {
-            Fault::new(Cause::TimedOut, target.clone(), doing).said(format!("no answer after {} s", bound.as_secs()))
-        })
     }
 }

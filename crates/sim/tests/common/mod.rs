@@ -202,6 +202,8 @@ pub struct Runner<'a> {
     pub approve: &'a (dyn Fn(&Hazard) -> bool + Sync),
     /// The run dies after so many events.
     pub dies_after: Option<usize>,
+    /// The operator asks to stop after so many events.
+    pub stops_after: Option<usize>,
 }
 
 impl<'a> Runner<'a> {
@@ -213,6 +215,7 @@ impl<'a> Runner<'a> {
             guards: Guards::default(),
             approve: &|hazard| hazard.needs_name().is_none(),
             dies_after: None,
+            stops_after: None,
         }
     }
 
@@ -221,14 +224,17 @@ impl<'a> Runner<'a> {
         let lanes = lanes(self.site, &self.scope, &options());
         let events = Mutex::new(Vec::new());
         let (death, dead) = watch::channel(false);
+        let stop = Stop::default();
         let collect = |event: Event| {
             let mut events = events.lock().unwrap();
             events.push(event);
             if self.dies_after.is_some_and(|most| events.len() >= most) {
                 death.send_replace(true);
             }
+            if self.stops_after == Some(events.len()) {
+                stop.ask();
+            }
         };
-        let stop = Stop::default();
         let run = |pass, approved, expected| Run {
             world,
             name: self.name.clone(),

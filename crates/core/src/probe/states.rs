@@ -1,0 +1,296 @@
+//! What questions are answered with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::hazard::Liveness;
+use crate::known_hosts::HostKey;
+use crate::names::{NodeName, Slot};
+
+/// A file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileState {
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// When it was last written, in seconds of the target's own clock.
+    pub modified: u64,
+}
+
+/// What known_hosts says of some names.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KnownHostsState {
+    /// The keys of each name that has any.
+    pub keys: BTreeMap<String, Vec<HostKey>>,
+    /// Changes whenever the file does.
+    pub version: String,
+}
+
+/// A context of a kubeconfig.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KubeconfigState {
+    /// The API's URL.
+    pub server: String,
+    /// SHA-256 of the cluster's certificate authority and the user's credentials, in hex.
+    pub credentials_sha256: String,
+    /// Permission bits of the file.
+    pub mode: u32,
+}
+
+/// How far a flash has come. The order is that of the work.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FlashPhase {
+    /// The image is being written.
+    Flashing,
+    /// The image is written and proved.
+    Flashed,
+    /// cloud-init's files and the host key are in place.
+    Seeded,
+    /// It was powered on with them.
+    Booting,
+    /// A login with the expected key worked.
+    Done,
+}
+
+impl FlashPhase {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Flashing => "flashing",
+            Self::Flashed => "flashed",
+            Self::Seeded => "seeded",
+            Self::Booting => "booting",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// Our mark of a slot's flash, kept on the BMC's SD card.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlashMarkState {
+    /// For which node.
+    pub node: NodeName,
+    /// How far.
+    pub phase: FlashPhase,
+    /// What was known of the node when its flash was begun: until bytes are written, it may still be that.
+    pub was: Liveness,
+    /// SHA-256 of the image.
+    pub image_sha256: String,
+    /// cloud-init's instance id.
+    pub instance_id: String,
+    /// The host key that was made for it, from `Seeded` on.
+    pub host_key: Option<HostKey>,
+    /// The run that began it.
+    pub run: String,
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JobPhase {
+    /// Under way.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+}
+
+/// The BMC's one transfer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlashJobState {
+    /// To which slot.
+    pub slot: Slot,
+    /// How it stands.
+    pub phase: JobPhase,
+    /// Bytes written.
+    pub done: u64,
+    /// Bytes to write.
+    pub total: u64,
+    /// What it said last.
+    pub said: Vec<String>,
+}
+
+/// The SD card of a BMC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SdCardState {
+    /// Free bytes.
+    pub free: u64,
+}
+
+/// A node's operating system and machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SystemState {
+    /// Host name.
+    pub hostname: String,
+    /// Such as `Ubuntu 24.04`.
+    pub os: String,
+    /// `arm64`, `amd64`.
+    pub architecture: String,
+}
+
+/// A disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiskState {
+    /// Its model.
+    pub model: String,
+    /// Its serial number.
+    pub serial: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Whether a root file system is on it already.
+    pub holds_root: bool,
+}
+
+/// Where cloud-init stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CloudInitState {
+    /// Not on this machine, or disabled.
+    Absent,
+    /// Under way.
+    Running,
+    /// Done.
+    Done,
+    /// Done with errors.
+    Failed,
+}
+
+/// What apt and dpkg would have to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UpgradeState {
+    /// Packages that a dist-upgrade would change.
+    pub upgradable: u32,
+    /// Packages that are unpacked and not configured.
+    pub half_configured: u32,
+    /// Packages that nothing needs any more.
+    pub removable: u32,
+    /// Age of apt's lists, in seconds.
+    pub lists_age: u64,
+}
+
+/// A systemd unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnitState {
+    /// It runs.
+    pub active: bool,
+    /// It starts at boot.
+    pub enabled: bool,
+    /// When it started, in seconds of the target's own clock.
+    pub since: u64,
+}
+
+/// A detached job on a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobStatus {
+    /// Hash of what it was asked for.
+    pub hash: String,
+    /// The boot in which it was started.
+    pub boot_id: String,
+    /// How it stands.
+    pub phase: JobPhase,
+    /// Its last lines.
+    pub said: Vec<String>,
+}
+
+/// The two roles of k3s.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum K3sRole {
+    /// Control plane.
+    Server,
+    /// Worker.
+    Agent,
+}
+
+impl K3sRole {
+    /// Its systemd unit.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Server => "k3s",
+            Self::Agent => "k3s-agent",
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// k3s on a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct K3sState {
+    /// As what.
+    pub role: K3sRole,
+    /// Such as `v1.33.6+k3s1`.
+    pub version: String,
+    /// Its unit runs.
+    pub active: bool,
+    /// SHA-256 of our drop-in configuration, if it is there.
+    pub config_sha256: Option<String>,
+    /// The run that last installed it, from our mark; none where we did not.
+    pub run: Option<String>,
+    /// The last error line of its journal, for faults.
+    pub last_error: Option<String>,
+}
+
+/// A Node of the cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KubeNodeState {
+    /// Its Ready condition.
+    pub ready: bool,
+    /// It is cordoned.
+    pub unschedulable: bool,
+    /// It bears our maintenance mark.
+    pub in_maintenance: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its taints, as `key=value:effect` or `key:effect`.
+    pub taints: BTreeSet<String>,
+}
+
+/// A Helm release.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReleaseState {
+    /// Chart version.
+    pub version: String,
+    /// Helm's word: `deployed`, `failed`, `pending-install` …
+    pub status: String,
+    /// SHA-256 of the user's values, canonical JSON, in hex.
+    pub values_sha256: String,
+    /// The run that last forced it, from our mark.
+    pub run: Option<String>,
+}
+
+/// Names an object of the cluster.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ObjectId {
+    /// Such as `argoproj.io/v1alpha1`.
+    pub api_version: &'static str,
+    /// Such as `Application`.
+    pub kind: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// An object of the cluster.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ObjectState {
+    /// The whole object, `status` and all, as the API gives it.
+    pub value: Value,
+    /// When a field we manage last changed, in seconds of the cluster's clock.
+    pub modified: u64,
+}
