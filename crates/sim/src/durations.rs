@@ -1,7 +1,7 @@
-//! How long things take in virtual time, in milliseconds, on hardware as `docs/ARCHITECTURE.md` names it.
+//! How long things take in virtual time, in milliseconds.
 //!
 //! Sources: bmcd's write rates as users report them (CM4 5 MB/s, RK1 6–10 MB/s with read-back), k3s's own journal for
-//! its start (24 s), Node Ready 17 s after a join; the rest from running such machines.
+//! its start (24 s), Node Ready 17 s after a join. The rest are guesses; none was measured on a board.
 
 use bringup_core::deed::{Deed, Job};
 use bringup_core::site::Kind;
