@@ -8,7 +8,7 @@ use super::inventory::{Inventory, Variable, Variables};
 use super::problem::Problem;
 use super::template::Resolved;
 use super::yaml::Origin;
-use crate::secret::Secret;
+use crate::secret::{HIDDEN, Secret};
 
 /// Problems as they are found, each once.
 #[derive(Default)]
@@ -84,10 +84,11 @@ impl<'a> Fields<'a> {
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
         let variable = self.variables.0.get(name)?;
-        let value = self.resolve(variable, found)?.value;
+        let Resolved { value, secret } = self.resolve(variable, found)?;
         let converted = convert(&value);
         if converted.is_none() {
             let shown = match &value {
+                _ if secret => HIDDEN.to_owned(),
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };

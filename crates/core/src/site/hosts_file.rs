@@ -58,7 +58,8 @@ impl Reader<'_> {
     fn hosts(&mut self, group: &str, content: &Raw) {
         let Some(entries) = self.section(content, "hosts") else { return };
         for (pattern, body) in entries.iter() {
-            let names = match range::expand(&pattern.text) {
+            let (names, port) = range::without_port(&pattern.text);
+            let names = match range::expand(names) {
                 Ok(names) => names,
                 Err(message) => {
                     self.problems.push(pattern.origin.error(message, None));
@@ -75,7 +76,13 @@ impl Reader<'_> {
                     self.problems.push(problem);
                     continue;
                 }
+                let is_new = !self.groups.hosts.contains_key(&name);
                 self.groups.add_host(&name, group, &pattern.origin);
+                if let Some(port) = port.filter(|_| is_new) {
+                    let key = Key { text: "ansible_port".to_owned(), origin: pattern.origin.clone() };
+                    let raw = Raw { value: RawValue::Int(port.into()), origin: pattern.origin.clone() };
+                    self.groups.set_host_variables(&name, Variables::from_iter([Variables::entry(&key, raw)]));
+                }
                 let variables: Variables =
                     variables.iter().map(|(key, value)| Variables::entry(key, value.clone())).collect();
                 self.groups.set_host_variables(&name, variables);

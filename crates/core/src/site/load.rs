@@ -13,6 +13,7 @@ use super::problem::{Problem, Problems, Severity};
 use super::settings;
 use super::source::Source;
 use super::template::{Lookup, Templates};
+use super::vault;
 use super::yaml::{FileText, Origin, Raw, parse};
 use crate::secret::Secret;
 
@@ -114,15 +115,16 @@ pub fn load_inventory(source: &dyn Source, options: &LoadOptions) -> Result<(Inv
 fn read(source: &dyn Source, options: &LoadOptions) -> Result<Read, Problems> {
     let mut problems = Vec::new();
     let (path, directory) = find(source, &options.inventory)?;
+    let files = Files { source, vault_password: options.vault_password.as_ref() };
     let mut groups = Groups::default();
-    if let Some(root) = read_file(source, &path, &mut problems) {
+    if let Some(root) = read_file(files, &path, &mut problems) {
         hosts_file::read(&root, &mut groups, &mut problems);
     }
     groups.settle();
-    read_variables(source, &directory, &mut groups, &mut problems);
+    read_variables(files, &directory, &mut groups, &mut problems);
     let mut extra = Variables::default();
     for text in &options.extra_vars {
-        extra.0.extend(extra_vars(source, text, &mut problems).0);
+        extra.0.extend(extra_vars(files, text, &mut problems).0);
     }
     let inventory = Inventory::new(groups, extra, Templates::new(options.vault_password.clone()));
     Ok(Read { inventory, directory, problems })
@@ -158,11 +160,28 @@ fn find(source: &dyn Source, inventory: &str) -> Result<(String, String), Proble
     }
 }
 
-fn read_file(source: &dyn Source, path: &str, problems: &mut Vec<Problem>) -> Option<Raw> {
-    match source.read(path) {
+/// The files of a site, and what opens those that are sealed.
+#[derive(Clone, Copy)]
+struct Files<'a> {
+    source: &'a dyn Source,
+    vault_password: Option<&'a Secret>,
+}
+
+fn read_file(files: Files<'_>, path: &str, problems: &mut Vec<Problem>) -> Option<Raw> {
+    match files.source.read(path) {
         Ok(text) => {
             let text = text?;
-            parse(&FileText::new(path, &text), &text, problems)
+            let file = FileText::new(path, &text);
+            if !vault::is_sealed(&text) {
+                return parse(&file, &text, problems);
+            }
+            match vault::open_at(&text, files.vault_password, &Origin::file(&file)) {
+                Ok(text) => parse(&FileText::sealed(path), &text, problems),
+                Err(problem) => {
+                    problems.push(problem);
+                    None
+                }
+            }
         }
         Err(why) => {
             let message = format!("cannot read {path}: {why}");
@@ -173,17 +192,17 @@ fn read_file(source: &dyn Source, path: &str, problems: &mut Vec<Problem>) -> Op
 }
 
 /// Reads `group_vars` and `host_vars`.
-fn read_variables(source: &dyn Source, directory: &str, groups: &mut Groups, problems: &mut Vec<Problem>) {
+fn read_variables(files: Files<'_>, directory: &str, groups: &mut Groups, problems: &mut Vec<Problem>) {
     let (group_vars, host_vars) = (join(directory, "group_vars"), join(directory, "host_vars"));
     let present =
-        |path: &str| source.list(path).ok().flatten().unwrap_or_default().into_iter().collect::<BTreeSet<_>>();
+        |path: &str| files.source.list(path).ok().flatten().unwrap_or_default().into_iter().collect::<BTreeSet<_>>();
     let names = present(&group_vars);
     for (name, group) in &mut groups.groups {
-        group.from_files = variables_of(source, &group_vars, name, &names, problems);
+        group.from_files = variables_of(files, &group_vars, name, &names, problems);
     }
     let names = present(&host_vars);
     for (name, host) in &mut groups.hosts {
-        host.from_files = variables_of(source, &host_vars, name, &names, problems);
+        host.from_files = variables_of(files, &host_vars, name, &names, problems);
     }
 }
 
@@ -192,7 +211,7 @@ const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
 /// The variables of one group or host: of the first of its files or directories that is there, as Ansible looks for
 /// them.
 fn variables_of(
-    source: &dyn Source,
+    files: Files<'_>,
     directory: &str,
     name: &str,
     present: &BTreeSet<String>,
@@ -204,8 +223,8 @@ fn variables_of(
         if !present.contains(&file) {
             continue;
         }
-        for path in files_of(source, &join(directory, &file)) {
-            variables.0.extend(variables_in(source, &path, problems).0);
+        for path in files_of(files.source, &join(directory, &file)) {
+            variables.0.extend(variables_in(files, &path, problems).0);
         }
         break;
     }
@@ -230,8 +249,8 @@ fn files_of(source: &dyn Source, path: &str) -> Vec<String> {
     files
 }
 
-fn variables_in(source: &dyn Source, path: &str, problems: &mut Vec<Problem>) -> Variables {
-    let Some(root) = read_file(source, path, problems) else { return Variables::default() };
+fn variables_in(files: Files<'_>, path: &str, problems: &mut Vec<Problem>) -> Variables {
+    let Some(root) = read_file(files, path, problems) else { return Variables::default() };
     match root.entries() {
         Some(entries) => entries.iter().map(|(key, raw)| Variables::entry(key, raw.clone())).collect(),
         None => {
@@ -242,14 +261,14 @@ fn variables_in(source: &dyn Source, path: &str, problems: &mut Vec<Problem>) ->
 }
 
 /// What `-e` gives.
-fn extra_vars(source: &dyn Source, text: &str, problems: &mut Vec<Problem>) -> Variables {
+fn extra_vars(files: Files<'_>, text: &str, problems: &mut Vec<Problem>) -> Variables {
     if let Some(path) = text.strip_prefix('@') {
-        let path = super::fields::expand(path, &source.home());
-        if matches!(source.read(&path), Ok(None)) {
+        let path = super::fields::expand(path, &files.source.home());
+        if matches!(files.source.read(&path), Ok(None)) {
             let message = format!("there is no {path}, which -e names");
             problems.push(Problem { severity: Severity::Error, message, spot: None, help: None });
         }
-        return variables_in(source, &path, problems);
+        return variables_in(files, &path, problems);
     }
     let trimmed = text.trim();
     let file = FileText::new("-e", text);

@@ -1,4 +1,27 @@
-//! Ranges in host names: `node[01:04]`, `rack[a:c]-[1:9:2]`.
+//! Ranges and ports in host names: `node[01:04]`, `rack[a:c]-[1:9:2]`, `node01:2222`.
+
+use std::net::Ipv6Addr;
+
+/// Takes a port off the end of a pattern; an IPv6 address keeps its colons unless it stands in brackets.
+pub(crate) fn without_port(pattern: &str) -> (&str, Option<u16>) {
+    let Some((head, port)) = pattern.rsplit_once(':') else { return (pattern, None) };
+    let Ok(port) = port.parse() else { return (pattern, None) };
+    if let Some(address) = head.strip_prefix('[').and_then(|head| head.strip_suffix(']'))
+        && address.parse::<Ipv6Addr>().is_ok()
+    {
+        return (address, Some(port));
+    }
+    let mut depth = 0_usize;
+    for character in head.chars() {
+        match character {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 => return (pattern, None),
+            _ => {}
+        }
+    }
+    if depth == 0 { (head, Some(port)) } else { (pattern, None) }
+}
 
 /// All names that a pattern stands for; what is wrong with it otherwise.
 pub(crate) fn expand(pattern: &str) -> Result<Vec<String>, String> {
@@ -52,7 +75,24 @@ fn steps(range: &str) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::{expand, without_port};
+
+    #[test]
+    fn ports_are_told_from_ranges_and_addresses() {
+        for (pattern, expected) in [
+            ("node01", ("node01", None)),
+            ("node01:2222", ("node01", Some(2222))),
+            ("node[01:03]:22", ("node[01:03]", Some(22))),
+            ("node[01:03]", ("node[01:03]", None)),
+            ("node[1:10:2]", ("node[1:10:2]", None)),
+            ("fd00::1", ("fd00::1", None)),
+            ("[fd00::1]:22", ("fd00::1", Some(22))),
+            ("node01:ssh", ("node01:ssh", None)),
+            ("node01:70000", ("node01:70000", None)),
+        ] {
+            assert_eq!(without_port(pattern), expected, "{pattern}");
+        }
+    }
 
     #[test]
     fn ranges_are_ansibles() {

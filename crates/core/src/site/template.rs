@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::inventory::Variables;
 use super::nearest::did_you_mean;
 use super::problem::Problem;
-use super::vault::{self, VaultError};
+use super::vault;
 use super::yaml::{Origin, Raw, RawValue};
 use crate::secret::Secret;
 
@@ -71,7 +71,7 @@ impl Templates {
 
     /// A value as it is written, what is sealed still sealed.
     pub fn written(&self, raw: &Raw) -> Resolved {
-        let plain = |value| Resolved { value, secret: false };
+        let plain = |value| Resolved { value, secret: raw.origin.is_sealed() };
         match &raw.value {
             RawValue::Null => plain(Value::Null),
             RawValue::Bool(value) => plain(Value::Bool(*value)),
@@ -112,7 +112,10 @@ impl Templates {
             RawValue::Text(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
                 self.text(text, &raw.origin, scope)
             }
-            RawValue::Vault(sealed) => self.open(sealed, &raw.origin),
+            RawValue::Vault(sealed) => {
+                let text = vault::open_at(sealed, self.password.as_ref(), &raw.origin)?;
+                Ok(Resolved { value: Value::String(text), secret: true })
+            }
             RawValue::List(items) => {
                 let mut values = Vec::with_capacity(items.len());
                 let mut secret = false;
@@ -137,40 +140,21 @@ impl Templates {
         }
     }
 
-    fn open(&self, sealed: &str, origin: &Origin) -> Result<Resolved, Problem> {
-        let Some(password) = &self.password else {
-            let help = "give --vault-password-file or -J, or set vault_password_file in ansible.cfg".to_owned();
-            return Err(origin.error("this value is sealed and there is no vault password", Some(help)));
-        };
-        match vault::open(sealed, password) {
-            Ok(text) => Ok(Resolved { value: Value::String(text), secret: true }),
-            Err(VaultError::Format) => Err(origin.error("this is not in the vault's format (1.1 or 1.2)", None)),
-            Err(VaultError::Password) => Err(origin
-                .error("the vault password does not open this value", Some("another password sealed it".to_owned()))),
-        }
-    }
-
     /// A text with expressions in it. One that is nothing but an expression keeps the expression's type.
     fn text(&self, text: &str, origin: &Origin, scope: &mut Scope<'_>) -> Result<Resolved, Problem> {
         if text.contains("{%") || text.contains("{#") {
             return Err(origin.error("only `{{ … }}` is understood here, neither statements nor comments", None));
         }
         let parts = split(text).ok_or_else(|| origin.error("`{{` without its `}}`", None))?;
-        let mut secret = false;
-        if let [Part::Expression(expression)] = parts.as_slice() {
-            let value = self.expression(expression, origin, scope, &mut secret)?;
-            return Ok(Resolved { value, secret });
-        }
-        let mut whole = String::new();
+        let mut secret = origin.is_sealed();
+        let mut values = Vec::with_capacity(parts.len());
         for part in parts {
             match part {
-                Part::Literal(literal) => whole.push_str(literal),
-                Part::Expression(expression) => {
-                    whole.push_str(&in_text(&self.expression(expression, origin, scope, &mut secret)?));
-                }
+                Part::Literal(literal) => values.push(Value::String(literal.to_owned())),
+                Part::Expression(expression) => values.push(self.expression(expression, origin, scope, &mut secret)?),
             }
         }
-        Ok(Resolved { value: Value::String(whole), secret })
+        Ok(Resolved { value: concatenated(values, text.ends_with('\n')), secret })
     }
 
     fn expression(
@@ -185,7 +169,9 @@ impl Templates {
             return Err(origin.error(format!("`{word}` is not understood in a template"), Some(help.to_owned())));
         }
         let refused = |error: &Error| origin.error(format!("this template is not understood: {}", words(error)), None);
-        let compiled = self.environment.compile_expression(expression).map_err(|error| refused(&error))?;
+        // A backslash escapes nothing in Ansible's templates.
+        let expression = expression.replace('\\', "\\\\");
+        let compiled = self.environment.compile_expression(&expression).map_err(|error| refused(&error))?;
         let mut context = BTreeMap::new();
         let mut missing = BTreeSet::new();
         for name in compiled.undeclared_variables(false) {
@@ -232,14 +218,53 @@ fn jinja(value: &Value, origin: &Origin) -> Result<JinjaValue, Problem> {
         .map_err(|error| origin.error(format!("a template cannot use this value: {error}"), None))
 }
 
-/// A value inside a text, as Jinja prints it.
+/// What stands between the parts of a text: what is nothing vanishes, and a part that then stands alone keeps its type.
+/// Jinja takes one newline off the end, which comes back where a text remains.
+fn concatenated(mut parts: Vec<Value>, newline: bool) -> Value {
+    if newline && let Some(Value::String(last)) = parts.last_mut() {
+        last.pop();
+        if last.is_empty() {
+            parts.pop();
+        }
+    }
+    parts.retain(|part| !part.is_null());
+    let mut value = match parts.len() {
+        0 | 1 => parts.pop().unwrap_or(Value::Null),
+        _ => Value::String(parts.iter().map(in_text).collect()),
+    };
+    if let (true, Value::String(text)) = (newline, &mut value) {
+        text.push('\n');
+    }
+    value
+}
+
+/// A value inside a text, as Python prints it.
 fn in_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        other => in_list(other),
+    }
+}
+
+/// A value inside a list inside a text, as Python prints it.
+fn in_list(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+            let escaped = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t");
+            let escaped = if quote == '\'' { escaped.replace('\'', "\\'") } else { escaped };
+            format!("{quote}{escaped}{quote}")
+        }
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
         Value::Null => "None".to_owned(),
-        other => other.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Array(items) => format!("[{}]", items.iter().map(in_list).collect::<Vec<_>>().join(", ")),
+        Value::Object(entries) => {
+            let entries: Vec<String> =
+                entries.iter().map(|(key, value)| format!("'{key}': {}", in_list(value))).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
     }
 }
 
@@ -252,14 +277,12 @@ enum Part<'a> {
     Expression(&'a str),
 }
 
-/// Cuts a text at its expressions; `None` where one is not closed. Braces inside quotes close nothing.
+/// Cuts a text at its expressions; `None` where one is not closed. Braces inside quotes close nothing; `{{-` and `-}}`
+/// take the white space beside them away.
 fn split(text: &str) -> Option<Vec<Part<'_>>> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(begin) = rest.find("{{") {
-        if begin > 0 {
-            parts.push(Part::Literal(&rest[..begin]));
-        }
         let inner = &rest[begin + 2..];
         let mut quote = None;
         let end = inner.char_indices().find_map(|(at, character)| {
@@ -271,8 +294,18 @@ fn split(text: &str) -> Option<Vec<Part<'_>>> {
             }
             None
         })?;
-        parts.push(Part::Expression(inner[..end].trim_start_matches('-').trim_end_matches('-')));
-        rest = &inner[end + 2..];
+        let (mut before, mut expression, mut after) = (&rest[..begin], &inner[..end], &inner[end + 2..]);
+        if let Some(trimmed) = expression.strip_prefix('-') {
+            (before, expression) = (before.trim_end(), trimmed);
+        }
+        if let Some(trimmed) = expression.strip_suffix('-') {
+            (expression, after) = (trimmed, after.trim_start());
+        }
+        if !before.is_empty() {
+            parts.push(Part::Literal(before));
+        }
+        parts.push(Part::Expression(expression));
+        rest = after;
     }
     if !rest.is_empty() {
         parts.push(Part::Literal(rest));
@@ -337,8 +370,8 @@ fn default_filter(value: JinjaValue, other: Option<JinjaValue>, falsy: Option<bo
 
 fn as_bool(value: &JinjaValue) -> bool {
     match value.as_str() {
-        Some(text) => ["yes", "on", "1", "true", "y", "t"].contains(&text.to_lowercase().as_str()),
-        None => value.is_true(),
+        Some(text) => ["yes", "on", "1", "true"].contains(&text.to_lowercase().as_str()),
+        None => *value == JinjaValue::from(true) || *value == JinjaValue::from(1),
     }
 }
 

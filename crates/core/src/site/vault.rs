@@ -7,11 +7,33 @@ use hmac::{Hmac, Mac};
 use pbkdf2::pbkdf2_hmac;
 use sha2::Sha256;
 
+use super::problem::Problem;
+use super::yaml::Origin;
 use crate::secret::Secret;
+
+/// Whether a text is sealed.
+pub(crate) fn is_sealed(text: &str) -> bool {
+    text.starts_with("$ANSIBLE_VAULT;")
+}
+
+/// Opens what stands at `origin`.
+pub(crate) fn open_at(sealed: &str, password: Option<&Secret>, origin: &Origin) -> Result<String, Problem> {
+    let Some(password) = password else {
+        let help = "give --vault-password-file or -J, or set vault_password_file in ansible.cfg".to_owned();
+        return Err(origin.error("this is sealed and there is no vault password", Some(help)));
+    };
+    open(sealed, password).map_err(|error| match error {
+        VaultError::Format => origin.error("this is not in the vault's format (1.1 or 1.2)", None),
+        VaultError::Password => {
+            let help = "another password sealed it".to_owned();
+            origin.error("the vault password does not open this", Some(help))
+        }
+    })
+}
 
 /// Why a value could not be opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum VaultError {
+enum VaultError {
     /// Not in the vault's format.
     Format,
     /// Sealed with another password, or damaged.
@@ -21,7 +43,7 @@ pub(crate) enum VaultError {
 const ROUNDS: u32 = 10_000;
 
 /// Opens a value.
-pub(crate) fn open(sealed: &str, password: &Secret) -> Result<String, VaultError> {
+fn open(sealed: &str, password: &Secret) -> Result<String, VaultError> {
     let mut lines = sealed.trim().lines().map(str::trim);
     let header: Vec<&str> = lines.next().unwrap_or_default().split(';').collect();
     if !matches!(header.as_slice(), ["$ANSIBLE_VAULT", "1.1" | "1.2", "AES256", ..]) {

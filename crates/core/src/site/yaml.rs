@@ -11,13 +11,20 @@ use super::problem::{Problem, Severity, Spot};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FileText {
     name: String,
+    /// None for one that was sealed: no report shows them.
     lines: Vec<String>,
+    sealed: bool,
 }
 
 impl FileText {
     /// A file of this name, as the operator knows it, and its text.
     pub fn new(name: &str, text: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.to_owned(), lines: text.lines().map(str::to_owned).collect() })
+        Arc::new(Self { name: name.to_owned(), lines: text.lines().map(str::to_owned).collect(), sealed: false })
+    }
+
+    /// A file of this name that was sealed as a whole: its places are known, its text is nobody's business.
+    pub fn sealed(name: &str) -> Arc<Self> {
+        Arc::new(Self { name: name.to_owned(), lines: Vec::new(), sealed: true })
     }
 }
 
@@ -34,6 +41,11 @@ impl Origin {
     /// The beginning of a file.
     pub fn file(file: &Arc<FileText>) -> Self {
         Self { file: Arc::clone(file), line: 1, column: 1, length: 1 }
+    }
+
+    /// Whether it stands in a file that was sealed as a whole.
+    pub fn is_sealed(&self) -> bool {
+        self.file.sealed
     }
 
     /// Where that is, with the line's text.
