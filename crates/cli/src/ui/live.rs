@@ -14,6 +14,11 @@ use super::words::clock;
 /// Rows left for what scrolls by above.
 const ROOM_ABOVE: u16 = 6;
 
+/// A row of words, cut off at the terminal's edge.
+const TEXT_ROW: &str = "{prefix:14!} {wide_msg}";
+/// A row with how far its step is.
+const BAR_ROW: &str = "{prefix:14!} {msg} {wide_bar} {percent:>3}%";
+
 /// A lane at work.
 struct Row {
     bar: ProgressBar,
@@ -65,10 +70,10 @@ impl Live {
         self.lane_of.insert(step.clone(), lane.clone());
         if let Some(row) = self.shown.get_mut(lane) {
             (row.stage, row.step, row.since, row.waits_for) = (stage, step.clone(), at, None);
-            row.bar.set_style(style("{prefix:14!} {msg}"));
+            row.bar.set_style(style(TEXT_ROW));
         } else if self.shown.len() < self.most {
             let bar = self.rows.insert_before(&self.summary, ProgressBar::no_length());
-            bar.set_style(style("{prefix:14!} {msg}"));
+            bar.set_style(style(TEXT_ROW));
             bar.set_prefix(lane.to_string());
             let row = Row { bar, stage, step: step.clone(), since: at, waits_for: None };
             self.shown.insert(lane.clone(), row);
@@ -82,7 +87,8 @@ impl Live {
 
     fn progress(&mut self, step: &Label, done: u64, total: u64) {
         if let Some(row) = self.row_of(step) {
-            row.bar.set_style(style("{prefix:14!} {msg} {wide_bar} {percent:>3}%"));
+            row.bar.set_style(style(BAR_ROW));
+            row.waits_for = None;
             row.bar.set_length(total);
             row.bar.set_position(done);
         }
@@ -93,8 +99,8 @@ impl Live {
             let step = row.step.as_str().rsplit('/').next().unwrap_or_default();
             let elapsed = clock(at.saturating_sub(row.since));
             row.bar.set_message(match &row.waits_for {
-                Some(wanted) => format!("{:<15} {step:<20} {elapsed}  waits for {wanted}", row.stage.tag()),
-                None => format!("{:<15} {step:<20} {elapsed}", row.stage.tag()),
+                Some(wanted) => format!("{:<15} {step:<20.20} {elapsed}  waits for {wanted}", row.stage.tag()),
+                None => format!("{:<15} {step:<20.20} {elapsed}", row.stage.tag()),
             });
         }
         self.summary.set_message(format!("{}  {} of {} steps", clock(at), self.ended, self.steps));
@@ -119,6 +125,7 @@ impl Screen for Live {
                 let wanted = wanted.clone();
                 if let Some(row) = self.row_of(step) {
                     row.waits_for = Some(wanted);
+                    row.bar.set_style(style(TEXT_ROW));
                 }
             }
             What::Waited { step, .. } | What::DeedStarted { step, .. } => {

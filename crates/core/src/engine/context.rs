@@ -114,28 +114,35 @@ impl<'a> StepContext<'a> {
 
     /// Waits for a step or a lane to end; it is bounded by what it waits for.
     async fn wait_for_end(&self, label: &Label) -> Result<Option<End>, Fault> {
+        let wanted = label.to_string();
+        let (end, waited) = self.announced(&wanted, self.walk.ends.wait(label)).await?;
+        if let Some(ms) = waited {
+            let freed_by = end.as_ref().map(|end| end.by.clone());
+            self.tell(What::Waited { step: self.label(), wanted, freed_by, ms });
+        }
+        Ok(end)
+    }
+
+    /// Waits for other lanes: announced only if it is not over at once and somebody acts. How long it took, if
+    /// announced.
+    async fn announced<T>(&self, wanted: &str, waiting: impl Future<Output = T>) -> Result<(T, Option<u64>), Fault> {
         let began = Instant::now();
         let target = self.walk.lanes[self.lane].steps[self.index].step.target();
-        let wanted = label.to_string();
-        let waiting = async {
-            // Announced only if it is not over at once.
+        let mut waiting = std::pin::pin!(waiting);
+        let telling = async {
             tokio::select! {
                 biased;
-                end = self.walk.ends.wait(label) => end,
+                done = waiting.as_mut() => (done, None),
                 () = std::future::ready(()) => {
-                    if self.pass() == Pass::Apply {
-                        self.tell(What::Waiting { step: self.label(), wanted: wanted.clone(), bound: None });
+                    if self.pass() == Pass::Plan {
+                        return (waiting.await, None);
                     }
-                    self.walk.ends.wait(label).await
+                    self.tell(What::Waiting { step: self.label(), wanted: wanted.to_owned(), bound: None });
+                    (waiting.await, Some(ms(began.elapsed())))
                 }
             }
         };
-        let end = self.or_interrupted(&target, &format!("wait for {label}"), waiting).await?;
-        if self.pass() == Pass::Apply && !began.elapsed().is_zero() {
-            let freed_by = end.as_ref().map(|end| end.by.clone());
-            self.tell(What::Waited { step: self.label(), wanted, freed_by, ms: ms(began.elapsed()) });
-        }
-        Ok(end)
+        self.or_interrupted(&target, &format!("wait for {wanted}"), telling).await
     }
 
     /// Waits for the steps that come first, then takes a span.
@@ -147,14 +154,13 @@ impl<'a> StepContext<'a> {
         for first in &placed.yields_to {
             self.wait_for_end(first).await?;
         }
-        let (label, began) = (self.label(), Instant::now());
+        let (label, wanted) = (self.label(), span.to_string());
         let way_to_go = self.walk.ways_to_go[self.lane][self.index];
         let long = !placed.step.estimate_in_span().is_zero();
         let taking = self.walk.spans.take(&span, &label, way_to_go, long);
-        let grant = self.or_interrupted(&placed.step.target(), &format!("wait for {span}"), taking).await?;
-        if !began.elapsed().is_zero() {
-            let wanted = span.to_string();
-            self.tell(What::Waited { step: label.clone(), wanted, freed_by: grant.after, ms: ms(began.elapsed()) });
+        let (grant, waited) = self.announced(&wanted, taking).await?;
+        if let Some(ms) = waited {
+            self.tell(What::Waited { step: label.clone(), wanted, freed_by: grant.after, ms });
         }
         self.spans_held().push(span.clone());
         self.tell(What::SpanTaken { step: label, span });

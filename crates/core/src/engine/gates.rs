@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::names::Label;
 
@@ -83,7 +84,8 @@ const SETTLE: Duration = Duration::from_secs(8);
 #[derive(Default)]
 struct SpanState {
     held: bool,
-    settled: bool,
+    /// Until when nobody is granted it.
+    settled_at: Option<Instant>,
     last_holder: Option<Label>,
     waiting: BTreeMap<(Reverse<Duration>, Label), oneshot::Sender<()>>,
 }
@@ -111,14 +113,15 @@ impl Spans {
     /// `long`: it is held for so long that the first grant waits for others who come at nearly the same time.
     pub async fn take(&self, span: &Label, step: &Label, way_to_go: Duration, long: bool) -> Grant {
         let (sender, mut granted) = oneshot::channel();
-        let settles = {
+        let settled_at = {
             let mut spans = self.lock();
             let state = spans.entry(span.clone()).or_default();
             state.waiting.insert((Reverse(way_to_go), step.clone()), sender);
-            !state.held && !std::mem::replace(&mut state.settled, true) && long
+            let settling = if long { SETTLE } else { Duration::ZERO };
+            *state.settled_at.get_or_insert_with(|| Instant::now() + settling)
         };
-        if settles {
-            tokio::time::sleep(SETTLE).await;
+        if Instant::now() < settled_at {
+            tokio::time::sleep_until(settled_at).await;
         }
         self.grant(span);
         // A sender is dropped only when its waiter was replaced by itself; then the span is simply not ours.
