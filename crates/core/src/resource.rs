@@ -86,7 +86,8 @@ pub trait Resource: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Removes the difference.
+    /// Removes the difference. Does nothing that `hazards` did not declare for what was seen, whatever came since: it
+    /// ends with a passing fault instead, and the next turn of the loop looks and asks again.
     fn apply(&self, seen: &Self::State, act: &Act<'_>) -> impl Future<Output = Result<Applied, Fault>> + Send;
 
     /// How long acting usually takes. Decides order only, never a bound.

@@ -30,6 +30,13 @@ pub(super) async fn see_through(act: &Act<'_>, node: &Target, job: Job, bound: D
             Applied::Changed
         }
     };
+    watch(act, node, &job, bound).await?;
+    Ok(applied)
+}
+
+/// Waits until a job that runs has succeeded. Starts nothing.
+pub(super) async fn watch(act: &Act<'_>, node: &Target, job: &Job, bound: Duration) -> Result<(), Fault> {
+    let (name, hash) = (job.name(), job.hash());
     let wanted = job.to_string();
     let wait = Wait { target: node, wanted: &wanted, bound, every: EVERY };
     let ended = act.wait_until(wait, JobState { name }, |status| match status {
@@ -37,7 +44,7 @@ pub(super) async fn see_through(act: &Act<'_>, node: &Target, job: Job, bound: D
         ended => Some(ended),
     });
     match ended.await? {
-        Some(JobStatus { phase: JobPhase::Succeeded, hash: ended_hash, .. }) if ended_hash == hash => Ok(applied),
+        Some(JobStatus { phase: JobPhase::Succeeded, hash: ended_hash, .. }) if ended_hash == hash => Ok(()),
         Some(status) => Err(Fault::new(Cause::Passing, node.clone(), wanted).said(status.said.join("\n"))),
         None => Err(Fault::new(Cause::Passing, node.clone(), wanted)
             .said("the job is gone without a trace")

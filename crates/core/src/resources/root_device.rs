@@ -12,6 +12,7 @@ use crate::hazard::{Hazard, Liveness};
 use crate::names::{Label, NodeName, Target};
 use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, Probe, RootPartition};
 use crate::resource::{Applied, Resource};
+use crate::sabotage::Guard;
 use crate::site::Kind;
 
 /// How long the copy may take: an eMMC of 32 GB at its slowest.
@@ -130,6 +131,11 @@ impl Resource for RootDevice {
         let target = Resource::target(self);
         let applied = match seen.copied {
             Some(JobPhase::Succeeded) => Applied::TookOver,
+            // Watched and never started again: a copy that fails now asks for leave to erase, as the first one did.
+            Some(JobPhase::Running) if act.guards().hold(Guard::Takeover) => {
+                job::watch(act, &target, &self.job(), BOUND).await?;
+                Applied::TookOver
+            }
             _ => job::see_through(act, &target, self.job(), BOUND).await?,
         };
         maintenance::reboot(act, &self.node, seen.member).await?;
