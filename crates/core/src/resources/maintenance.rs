@@ -104,6 +104,8 @@ async fn clear_out(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
     match act.act(&cluster, Deed::Drain { node: node.clone() }).await {
         Ok(_) => Ok(()),
         Err(fault) if fault.cause == Cause::Refused => {
+            // A reboot that an earlier run ordered may have begun meanwhile: only who answers is let go.
+            act.look().ask(&Target::Node(node.clone()), BootId {}).await?;
             act.act(&cluster, Deed::Uncordon { node: node.clone() }).await?;
             let mut fault = fault;
             fault.cause = Cause::NotAllowed;

@@ -225,8 +225,13 @@ impl<'a> Runner<'a> {
         let events = Mutex::new(Vec::new());
         let (death, dead) = watch::channel(false);
         let stop = Stop::default();
+        // One seed that is looked into is shown as it goes: a run that dies gives nothing back.
+        let shown = std::env::var_os("BRINGUP_SEED").is_some_and(|seed| !seed.to_string_lossy().contains(".."));
         let collect = |event: Event| {
             let mut events = events.lock().unwrap();
+            if shown {
+                println!("{}", serde_json::to_string(&event).unwrap_or_default());
+            }
             events.push(event);
             if self.dies_after.is_some_and(|most| events.len() >= most) {
                 death.send_replace(true);
