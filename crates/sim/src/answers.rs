@@ -231,6 +231,7 @@ fn nvme(machine: &Machine, path: &str) -> Option<DiskState> {
         model: "WD Blue SN580 1TB".to_owned(),
         serial: format!("SIM{}", sha256_hex(machine.name.as_str().as_bytes())[..8].to_uppercase()),
         size: 1_000_204_886_016,
+        file_systems: machine.disk_holds_root.then(|| "ext4 cloudimg-rootfs".to_owned()).into_iter().collect(),
         holds_root: machine.disk_holds_root,
     })
 }

@@ -141,7 +141,9 @@ pub struct DiskState {
     pub serial: String,
     /// Size in bytes.
     pub size: u64,
-    /// Whether a root file system is on it already.
+    /// The file systems on it, as `type label`.
+    pub file_systems: Vec<String>,
+    /// Whether one of them is a root file system.
     pub holds_root: bool,
 }
 

@@ -55,13 +55,15 @@ impl RootDevice {
     }
 
     fn disk_words(&self, seen: Option<&Seen>) -> String {
-        match seen.and_then(|seen| seen.disk.as_ref()).and_then(Option::as_ref) {
-            Some(disk) if disk.holds_root => {
-                format!("{} ({}, serial {}, holds an older root)", self.root_dev, disk.model, disk.serial)
-            }
-            Some(disk) => format!("{} ({}, serial {})", self.root_dev, disk.model, disk.serial),
-            None => self.root_dev.clone(),
-        }
+        let Some(disk) = seen.and_then(|seen| seen.disk.as_ref()).and_then(Option::as_ref) else {
+            return self.root_dev.clone();
+        };
+        let holds = match (disk.holds_root, disk.file_systems.as_slice()) {
+            (true, _) => ", holds an older root".to_owned(),
+            (false, []) => String::new(),
+            (false, file_systems) => format!(", holds {}", file_systems.join(", ")),
+        };
+        format!("{} ({}, serial {}{holds})", self.root_dev, disk.model, disk.serial)
     }
 }
 
