@@ -274,6 +274,8 @@ pub enum Deed {
         slot: Slot,
         /// For which node.
         node: NodeName,
+        /// The instance id of the mark that it belongs to: an old transfer never answers for a new one.
+        order: String,
         /// From where.
         source: ImageSource,
         /// SHA-256, in hex.

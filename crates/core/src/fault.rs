@@ -43,7 +43,16 @@ pub enum Cause {
 impl Cause {
     /// Whether trying the same again, a little later, may well succeed.
     pub fn is_passing(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Unresolved | Self::TimedOut | Self::Lost | Self::Stale | Self::Busy)
+        matches!(
+            self,
+            Self::Unreachable
+                | Self::Unresolved
+                | Self::TimedOut
+                | Self::Lost
+                | Self::Stale
+                | Self::Busy
+                | Self::Passing
+        )
     }
 }
 

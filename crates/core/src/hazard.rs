@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::names::NodeName;
+use crate::names::{NodeName, Target};
 
 /// What is known of the machine whose disk would be erased.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -31,6 +31,18 @@ pub enum Hazard {
         /// What is known of the node.
         liveness: Liveness,
     },
+    /// A slot's power is cut under a node that may be alive.
+    CutPower {
+        /// Whose.
+        node: NodeName,
+    },
+    /// A host's key is believed that nobody knew before.
+    TrustKey {
+        /// Whose: a node's or a BMC's.
+        host: Target,
+        /// The key's SHA-256 fingerprint, as OpenSSH writes it.
+        fingerprint: String,
+    },
     /// A node goes down and comes back.
     Reboot {
         /// Which.
@@ -53,6 +65,7 @@ impl Hazard {
     pub fn needs_name(&self) -> Option<&NodeName> {
         match self {
             Self::Erase { node, liveness, .. } if *liveness != Liveness::Idle => Some(node),
+            Self::CutPower { node } => Some(node),
             _ => None,
         }
     }
@@ -86,6 +99,8 @@ impl fmt::Display for Hazard {
                     Liveness::Living => write!(f, ", WHICH IS ALIVE"),
                 }
             }
+            Self::CutPower { node } => write!(f, "cut the power of {node}, which may be alive"),
+            Self::TrustKey { host, fingerprint } => write!(f, "trust {host}, which shows the host key {fingerprint}"),
             Self::Reboot { node } => write!(f, "reboot {node}"),
             Self::UninstallK3s { node } => write!(f, "uninstall k3s on {node}"),
             Self::Delete { object } => write!(f, "delete {object}"),

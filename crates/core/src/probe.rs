@@ -185,6 +185,8 @@ probes! {
     GpuDriver {} -> Option<String>;
     /// Node: k3s. `None`: not installed.
     K3s {} -> Option<K3sState>;
+    /// Node: the release that our last uninstallation took away, if none was installed since.
+    K3sBefore {} -> Option<String>;
     /// Node: what k3s needs of the kernel and that is missing.
     MissingKernelFeatures {} -> Vec<String>;
     /// Control plane: what lets a node join.

@@ -209,6 +209,7 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
             run: k3s.run.clone(),
             last_error: (refused && k3s.role == K3sRole::Agent).then(|| "Node password rejected".to_owned()),
         })),
+        Probe::K3sBefore(_) => Answer::K3sBefore(system.k3s_before.clone()),
         Probe::MissingKernelFeatures(_) => Answer::MissingKernelFeatures(Vec::new()),
         Probe::JoinToken(_) | Probe::AdminKubeconfig(_) => {
             let server = system.k3s.as_ref().filter(|k3s| k3s.role == K3sRole::Server);
@@ -226,13 +227,19 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
     })
 }
 
+/// An RK1's disk, and a link to it.
+const NVME: &str = "/dev/nvme0n1";
+const NVME_LINK: &str = "/dev/disk/by-id/nvme-sim";
+
 fn nvme(machine: &Machine, path: &str) -> Option<DiskState> {
-    (machine.kind == Kind::Rk1 && path == "/dev/nvme0n1").then(|| DiskState {
+    let carries_root = machine.system.as_ref().is_some_and(|system| system.root.starts_with(NVME));
+    (machine.kind == Kind::Rk1 && [NVME, NVME_LINK].contains(&path)).then(|| DiskState {
         model: "WD Blue SN580 1TB".to_owned(),
         serial: format!("SIM{}", sha256_hex(machine.name.as_str().as_bytes())[..8].to_uppercase()),
         size: 1_000_204_886_016,
         file_systems: machine.disk_holds_root.then(|| "ext4 cloudimg-rootfs".to_owned()).into_iter().collect(),
-        holds_root: machine.disk_holds_root,
+        holds_root: machine.disk_holds_root && !carries_root,
+        carries_root,
     })
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Ending {
 pub(crate) struct Transfer {
     pub slot: Slot,
     pub node: NodeName,
+    pub order: String,
     pub began: u64,
     pub total: u64,
     /// Bytes a millisecond.
@@ -44,7 +45,7 @@ impl Transfer {
             Ending::Checksum | Ending::Well => (JobPhase::Running, done, ""),
         };
         let said = said.lines().map(str::to_owned).collect();
-        FlashJobState { slot: self.slot, phase, done, total: self.total, said }
+        FlashJobState { slot: self.slot, order: Some(self.order.clone()), phase, done, total: self.total, said }
     }
 }
 

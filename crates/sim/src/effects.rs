@@ -76,6 +76,7 @@ fn controller(state: &mut State, deed: &Deed, before: Option<KnownHosts>) -> Res
             state.controller.files.insert(path.clone(), file(tool.as_bytes(), 0o644, now));
         }
         Deed::EditKnownHosts { remove, add, expect, .. } => {
+            state.keys_are_vouched_for(add);
             let current = state.controller.known_hosts.version().to_owned();
             match (expect, before) {
                 (Some(expect), _) if *expect != current => {
@@ -134,7 +135,9 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
         Deed::RestartBmcDaemon => board.transfer = None,
         Deed::PowerOff { slot } => {
             if let Some(machine) = module(state, name, *slot) {
+                let (node, condition) = (machine.name.clone(), machine.liveness(now));
                 cut_power(machine, now);
+                state.referee.cut(&node, condition);
             }
         }
         Deed::PowerOn { slot } => {
@@ -144,7 +147,7 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
                 give_power(machine, now, hangs);
             }
         }
-        Deed::StartFlash { slot, node, .. } => start_flash(state, name, *slot, node),
+        Deed::StartFlash { slot, node, order, .. } => start_flash(state, name, *slot, node, order),
         Deed::SeedCloudInit { slot, seed } => return seed_module(state, name, *slot, &seed.instance_id, deed),
         _ => return Err(nonsense(target, deed)),
     }
@@ -179,7 +182,7 @@ fn give_power(machine: &mut Machine, now: u64, hangs: bool) {
     };
 }
 
-fn start_flash(state: &mut State, board_name: &BoardName, slot: Slot, node: &NodeName) {
+fn start_flash(state: &mut State, board_name: &BoardName, slot: Slot, node: &NodeName, order: &str) {
     let now = state.now;
     let kind = state.kind_in(board_name, slot);
     let (usb, stall) = (state.faults.flash, state.faults.stall);
@@ -201,6 +204,7 @@ fn start_flash(state: &mut State, board_name: &BoardName, slot: Slot, node: &Nod
     board.transfer = Some(Transfer {
         slot,
         node: node.clone(),
+        order: order.to_owned(),
         began: now,
         total,
         rate: durations::flash_rate(kind),
@@ -271,7 +275,9 @@ fn node(state: &mut State, name: &NodeName, deed: &Deed) -> Result<Reply, Fault>
             }
         }
         Deed::UninstallK3s { keep, .. } => {
-            system.k3s = None;
+            if let Some(k3s) = system.k3s.take() {
+                (system.k3s_before, system.k3s_left) = (Some(k3s.version), Some(now));
+            }
             let gone = |path: &String| path.starts_with("/etc/rancher/k3s") || path.starts_with("/var/lib/rancher/k3s");
             system.files.retain(|path, _| !gone(path) || keep.0.contains(path));
         }
@@ -286,7 +292,7 @@ fn node(state: &mut State, name: &NodeName, deed: &Deed) -> Result<Reply, Fault>
 fn reboot(state: &mut State, name: &NodeName) -> Result<Reply, Fault> {
     let now = state.now;
     state.referee.hazard(&Hazard::Reboot { node: name.clone() });
-    let member = state.settle_node(name);
+    let member = state.is_member(name);
     let marked =
         state.cluster.as_ref().and_then(|cluster| cluster.nodes.get(name)).is_some_and(|node| node.in_maintenance);
     if member && !marked {
@@ -365,6 +371,7 @@ fn install_k3s(state: &mut State, name: &NodeName, install: &K3sInstall) -> Resu
         // A wrong token: it runs, and tries for ever.
         (K3sRole::Agent, _) => cluster.unwrap_or(0),
     };
+    (system.k3s_before, system.k3s_left) = (None, None);
     system.k3s = Some(SimK3s {
         role: install.role,
         version: install.version.clone(),

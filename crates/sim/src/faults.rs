@@ -4,6 +4,8 @@
 #[derive(Clone, Debug)]
 pub struct Faults {
     random: fastrand::Rng,
+    /// Deeds that are lost once, each: by how their words begin.
+    lost_once: Vec<(String, Lost)>,
     /// Connections lost before, during or after.
     pub lost: u32,
     /// Flashes that fail on USB or on a bad read.
@@ -24,7 +26,7 @@ pub struct Faults {
 
 /// When a connection is lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Lost {
+pub enum Lost {
     /// Before anything happened.
     Before,
     /// After it happened, before the answer came.
@@ -45,6 +47,7 @@ impl Faults {
     fn with_rates(seed: u64, times: u32) -> Self {
         Self {
             random: fastrand::Rng::with_seed(seed),
+            lost_once: Vec::new(),
             lost: 12 * times,
             flash: 120 * times,
             stall: 50 * times,
@@ -53,6 +56,21 @@ impl Faults {
             job: 50 * times,
             drain: 60 * times,
             foreign_line: 250 * times,
+        }
+    }
+
+    /// Loses the first deed whose words begin like this.
+    #[must_use]
+    pub fn losing(mut self, words: &str, when: Lost) -> Self {
+        self.lost_once.push((words.to_owned(), when));
+        self
+    }
+
+    /// Whether and when this deed is lost.
+    pub(crate) fn lose_deed(&mut self, words: &str) -> Option<Lost> {
+        match self.lost_once.iter().position(|(start, _)| words.starts_with(start)) {
+            Some(at) => Some(self.lost_once.remove(at).1),
+            None => self.lose(),
         }
     }
 

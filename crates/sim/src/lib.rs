@@ -30,8 +30,7 @@ use bringup_core::world::{Going, Progress, World};
 use tokio::time::{Instant, sleep};
 
 pub use crate::answers::SECRET_MARK;
-pub use crate::faults::Faults;
-use crate::faults::Lost;
+pub use crate::faults::{Faults, Lost};
 use crate::machine::Boot;
 pub use crate::referee::Leave;
 use crate::state::State;
@@ -180,7 +179,10 @@ impl World for SimWorld {
         progress: Progress<'a>,
     ) -> Going<'a, Result<Reply, Fault>> {
         Box::pin(async move {
-            let lost = self.loses(target);
+            let lost = match target {
+                Target::Controller => None,
+                _ => self.lock().faults.lose_deed(&deed.to_string()),
+            };
             let takes = self.takes(target, deed);
             sleep(Duration::from_millis(Self::trip(target))).await;
             if lost == Some(Lost::Before) {

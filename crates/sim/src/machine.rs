@@ -74,6 +74,10 @@ pub(crate) struct System {
     pub jobs: BTreeMap<&'static str, SimJob>,
     pub gpu_driver: Option<String>,
     pub k3s: Option<SimK3s>,
+    /// The release that was uninstalled last.
+    pub k3s_before: Option<String>,
+    /// When it was uninstalled.
+    pub k3s_left: Option<u64>,
 }
 
 /// A key made from a word: the same word, the same key.
@@ -108,6 +112,8 @@ impl System {
             jobs: BTreeMap::new(),
             gpu_driver: None,
             k3s: None,
+            k3s_before: None,
+            k3s_left: None,
         }
     }
 

@@ -46,6 +46,16 @@ impl Referee {
         }
     }
 
+    /// A slot's power is cut under a module in this condition.
+    pub fn cut(&mut self, node: &NodeName, condition: Liveness) {
+        let erase = Hazard::Erase { node: node.clone(), disk: "eMMC".to_owned(), liveness: condition };
+        let cut = Hazard::CutPower { node: node.clone() };
+        let approved = self.leave.approved.iter().any(|approved| approved.covers(&erase) || approved.covers(&cut));
+        if condition != Liveness::Idle && !approved {
+            self.violation(format!("the power of {node}, which was {condition:?}, was cut without leave"));
+        }
+    }
+
     /// A module is erased that was in this condition when its power was cut.
     pub fn erased(&mut self, node: &NodeName, condition: Liveness) {
         if condition == Liveness::Living && !self.leave.forced {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bringup_core::hazard::Hazard;
+use bringup_core::known_hosts::{HostKey, host_pattern};
 use bringup_core::names::{BoardName, NodeName, Slot, Target};
 use bringup_core::site::{Connection, Kind, Site};
 
@@ -100,8 +102,53 @@ impl State {
             // A machine that was made anew is refused until what is left of the old one is gone.
             return node.install == install && node.ready_at.max(since + 8_000) <= now;
         }
-        let recently = runs.is_some() && !up && now < down_since + durations::STILL_READY;
+        let left = machine.system.as_ref().and_then(|system| system.k3s_left).filter(|_| up);
+        let silent_since = left.or((runs.is_some() && !up).then_some(down_since));
+        let recently = silent_since.is_some_and(|since| now < since + durations::STILL_READY);
         recently && cluster.nodes.get(name).is_some_and(|node| Some(node.install) == install)
+    }
+
+    /// Whether a machine's k3s belongs to the cluster, as one who knows everything sees it: the API need not answer.
+    pub fn is_member(&mut self, name: &NodeName) -> bool {
+        self.settle_node(name);
+        let of = |name: &NodeName| self.machines.get(name)?.system.as_ref()?.k3s.as_ref();
+        let Some(cluster) = &self.cluster else { return false };
+        let exists =
+            self.site.settings.control_plane.as_ref().and_then(of).is_some_and(|k3s| k3s.cluster == cluster.id);
+        let belongs = of(name).is_some_and(|k3s| k3s.active && k3s.cluster == cluster.id);
+        let install = self.machines.get(name).and_then(|machine| machine.system.as_ref()).map(|system| system.install);
+        let node = cluster.nodes.get(name).filter(|node| Some(node.install) == install);
+        exists && belongs && node.is_some_and(|node| node.ready_at <= self.now)
+    }
+
+    /// Whether every key that is to be recorded for one of our hosts was made for it, is known already, or was
+    /// approved.
+    pub fn keys_are_vouched_for(&mut self, add: &[(String, HostKey)]) {
+        for (name, key) in add {
+            let made = self.boards.values().flat_map(|board| board.marks.values());
+            if made.filter_map(|mark| mark.host_key.as_ref()).any(|made| made == key) {
+                continue;
+            }
+            let Some((host, address, port)) = self.host_named(name) else { continue };
+            let names = [name.clone(), host_pattern(&address, port)];
+            let known = names.iter().any(|name| self.controller.known_hosts.keys_for(name).contains(key));
+            if !known {
+                self.referee.hazard(&Hazard::TrustKey { host, fingerprint: key.fingerprint() });
+            }
+        }
+    }
+
+    /// The host that known_hosts calls so, with its address and port.
+    fn host_named(&self, name: &str) -> Option<(Target, String, u16)> {
+        let is = |to: &Connection| host_pattern(&to.host, to.port) == name;
+        let board = self.site.boards.iter().find(|board| is(&board.connection));
+        if let Some(board) = board {
+            let address = self.boards.get(&board.name)?.address.clone();
+            return Some((Target::Bmc(board.name.clone()), address, board.connection.port));
+        }
+        let node = self.site.nodes.iter().find(|node| is(&node.connection))?;
+        let address = self.machines.get(&node.name)?.address.clone();
+        Some((Target::Node(node.name.clone()), address, node.connection.port))
     }
 
     /// Lets every machine join that can.

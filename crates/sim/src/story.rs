@@ -224,6 +224,38 @@ pub(crate) fn foreign_line(state: &mut State) {
 }
 
 impl SimWorld {
+    /// A machine hangs: it has power and says nothing, for good.
+    pub fn hang(&self, node: &str) {
+        let mut state = self.lock();
+        if let Some(machine) = state.machines.get_mut(&NodeName::new(node)) {
+            machine.boot = Boot::Hung;
+        }
+    }
+
+    /// A slot's power is cut by someone else.
+    pub fn switch_off(&self, node: &str) {
+        let mut state = self.lock();
+        if let Some(machine) = state.machines.get_mut(&NodeName::new(node)) {
+            machine.boot = Boot::Off;
+        }
+    }
+
+    /// The mark of a node's flash is another one.
+    pub fn change_mark(&self, node: &str, change: impl Fn(&mut FlashMarkState)) {
+        let mut state = self.lock();
+        let marks = state.boards.values_mut().flat_map(|board| board.marks.values_mut());
+        marks.filter(|mark| mark.node.as_str() == node).for_each(change);
+    }
+
+    /// Someone records another key under a node's address.
+    pub fn misremember_address(&self, node: &str) {
+        let mut state = self.lock();
+        let Some(address) = state.machines.get(&NodeName::new(node)).map(|machine| machine.address.clone()) else {
+            return;
+        };
+        state.controller.known_hosts.add(&address, &key_of("another machine"));
+    }
+
     /// Time has gone by: every machine that runs has upgrades to install that want a reboot.
     pub fn age(&self) {
         let mut state = self.lock();

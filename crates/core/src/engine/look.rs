@@ -89,6 +89,11 @@ impl<'a> Look<'a> {
         Self { at_present: true, ..self }
     }
 
+    /// Whether the plan has a target made anew before this step.
+    pub fn will_be_renewed(&self, target: &Target) -> bool {
+        self.context.renewal_of(target, self.at_present).is_some()
+    }
+
     /// Asks one question.
     ///
     /// # Errors

@@ -50,8 +50,10 @@ pub enum FlashPhase {
     Flashed,
     /// cloud-init's files and the host key are in place.
     Seeded,
-    /// It was powered on with them.
+    /// It gets power with them, or has it.
     Booting,
+    /// It had power with them, and its SSH server did not answer in time.
+    Overdue,
     /// A login with the expected key worked.
     Done,
 }
@@ -64,6 +66,7 @@ impl FlashPhase {
             Self::Flashed => "flashed",
             Self::Seeded => "seeded",
             Self::Booting => "booting",
+            Self::Overdue => "overdue",
             Self::Done => "done",
         }
     }
@@ -84,7 +87,7 @@ pub struct FlashMarkState {
     pub instance_id: String,
     /// The host key that was made for it, from `Seeded` on.
     pub host_key: Option<HostKey>,
-    /// The run that began it.
+    /// The run that began it or, later, the one that last went on with it.
     pub run: String,
 }
 
@@ -104,6 +107,8 @@ pub enum JobPhase {
 pub struct FlashJobState {
     /// To which slot.
     pub slot: Slot,
+    /// The mark's instance id that it was started for; `None` if it was not started by us.
+    pub order: Option<String>,
     /// How it stands.
     pub phase: JobPhase,
     /// Bytes written.
@@ -143,8 +148,10 @@ pub struct DiskState {
     pub size: u64,
     /// The file systems on it, as `type label`.
     pub file_systems: Vec<String>,
-    /// Whether one of them is a root file system.
+    /// Whether one of them is a root file system that is not `/` now.
     pub holds_root: bool,
+    /// Whether `/` is on it now, by whichever path the disk was named.
+    pub carries_root: bool,
 }
 
 /// Where cloud-init stands.

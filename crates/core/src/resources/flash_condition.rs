@@ -32,14 +32,16 @@ pub struct SlotCondition {
     pub liveness: Liveness,
     /// Why it is thought so, for the operator.
     pub because: &'static str,
+    /// Its slot has power.
+    pub powered: bool,
     /// Our mark, if it is this node's.
     pub mark: Option<FlashMarkState>,
-    /// The BMC's transfer, if it goes to this slot.
+    /// The transfer that was started for this mark.
     pub job: Option<FlashJobState>,
     /// The node shows the host key that was made for it.
     pub shows_made_key: bool,
-    /// It was flashed by force in this run already.
-    pub forced_already: bool,
+    /// This run has written its image already, forced or not.
+    pub written_in_this_run: bool,
 }
 
 /// Where the work on a slot begins.
@@ -51,6 +53,8 @@ pub enum Begin {
     Watch,
     /// With the identity.
     Seed,
+    /// With power taken and given: it had its time to come up.
+    PowerCycle,
     /// With power.
     PowerOn,
     /// With waiting for the first login.
@@ -73,7 +77,8 @@ impl SlotOfNode {
         let look = look.at_present();
         let mark = look.ask(&self.bmc(), FlashMark { slot: self.slot }).await?;
         let mark = mark.filter(|mark| mark.node == self.node);
-        let job = look.ask(&self.bmc(), FlashJob {}).await?.filter(|job| job.slot == self.slot);
+        let job = look.ask(&self.bmc(), FlashJob {}).await?;
+        let job = job.filter(|job| mark.as_ref().is_some_and(|mark| self.is_of(job, mark)));
         let powered = look.ask(&self.bmc(), SlotPower { slot: self.slot }).await?;
         let (liveness, because) = if look.guards().hold(Guard::LifeCheck) {
             self.liveness(&look, powered, mark.as_ref(), job.as_ref()).await?
@@ -87,8 +92,14 @@ impl SlotOfNode {
             }
             _ => false,
         };
-        let forced_already = mark.as_ref().is_some_and(|mark| mark.run == look.run());
-        Ok(SlotCondition { liveness, because, mark, job, shows_made_key, forced_already })
+        let written_in_this_run =
+            mark.as_ref().is_some_and(|mark| mark.run == look.run() && mark.phase > FlashPhase::Flashing);
+        Ok(SlotCondition { liveness, because, powered, mark, job, shows_made_key, written_in_this_run })
+    }
+
+    /// Whether a transfer is the one that a mark was written for.
+    pub fn is_of(&self, job: &FlashJobState, mark: &FlashMarkState) -> bool {
+        job.slot == self.slot && job.order.as_ref() == Some(&mark.instance_id)
     }
 
     async fn liveness(
@@ -98,24 +109,39 @@ impl SlotOfNode {
         mark: Option<&FlashMarkState>,
         job: Option<&FlashJobState>,
     ) -> Result<(Liveness, &'static str), Fault> {
+        let phase = mark.map(|mark| mark.phase);
+        let transfer = job.filter(|_| phase == Some(FlashPhase::Flashing)).map(|job| job.phase);
+        // Its Node stays Ready for a while after its power was cut.
+        if transfer == Some(JobPhase::Running) {
+            return Ok((Liveness::Idle, "its image is being written"));
+        }
         // A cluster that does not answer cannot speak for a node; its SSH server and its power still can.
         let kube = look.ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await.ok().flatten();
         if kube.as_ref().is_some_and(|kube| kube.ready) {
             return Ok((Liveness::Living, "its Kubernetes Node is Ready"));
         }
         let addresses = look.ask(&self.target(), Addresses {}).await?;
+        if !addresses.is_empty() && look.ask(&self.target(), SshBanner {}).await? {
+            return Ok((Liveness::Living, "its SSH server answers"));
+        }
+        if powered {
+            // Only whoever gave it power knows since when it has had the time to live.
+            let booted_by_us = phase == Some(FlashPhase::Booting) && mark.is_some_and(|mark| mark.run == look.run());
+            return Ok(if booted_by_us {
+                (Liveness::Idle, "this run gave it power for the first time")
+            } else {
+                (Liveness::Doubtful, "its slot is powered on, but it is silent")
+            });
+        }
+        let unused = matches!(phase, Some(FlashPhase::Flashed | FlashPhase::Seeded));
+        if unused || transfer == Some(JobPhase::Succeeded) {
+            return Ok((Liveness::Idle, "its slot is off, and what was written to it has not run yet"));
+        }
         if addresses.is_empty() {
             let question = Remembered { node: self.node.clone(), names: vec![self.known_as.clone()] };
             if kube.is_some() || look.ask(&Target::Controller, question).await? {
                 return Ok((Liveness::Doubtful, "its name does not resolve, although it was known here"));
             }
-        } else if look.ask(&self.target(), SshBanner {}).await? {
-            return Ok((Liveness::Living, "its SSH server answers"));
-        }
-        let transfers = job.is_some_and(|job| job.phase == JobPhase::Running);
-        let boots = mark.is_some_and(|mark| matches!(mark.phase, FlashPhase::Booting | FlashPhase::Seeded));
-        if powered && !transfers && !boots {
-            return Ok((Liveness::Doubtful, "its slot is powered on, but it is silent"));
         }
         let begun = mark.filter(|mark| mark.phase == FlashPhase::Flashing && job.is_none());
         if begun.is_some_and(|mark| mark.was != Liveness::Idle) {
@@ -126,16 +152,15 @@ impl SlotOfNode {
 
     /// Where the work would begin; `None` where nothing is to be done.
     pub fn begin(&self, seen: &SlotCondition, image_sha256: &str) -> Option<Begin> {
-        let forces = self.force && !seen.forced_already;
-        if seen.liveness == Liveness::Living && !forces {
+        if seen.liveness == Liveness::Living {
+            if self.force && !seen.written_in_this_run {
+                return Some(Begin::Erase);
+            }
             // It came up with the key that was made for it: what is missing is to say so.
             let unfinished = |mark: &FlashMarkState| {
-                matches!(mark.phase, FlashPhase::Booting | FlashPhase::Seeded) && seen.shows_made_key
+                (FlashPhase::Seeded..FlashPhase::Done).contains(&mark.phase) && seen.shows_made_key
             };
             return seen.mark.as_ref().filter(|mark| unfinished(mark)).map(|_| Begin::FirstLogin);
-        }
-        if seen.liveness == Liveness::Living {
-            return Some(Begin::Erase);
         }
         let Some(mark) = seen.mark.as_ref().filter(|mark| mark.image_sha256 == image_sha256) else {
             return Some(Begin::Erase);
@@ -148,6 +173,7 @@ impl SlotOfNode {
             FlashPhase::Flashed => Begin::Seed,
             FlashPhase::Seeded => Begin::PowerOn,
             FlashPhase::Booting => Begin::FirstLogin,
+            FlashPhase::Overdue => Begin::PowerCycle,
             FlashPhase::Done => Begin::Erase,
         })
     }

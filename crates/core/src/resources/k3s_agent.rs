@@ -92,6 +92,8 @@ impl Resource for K3sAgent {
     }
 
     async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
+        // First the old k3s, which would make its Node anew; then what it leaves in the cluster.
+        self.wanted.uninstall(seen, act).await?;
         if self.leftover(seen) {
             act.act(&Target::Cluster, Deed::DeleteNode { node: self.wanted.node.clone() }).await?;
         }

@@ -8,7 +8,7 @@ use crate::digest::sha256_hex;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::names::{NodeName, Target};
-use crate::probe::{K3s, K3sRole, K3sState, KubeNode, KubeNodeState};
+use crate::probe::{K3s, K3sBefore, K3sRole, K3sState, KubeNode, KubeNodeState};
 use crate::site::Stated;
 
 /// How long a node may take to be Ready.
@@ -43,6 +43,8 @@ pub struct K3sSeen {
     pub installed: Option<K3sState>,
     /// In the cluster.
     pub kube: Option<KubeNodeState>,
+    /// Which release our last uninstallation took away, if none was installed since.
+    pub before: Option<String>,
     /// This run has forced it already.
     pub forced_already: bool,
 }
@@ -54,14 +56,23 @@ impl K3sWanted {
 
     pub(super) async fn look(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
         let installed = look.ask(&self.target(), K3s {}).await?;
+        let before = match &installed {
+            Some(_) => None,
+            None => look.ask(&self.target(), K3sBefore {}).await?,
+        };
         let kube = match look.ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await {
+            // What the cluster has of a machine that will be made anew, or that we took k3s from, is what that leaves
+            // behind: it may look Ready for a minute.
+            Ok(kube) if before.is_some() || look.will_be_renewed(&self.target()) => {
+                kube.map(|kube| KubeNodeState { ready: false, ..kube })
+            }
             Ok(kube) => kube,
             // A control plane that is down answers for nobody; what is on the node still tells what to do.
             Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved) => None,
             Err(fault) => return Err(fault),
         };
         let forced_already = installed.as_ref().is_some_and(|state| state.run.as_deref() == Some(look.run()));
-        Ok(K3sSeen { installed, kube, forced_already })
+        Ok(K3sSeen { installed, kube, before, forced_already })
     }
 
     /// Whether it is to be uninstalled first.
@@ -69,9 +80,15 @@ impl K3sWanted {
         self.force && !seen.forced_already && seen.installed.is_some()
     }
 
+    /// The release to install: one that the site does not state changes nothing that ran here.
+    fn release<'a>(&'a self, seen: &'a K3sSeen) -> &'a str {
+        let present = seen.installed.as_ref().map(|state| &state.version).or(seen.before.as_ref());
+        present.filter(|_| !self.version.stated).unwrap_or(&self.version.value)
+    }
+
     pub(super) fn diff(&self, seen: &K3sSeen) -> Diff {
         let Some(state) = &seen.installed else {
-            let to = format!("{} {}", self.role.word(), self.version.value);
+            let to = format!("{} {}", self.role.word(), self.release(seen));
             return match &seen.kube {
                 Some(kube) if kube.ready => Diff::Blocked(Reason::new(
                     format!("{} has no k3s, but the cluster has a Ready Node of that name", self.node),
@@ -117,13 +134,18 @@ impl K3sWanted {
         Diff::of(changes)
     }
 
+    /// Uninstalls it first, where that is forced.
+    pub(super) async fn uninstall(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<(), Fault> {
+        if self.reinstalls(seen) {
+            let keep = KeptFiles(self.kept.clone());
+            act.act(&self.target(), Deed::UninstallK3s { role: self.role, keep }).await?;
+        }
+        Ok(())
+    }
+
     /// Brings it about, up to the Node's being Ready.
     pub(super) async fn apply(&self, seen: &K3sSeen, join: Option<Join>, act: &Act<'_>) -> Result<(), Fault> {
         let target = self.target();
-        if self.reinstalls(seen) {
-            let keep = KeptFiles(self.kept.clone());
-            act.act(&target, Deed::UninstallK3s { role: self.role, keep }).await?;
-        }
         let config = sha256_hex(self.config.as_bytes());
         let as_wanted = seen.installed.as_ref().filter(|_| !self.reinstalls(seen)).is_some_and(|state| {
             let version = !self.version.stated || state.version == self.version.value;
@@ -135,13 +157,9 @@ impl K3sWanted {
                 act.act(&target, Deed::Unit { name, action: UnitAction::Start }).await?;
             }
         } else {
-            let version = match &seen.installed {
-                Some(state) if !self.version.stated => state.version.clone(),
-                _ => self.version.value.clone(),
-            };
             let install = K3sInstall {
                 role: self.role,
-                version,
+                version: self.release(seen).to_owned(),
                 script: self.script.clone(),
                 artifact_url: self.artifact_url.clone(),
                 config: self.config.clone(),

@@ -70,6 +70,7 @@ impl Resource for K3sServer {
         if self.wanted.reinstalls(seen) {
             act.act(&self.wanted.target(), Deed::FetchSnapshot { to: self.snapshots.clone() }).await?;
         }
+        self.wanted.uninstall(seen, act).await?;
         self.wanted.apply(seen, None, act).await?;
         Ok(Applied::Changed)
     }

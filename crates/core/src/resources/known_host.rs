@@ -7,6 +7,7 @@ use crate::change::{Change, Diff, Reason};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
+use crate::hazard::Hazard;
 use crate::known_hosts::{HostKey, host_pattern};
 use crate::names::{BoardName, Label, Slot, Target};
 use crate::probe::{Addresses, FlashMark, HostKeys, KnownHostLines, KnownHostsState, Probe};
@@ -96,6 +97,12 @@ fn fingerprints(keys: &[HostKey]) -> String {
 }
 
 impl KnownHost {
+    /// Whether one of these keys is vouched for: by the site, or because it was made for the host when it was flashed.
+    fn vouched_for(&self, seen: &Seen, shown: &[HostKey]) -> bool {
+        let pinned = shown.iter().any(|key| self.pinned.contains(&key.fingerprint()));
+        pinned || seen.made.as_ref().is_some_and(|made| shown.contains(made))
+    }
+
     /// Whether what is shown may replace what is recorded.
     fn refusal(&self, seen: &Seen, shown: &[HostKey]) -> Option<Reason> {
         if !self.pinned.is_empty() && !shown.iter().any(|key| self.pinned.contains(&key.fingerprint())) {
@@ -104,22 +111,40 @@ impl KnownHost {
                 "find out who answers there; if the key is right, pin it in ssh_host_key_fingerprints",
             ));
         }
-        let recorded = seen.recorded.keys.get(&seen.names[0]).map(Vec::as_slice).unwrap_or_default();
-        let same = recorded.is_empty() || recorded.iter().any(|key| shown.contains(key));
-        let ours = seen.made.as_ref().is_some_and(|made| shown.contains(made));
-        let pinned = !self.pinned.is_empty();
-        if same || ours || pinned || self.accept_changed {
+        let recorded = seen.standing()?;
+        let same = recorded.1.iter().any(|key| shown.contains(key));
+        if same || self.vouched_for(seen, shown) || self.accept_changed {
             return None;
         }
         Some(Reason::new(
             format!(
-                "the host key of {} changed: known_hosts has {}, it shows {}",
+                "the host key of {} changed: known_hosts has {} for {}, it shows {}",
                 self.host,
-                fingerprints(recorded),
+                fingerprints(recorded.1),
+                recorded.0,
                 fingerprints(shown)
             ),
             "find out why; if it is the right machine, run again with --accept-changed-host-keys",
         ))
+    }
+
+    /// The keys that would be believed although nobody vouches for them and known_hosts does not have them.
+    fn unknown<'a>(&self, seen: &'a Seen) -> impl Iterator<Item = &'a HostKey> {
+        let shown = seen.shown.as_deref().unwrap_or_default();
+        let known = seen.standing().is_some_and(|(_, recorded)| recorded.iter().any(|key| shown.contains(key)));
+        let believed = known || self.vouched_for(seen, shown);
+        shown.iter().filter(move |_| !believed)
+    }
+}
+
+impl Seen {
+    /// What known_hosts says of the host: of the name that it is dialled by, else of its first address that has an
+    /// entry.
+    fn standing(&self) -> Option<(&str, &[HostKey])> {
+        self.names.iter().find_map(|name| {
+            let keys = self.recorded.keys.get(name).filter(|keys| !keys.is_empty())?;
+            Some((name.as_str(), keys.as_slice()))
+        })
     }
 }
 
@@ -185,6 +210,11 @@ impl Resource for KnownHost {
             }
         }
         Diff::of(changes)
+    }
+
+    fn hazards(&self, seen: Option<&Seen>) -> Vec<Hazard> {
+        let keys = seen.into_iter().flat_map(|seen| self.unknown(seen));
+        keys.map(|key| Hazard::TrustKey { host: self.owner.clone(), fingerprint: key.fingerprint() }).collect()
     }
 
     fn span(&self, _: &Seen) -> Option<Label> {

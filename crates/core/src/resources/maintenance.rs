@@ -6,7 +6,7 @@ use crate::deed::Deed;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{BootId, InMaintenance, KubeNode, KubeNodeState};
+use crate::probe::{BootId, InMaintenance, K3s, KubeNode, KubeNodeState};
 use crate::sabotage::Guard;
 
 /// How long a node may take from the reboot to its next boot.
@@ -20,27 +20,46 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What a node is to the cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Member {
-    /// Its Node is Ready.
-    pub ready: bool,
-    /// It bears our mark: an earlier run took it into maintenance and did not come to the end.
-    pub in_maintenance: bool,
+pub enum Membership {
+    /// It has no Node there, or no cluster is there.
+    None,
+    /// It has a Node.
+    Member {
+        /// Its Node is Ready.
+        ready: bool,
+        /// It bears our mark: an earlier run took it into maintenance and did not come to the end.
+        in_maintenance: bool,
+    },
+    /// k3s runs on it, but the cluster that could say does not answer.
+    Unknown,
 }
 
-impl Member {
-    /// What the cluster says of a node; `None` if it knows none of that name or does not answer.
-    pub(super) async fn of(node: &NodeName, look: &Look<'_>) -> Result<Option<Self>, Fault> {
+impl Membership {
+    /// What the cluster says of a node; where it does not answer, what the node itself lets one think.
+    pub(super) async fn of(node: &NodeName, look: &Look<'_>) -> Result<Self, Fault> {
         match look.ask(&Target::Cluster, KubeNode { name: node.clone() }).await {
-            Ok(state) => Ok(state.map(|state| Self { ready: state.ready, in_maintenance: state.in_maintenance })),
-            // No cluster yet, or none that could be asked: nothing runs there that a drain would save.
-            Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved) => Ok(None),
+            Ok(None) => Ok(Self::None),
+            Ok(Some(KubeNodeState { ready, in_maintenance, .. })) => Ok(Self::Member { ready, in_maintenance }),
+            Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved) => {
+                let k3s = look.ask(&Target::Node(node.clone()), K3s {}).await?;
+                Ok(if k3s.is_some_and(|k3s| k3s.active) { Self::Unknown } else { Self::None })
+            }
             Err(fault) => Err(fault),
         }
     }
 
     /// Whether taking it down needs the maintenance gate.
     pub(super) fn needs_gate(self) -> bool {
-        self.ready || self.in_maintenance
+        match self {
+            Self::None => false,
+            Self::Member { ready, in_maintenance } => ready || in_maintenance,
+            Self::Unknown => true,
+        }
+    }
+
+    /// Whether a maintenance is left to be ended.
+    pub(super) fn in_maintenance(self) -> bool {
+        matches!(self, Self::Member { in_maintenance: true, .. })
     }
 }
 
@@ -50,9 +69,23 @@ pub(super) fn span() -> Label {
 }
 
 /// Reboots a node and waits until it is back: as a member of the cluster cordoned and drained before, uncordoned after.
-pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, member: Option<Member>) -> Result<(), Fault> {
+/// `gate` says whether the maintenance span is held; what needs it and came meanwhile is a fault of cause `Stale`.
+pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool) -> Result<(), Fault> {
     let target = Target::Node(node.clone());
-    let in_cluster = member.is_some_and(Member::needs_gate);
+    let membership = Membership::of(node, &act.look()).await?;
+    if membership.needs_gate() && !gate {
+        return Err(Fault::new(Cause::Stale, target, "reboot").said("it has become a member of the cluster meanwhile"));
+    }
+    let in_cluster = match membership {
+        Membership::None => false,
+        Membership::Member { .. } => membership.needs_gate(),
+        Membership::Unknown => {
+            return Err(Fault::new(Cause::Busy, target, "take it out of the cluster before its reboot")
+                .said("k3s runs on it, but the cluster's API does not answer")
+                .likely("the control plane is down")
+                .next("see to the control plane, or stop k3s on the node if the cluster is no more; then run again"));
+        }
+    };
     if in_cluster {
         clear_out(act, node).await?;
     }

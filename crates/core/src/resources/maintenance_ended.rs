@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::maintenance::{self, Member};
+use super::maintenance::{self, Membership};
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
@@ -18,7 +18,7 @@ pub struct MaintenanceEnded {
 }
 
 impl Resource for MaintenanceEnded {
-    type State = Option<Member>;
+    type State = Membership;
 
     fn label(&self) -> Label {
         Label::of(&self.node, "maintenance")
@@ -28,20 +28,19 @@ impl Resource for MaintenanceEnded {
         Target::Cluster
     }
 
-    async fn observe(&self, look: &Look<'_>) -> Result<Option<Member>, Fault> {
-        Member::of(&self.node, look).await
+    async fn observe(&self, look: &Look<'_>) -> Result<Membership, Fault> {
+        Membership::of(&self.node, look).await
     }
 
-    fn diff(&self, seen: &Option<Member>) -> Diff {
-        match seen {
-            Some(member) if member.in_maintenance => {
-                Diff::Change(vec![Change::new("maintenance", "begun by an earlier run", "ended")])
-            }
-            _ => Diff::InSync,
+    fn diff(&self, seen: &Membership) -> Diff {
+        if seen.in_maintenance() {
+            Diff::Change(vec![Change::new("maintenance", "begun by an earlier run", "ended")])
+        } else {
+            Diff::InSync
         }
     }
 
-    async fn apply(&self, _: &Option<Member>, act: &Act<'_>) -> Result<Applied, Fault> {
+    async fn apply(&self, _: &Membership, act: &Act<'_>) -> Result<Applied, Fault> {
         maintenance::bring_back(act, &self.node).await?;
         Ok(Applied::TookOver)
     }

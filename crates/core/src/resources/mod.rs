@@ -54,7 +54,7 @@ pub use kernel_ready::KernelReady;
 pub use known_host::KnownHost;
 pub use kube_object::AppliedObject;
 pub use kubeconfig::Kubeconfig;
-pub use maintenance::Member;
+pub use maintenance::Membership;
 pub use maintenance_ended::MaintenanceEnded;
 pub use node_marks::NodeMarks;
 pub use package_upkeep::{PackageUpkeep, Upkeep};

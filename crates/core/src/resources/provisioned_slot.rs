@@ -18,7 +18,8 @@ use crate::hazard::{Hazard, Liveness};
 use crate::known_hosts::HostKey;
 use crate::names::{Label, Target};
 use crate::probe::{
-    Addresses, BootId, Console, FlashJob, FlashMarkState, FlashPhase, HostKeys, ImageFile, JobPhase, SlotPower,
+    Addresses, BootId, Console, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile, JobPhase,
+    SlotPower, SshBanner,
 };
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
@@ -93,22 +94,37 @@ impl ProvisionedSlot {
 
     /// The bus is one, and so is the transfer: one that an earlier run began to another slot would be cancelled by ours.
     /// Whoever it belongs to sees it through first.
-    async fn bus_is_free(&self, act: &Act<'_>) -> Result<(), Fault> {
+    async fn bus_is_free(&self, act: &Act<'_>, mark: Option<&FlashMarkState>) -> Result<(), Fault> {
+        if !act.guards().hold(Guard::UsbSpan) {
+            return Ok(());
+        }
         let bmc = self.slot.bmc();
-        match act.look().ask(&bmc, FlashJob {}).await? {
-            Some(job) if job.slot != self.slot.slot && job.phase == JobPhase::Running => Err(Fault::new(
-                Cause::Busy,
-                bmc,
-                format!("use the USB bus for slot {}", self.slot.slot),
-            )
+        let job = act.look().ask(&bmc, FlashJob {}).await?;
+        let others = |job: &FlashJobState| {
+            job.phase == JobPhase::Running && !mark.is_some_and(|mark| self.slot.is_of(job, mark))
+        };
+        let Some(job) = job.filter(others) else { return Ok(()) };
+        Err(Fault::new(Cause::Busy, bmc, format!("use the USB bus for slot {}", self.slot.slot))
             .said(format!("slot {} is being flashed", job.slot))
             .next(format!(
                 "run without --limit, so that slot {}'s flash is seen through; one that hangs ends with the BMC's \
-                         daemon: /etc/init.d/S94bmcd restart",
+                 daemon: /etc/init.d/S94bmcd restart",
                 job.slot
-            ))),
-            _ => Ok(()),
+            )))
+    }
+
+    /// The bytes to write are where they will be read from before anything is erased for them. To fetch them may take
+    /// long: what was seen before is looked at again.
+    async fn image_is_there(&self, act: &Act<'_>, seen: &SlotCondition) -> Result<(), Fault> {
+        if self.transport == FlashTransport::Staged {
+            return self.still_staged(act).await;
         }
+        staged_image::fetch(act, &self.image, &self.cached).await?;
+        let now = self.slot.look(&act.look()).await?;
+        if now.liveness <= seen.liveness && self.begin(&now) == Some(Begin::Erase) {
+            return Ok(());
+        }
+        Err(Fault::new(Cause::Stale, self.slot.bmc(), format!("flash slot {}", self.slot.slot)).said(now.because))
     }
 
     /// Erases: mark, power off, begin to write. The mark comes first, so that a node which loses its power here is not
@@ -119,14 +135,12 @@ impl ProvisionedSlot {
         act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
         let source = match self.transport {
             FlashTransport::Staged => ImageSource::Staged(self.staged.clone()),
-            FlashTransport::Stream => {
-                staged_image::fetch(act, &self.image, &self.cached).await?;
-                ImageSource::Streamed(self.cached.clone())
-            }
+            FlashTransport::Stream => ImageSource::Streamed(self.cached.clone()),
         };
         let deed = Deed::StartFlash {
             slot: self.slot.slot,
             node: self.slot.node.clone(),
+            order: mark.instance_id.clone(),
             source,
             sha256: self.image.sha256.clone(),
         };
@@ -145,13 +159,13 @@ impl ProvisionedSlot {
     }
 
     /// Watches the transfer to its end.
-    async fn watch(&self, act: &Act<'_>) -> Result<(), Fault> {
+    async fn watch(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
         let bmc = self.slot.bmc();
         let doing = || format!("flash slot {} ({})", self.slot.slot, self.slot.node);
         let (began, mut moved, mut last) = (Instant::now(), Instant::now(), 0);
         loop {
             let job = match act.look().ask(&bmc, FlashJob {}).await {
-                Ok(job) => job.filter(|job| job.slot == self.slot.slot),
+                Ok(job) => job.filter(|job| self.slot.is_of(job, mark)),
                 Err(fault) if fault.cause.is_passing() => {
                     self.rest(act, began, FLASH_BOUND * 3).await?;
                     continue;
@@ -229,43 +243,66 @@ impl ProvisionedSlot {
         act.holding(known_host::writer(), known_host::record(act, &self.known_hosts, &names, &[key])).await
     }
 
-    /// Waits until the node answers with the key that was made for it and lets us in. One that does not come gets its
-    /// power anew, once: it never lived, so nothing is lost.
-    async fn first_login(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
-        let Some(expected) = &mark.host_key else { return Ok(()) };
+    /// Gives it power, if it has none. That is said first: who finds it powered shall know by whom.
+    async fn give_power(&self, act: &Act<'_>, mark: &mut FlashMarkState) -> Result<(), Fault> {
         let (bmc, slot) = (self.slot.bmc(), self.slot.slot);
         if act.look().ask(&bmc, SlotPower { slot }).await? {
-            match self.login(act, expected).await {
-                Err(fault) if fault.cause == Cause::TimedOut => {}
-                result => return result,
-            }
+            return Ok(());
         }
-        act.holding(self.usb(), async {
-            act.act(&bmc, Deed::PowerOff { slot }).await?;
-            act.act(&bmc, Deed::PowerOn { slot }).await
-        })
-        .await?;
-        match self.login(act, expected).await {
-            Err(fault) if fault.cause == Cause::TimedOut => {
-                let console = act.look().ask(&bmc, Console { slot }).await.unwrap_or_default();
-                Err(fault
-                    .said(console.join("\n"))
-                    .likely("it hangs in its first boot, or got another address than its name resolves to")
-                    .next(format!(
-                        "its console is above; to flash it anew: -e flash_force=true --limit {}",
-                        self.slot.node
-                    )))
-            }
-            result => result,
-        }
+        act.run().clone_into(&mut mark.run);
+        mark.phase = FlashPhase::Booting;
+        self.write(act, mark).await?;
+        act.act(&bmc, Deed::PowerOn { slot }).await.map(|_| ())
     }
 
-    async fn login(&self, act: &Act<'_>, expected: &HostKey) -> Result<(), Fault> {
+    /// Waits until the node answers with the key that was made for it and lets us in. One that this run gave power to
+    /// and that does not come gets it anew, once: nobody has used it yet. Any other may be in use, and is left.
+    async fn first_login(&self, act: &Act<'_>, mark: &mut FlashMarkState) -> Result<(), Fault> {
+        let Some(expected) = mark.host_key.clone() else { return Ok(()) };
+        let mut shown = self.shows(act, &expected).await;
+        let ours = mark.run == act.run() && mark.phase == FlashPhase::Booting;
+        if ours && matches!(&shown, Err(fault) if fault.cause == Cause::TimedOut) {
+            act.holding(self.usb(), async {
+                self.bus_is_free(act, Some(mark)).await?;
+                // The bus may have been waited for: one that has come up meanwhile is left alone.
+                if act.look().ask(&self.slot.target(), SshBanner {}).await? {
+                    return Ok(());
+                }
+                act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await?;
+                self.give_power(act, mark).await
+            })
+            .await?;
+            shown = self.shows(act, &expected).await;
+        }
+        match shown {
+            Err(fault) if fault.cause == Cause::TimedOut => Err(self.overdue(act, mark, fault).await?),
+            result => result,
+        }?;
         let node = self.slot.target();
-        let wait = Wait { target: &node, wanted: "SSH with the key made for it", bound: BOOT_BOUND, every: EVERY };
-        act.wait_until(wait, HostKeys {}, |shown| shown.contains(expected).then_some(())).await?;
         let wait = Wait { target: &node, wanted: "the first login", bound: BOOT_BOUND, every: EVERY };
         act.wait_until(wait, BootId {}, |_| Some(())).await
+    }
+
+    async fn shows(&self, act: &Act<'_>, expected: &HostKey) -> Result<(), Fault> {
+        let node = self.slot.target();
+        let wait = Wait { target: &node, wanted: "SSH with the key made for it", bound: BOOT_BOUND, every: EVERY };
+        act.wait_until(wait, HostKeys {}, |shown| shown.contains(expected).then_some(())).await
+    }
+
+    /// Marks a node that did not come up in time; the fault with what its console says.
+    async fn overdue(&self, act: &Act<'_>, mark: &mut FlashMarkState, mut fault: Fault) -> Result<Fault, Fault> {
+        let console = act.look().ask(&self.slot.bmc(), Console { slot: self.slot.slot }).await.unwrap_or_default();
+        mark.phase = FlashPhase::Overdue;
+        self.write(act, mark).await?;
+        fault.cause = Cause::Failed;
+        Ok(fault
+            .said(console.join("\n"))
+            .likely("it hangs in its first boot, or got another address than its name resolves to")
+            .next(format!(
+                "its console is above; run again to take its power and give it anew, or to flash it anew: \
+                 -e flash_force=true --limit {}",
+                self.slot.node
+            )))
     }
 
     fn usb(&self) -> Label {
@@ -298,18 +335,24 @@ impl Resource for ProvisionedSlot {
             Begin::Erase => format!("{} written, seeded and booted", self.image.file_name()),
             Begin::Watch => "the running transfer seen through, seeded and booted".to_owned(),
             Begin::Seed => "seeded and booted".to_owned(),
+            Begin::PowerCycle => "booted, with its power taken and given".to_owned(),
             Begin::PowerOn | Begin::FirstLogin => "booted".to_owned(),
         };
         Diff::Change(vec![Change::new(format!("slot {}", self.slot.slot), from, to)])
     }
 
     fn hazards(&self, seen: Option<&SlotCondition>) -> Vec<Hazard> {
-        let liveness = match seen {
-            Some(seen) if self.begin(seen) != Some(Begin::Erase) => return Vec::new(),
-            Some(seen) => seen.liveness,
-            None => Liveness::Idle,
-        };
-        vec![Hazard::Erase { node: self.slot.node.clone(), disk: "eMMC".to_owned(), liveness }]
+        let node = self.slot.node.clone();
+        let erase = |liveness| vec![Hazard::Erase { node: node.clone(), disk: "eMMC".to_owned(), liveness }];
+        let Some(seen) = seen else { return erase(Liveness::Idle) };
+        match self.begin(seen) {
+            Some(Begin::Erase) => erase(seen.liveness),
+            // To write to a module takes its power; whoever waits for one takes nothing.
+            Some(Begin::Watch | Begin::Seed | Begin::PowerCycle) if seen.liveness != Liveness::Idle => {
+                vec![Hazard::CutPower { node }]
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn span(&self, seen: &SlotCondition) -> Option<Label> {
@@ -328,45 +371,52 @@ impl Resource for ProvisionedSlot {
     }
 
     async fn apply(&self, seen: &SlotCondition, act: &Act<'_>) -> Result<Applied, Fault> {
-        let bmc = self.slot.bmc();
         let mut begin = self.begin(seen).unwrap_or(Begin::FirstLogin);
         if begin == Begin::Watch && !act.guards().hold(Guard::Takeover) {
             begin = Begin::Erase;
         }
-        if begin < Begin::FirstLogin && act.guards().hold(Guard::UsbSpan) {
-            self.bus_is_free(act).await?;
+        if begin < Begin::FirstLogin {
+            self.bus_is_free(act, seen.mark.as_ref()).await?;
         }
-        let mut applied = Applied::TookOver;
         let mut mark = match &seen.mark {
-            Some(mark) if begin > Begin::Erase => FlashMarkState { run: act.run().to_owned(), ..mark.clone() },
+            Some(mark) if begin > Begin::Erase => mark.clone(),
             _ => self.mark(seen.liveness, act.run()),
         };
-        if begin == Begin::Erase {
-            applied = Applied::Changed;
-            if self.transport == FlashTransport::Staged {
-                self.still_staged(act).await?;
+        match begin {
+            Begin::Erase => {
+                self.image_is_there(act, seen).await?;
+                self.erase(act, &mark).await?;
             }
-            self.erase(act, &mark).await?;
+            Begin::Watch | Begin::Seed | Begin::PowerCycle if seen.liveness != Liveness::Idle => {
+                act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await?;
+            }
+            _ => {}
         }
         if begin <= Begin::Watch {
-            self.watch(act).await?;
+            self.watch(act, &mark).await?;
+            act.run().clone_into(&mut mark.run);
             mark.phase = FlashPhase::Flashed;
             self.write(act, &mark).await?;
         }
         if begin <= Begin::Seed {
             self.seed(act, &mut mark).await?;
         }
-        if begin <= Begin::PowerOn {
+        if begin < Begin::FirstLogin {
             self.record_key(act, &mark).await?;
-            act.act(&bmc, Deed::PowerOn { slot: self.slot.slot }).await?;
-            mark.phase = FlashPhase::Booting;
-            self.write(act, &mark).await?;
+            self.give_power(act, &mut mark).await?;
+        } else if !seen.powered {
+            act.holding(self.usb(), async {
+                self.bus_is_free(act, Some(&mark)).await?;
+                self.give_power(act, &mut mark).await
+            })
+            .await?;
         }
         act.release_span();
-        self.first_login(act, &mark).await?;
+        self.first_login(act, &mut mark).await?;
+        act.run().clone_into(&mut mark.run);
         mark.phase = FlashPhase::Done;
         self.write(act, &mark).await?;
-        Ok(applied)
+        Ok(if begin == Begin::Erase { Applied::Changed } else { Applied::TookOver })
     }
 
     fn estimate(&self) -> Duration {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::maintenance::{self, Member};
+use super::maintenance::{self, Membership};
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
@@ -26,7 +26,7 @@ pub struct Rebooted {
 #[derive(Debug)]
 pub struct Seen {
     required: bool,
-    member: Option<Member>,
+    membership: Membership,
 }
 
 impl Resource for Rebooted {
@@ -46,7 +46,7 @@ impl Resource for Rebooted {
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         let required = look.ask(&Resource::target(self), RebootRequired {}).await?;
-        Ok(Seen { required, member: Member::of(&self.node, look).await? })
+        Ok(Seen { required, membership: Membership::of(&self.node, look).await? })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
@@ -54,7 +54,7 @@ impl Resource for Rebooted {
         if seen.required && !self.workstation {
             changes.push(Change::new("reboot", "required", "done"));
         }
-        if seen.member.is_some_and(|member| member.in_maintenance) {
+        if seen.membership.in_maintenance() {
             changes.push(Change::new("maintenance", "begun by an earlier run", "ended"));
         }
         Diff::of(changes)
@@ -68,7 +68,7 @@ impl Resource for Rebooted {
     }
 
     fn span(&self, seen: &Seen) -> Option<Label> {
-        seen.member.filter(|member| member.needs_gate()).map(|_| maintenance::span())
+        seen.membership.needs_gate().then(maintenance::span)
     }
 
     fn notices(&self, seen: &Seen) -> Vec<String> {
@@ -81,7 +81,7 @@ impl Resource for Rebooted {
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         if seen.required && !self.workstation {
-            maintenance::reboot(act, &self.node, seen.member).await?;
+            maintenance::reboot(act, &self.node, seen.membership.needs_gate()).await?;
             return Ok(Applied::Changed);
         }
         maintenance::bring_back(act, &self.node).await?;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::job;
-use super::maintenance::{self, Member};
+use super::maintenance::{self, Membership};
 use crate::change::{Change, Diff, Reason};
 use crate::deed::Job;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{Hazard, Liveness};
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, Probe, RootPartition};
+use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, Probe, RootPartition, SshBanner};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;
 use crate::site::Kind;
@@ -37,10 +37,15 @@ pub struct Seen {
     disk: Option<Option<DiskState>>,
     /// The copy runs or has run in this boot: the disk is erased already, what is missing is its end and the reboot.
     copied: Option<JobPhase>,
-    member: Option<Member>,
+    membership: Membership,
 }
 
 impl RootDevice {
+    /// The label of a node's step.
+    pub fn label_of(node: &NodeName) -> Label {
+        Label::of(node, "root_device")
+    }
+
     fn job(&self) -> Job {
         Job::MoveRoot { disk: self.root_dev.clone() }
     }
@@ -52,6 +57,27 @@ impl RootDevice {
         let Some(status) = status.filter(|status| status.phase != JobPhase::Failed) else { return Ok(None) };
         let boot_id = look.ask(&target, BootId {}).await?;
         Ok((status.boot_id == boot_id).then_some(status.phase))
+    }
+
+    /// The disk as it is in the node that will be flashed, if that answers: a flash leaves it alone. What `/` is on
+    /// now holds an older root then.
+    async fn disk_before_flash(&self, look: &Look<'_>) -> Option<Option<DiskState>> {
+        let (target, look) = (Resource::target(self), look.at_present());
+        if !look.ask(&target, SshBanner {}).await.unwrap_or(false) {
+            return None;
+        }
+        let disk = look.ask(&target, Disk { path: self.root_dev.clone() }).await.ok()?;
+        Some(disk.map(|disk| DiskState {
+            holds_root: disk.holds_root || disk.carries_root,
+            carries_root: false,
+            ..disk
+        }))
+    }
+
+    /// Whether `/` is where it should be: the disk may be named by a link.
+    fn holds(&self, seen: &Seen) -> bool {
+        let carries_root = seen.disk.as_ref().and_then(Option::as_ref).is_some_and(|disk| disk.carries_root);
+        carries_root || is_on(&seen.partition, &self.root_dev)
     }
 
     fn disk_words(&self, seen: Option<&Seen>) -> String {
@@ -71,7 +97,7 @@ impl Resource for RootDevice {
     type State = Seen;
 
     fn label(&self) -> Label {
-        Label::of(&self.node, "root_device")
+        Self::label_of(&self.node)
     }
 
     fn target(&self) -> Target {
@@ -90,15 +116,15 @@ impl Resource for RootDevice {
         let partition = look.ask(&target, RootPartition {}).await?;
         let disk = match look.ask(&target, Disk { path: self.root_dev.clone() }).await {
             Ok(disk) => Some(disk),
-            Err(fault) if fault.cause == Cause::NotYet => None,
+            Err(fault) if fault.cause == Cause::NotYet => self.disk_before_flash(look).await,
             Err(fault) => return Err(fault),
         };
         let copied = self.copied(look).await?;
-        Ok(Seen { partition, disk, copied, member: Member::of(&self.node, look).await? })
+        Ok(Seen { partition, disk, copied, membership: Membership::of(&self.node, look).await? })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
-        if is_on(&seen.partition, &self.root_dev) {
+        if self.holds(seen) {
             return Diff::InSync;
         }
         if self.kind != Kind::Rk1 {
@@ -126,7 +152,7 @@ impl Resource for RootDevice {
     }
 
     fn span(&self, seen: &Seen) -> Option<Label> {
-        seen.member.filter(|member| member.needs_gate()).map(|_| maintenance::span())
+        seen.membership.needs_gate().then(maintenance::span)
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
@@ -140,7 +166,7 @@ impl Resource for RootDevice {
             }
             _ => job::see_through(act, &target, self.job(), BOUND).await?,
         };
-        maintenance::reboot(act, &self.node, seen.member).await?;
+        maintenance::reboot(act, &self.node, seen.membership.needs_gate()).await?;
         Ok(applied)
     }
 

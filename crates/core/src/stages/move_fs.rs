@@ -8,10 +8,13 @@ use crate::resources::RootDevice;
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     for node in wanted.nodes() {
         if let (Some(root_dev), Some(lane)) = (&node.root_dev, lanes.node(&node.name)) {
-            lane.push(
-                StageName::MoveFs,
-                RootDevice { node: node.name.clone(), kind: node.kind, root_dev: root_dev.clone() },
-            );
+            let resource = RootDevice { node: node.name.clone(), kind: node.kind, root_dev: root_dev.clone() };
+            let placed = lane.push(StageName::MoveFs, resource);
+            if wanted.control_plane().is_some_and(|control_plane| control_plane.name == node.name) {
+                // The control plane last: the others' maintenance needs its API.
+                let others = wanted.nodes().filter(|other| other.name != node.name && other.root_dev.is_some());
+                placed.yielding_to(others.map(|other| RootDevice::label_of(&other.name)));
+            }
         }
     }
 }

@@ -1,0 +1,292 @@
+//! What may be alive, may be a member, or may be someone else is treated as if it were, until the operator says
+//! otherwise.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod common;
+
+use std::sync::Arc;
+
+use bringup_core::change::Outcome;
+use bringup_core::event::What;
+use bringup_core::hazard::{Hazard, Liveness};
+use bringup_core::names::{NodeName, Target};
+use bringup_core::probe::FlashPhase;
+use bringup_core::site::{FlashTransport, Site, Stated};
+use bringup_sim::{Condition, Faults, Lost, SimWorld, Snapshot, Story, in_virtual_time};
+use common::{Done, Runner, approve_all};
+
+/// A site that was brought up.
+fn brought_up(site: &Arc<Site>) -> Snapshot {
+    in_virtual_time(async {
+        let world = SimWorld::resume(&Story::fresh().trusted().begin(site));
+        let done = Runner::new(site, "long-ago").run(&world).await.unwrap();
+        assert!(done.converged(), "{:#?}", done.troubles());
+        world.stop()
+    })
+    .unwrap()
+}
+
+fn one_board(change: impl Fn(&mut Site)) -> Arc<Site> {
+    let mut site = common::one_board();
+    change(&mut site);
+    Arc::new(site)
+}
+
+/// A worker, named.
+fn only_node02(site: &Site) -> bringup_core::site::Scope {
+    let nodes: std::collections::BTreeSet<NodeName> = [name("node02")].into();
+    bringup_core::site::Scope { named: nodes.clone(), nodes, ..common::everything(site) }
+}
+
+/// The words of all deeds, in their order, those included that were lost.
+fn deeds(done: &Done) -> Vec<&str> {
+    let deeds = done.events.iter().filter_map(|event| match &event.what {
+        What::DeedStarted { deed, .. } => Some(deed.as_str()),
+        _ => None,
+    });
+    deeds.collect()
+}
+
+fn outcome(done: &Done, wanted: &str) -> Outcome {
+    let mut outcomes = done.events.iter().filter_map(|event| match &event.what {
+        What::StepEnded { step, outcome, .. } if step.as_str() == wanted => Some(outcome.clone()),
+        _ => None,
+    });
+    outcomes.next().unwrap_or_else(|| panic!("{wanted} did not end"))
+}
+
+fn name(node: &str) -> NodeName {
+    NodeName::new(node)
+}
+
+/// Its flash was never marked as done, and it has lived since; now it is silent.
+#[test]
+fn a_mark_of_a_first_boot_does_not_make_a_silent_node_a_dead_one() {
+    let site = one_board(|_| {});
+    let snapshot = brought_up(&site);
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot);
+        world.change_mark("node02", |mark| mark.phase = FlashPhase::Booting);
+        world.hang("node02");
+        let done = Runner::new(&site, "waits").run(&world).await.unwrap();
+        assert!(!deeds(&done).contains(&"power off slot 2"), "{:#?}", deeds(&done));
+        assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Failed(_)));
+
+        let named = Runner { approve: &approve_all, ..Runner::new(&site, "named") }.run(&world).await.unwrap();
+        assert!(
+            named.planned.hazards.contains(&Hazard::CutPower { node: name("node02") }),
+            "{:#?}",
+            named.planned.hazards
+        );
+        assert!(named.converged(), "{:#?}", named.troubles());
+        assert!(!deeds(&named).contains(&"flash slot 2 (node02)"));
+
+        // With another image it would be flashed: then as one that may be alive.
+        world.change_mark("node02", |mark| {
+            mark.phase = FlashPhase::Booting;
+            mark.image_sha256 = "f".repeat(64);
+        });
+        world.hang("node02");
+        let other = Runner::new(&site, "other-image").run(&world).await.unwrap();
+        let disk = "eMMC".to_owned();
+        let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
+        assert!(other.planned.hazards.contains(&erase), "{:#?}", other.planned.hazards);
+        assert!(matches!(outcome(&other, "node02/provisioned_slot"), Outcome::Blocked(_)));
+        assert_eq!(world.violations(), Vec::<String>::new());
+    })
+    .unwrap();
+}
+
+/// The transfer that ended well long ago says nothing of the flash that was marked and never started.
+#[test]
+fn an_old_transfer_never_answers_for_a_new_flash() {
+    let site = one_board(|site| site.nodes.retain(|node| node.name.as_str() < "node03"));
+    let snapshot = brought_up(&site);
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot);
+        world.change_mark("node02", |mark| {
+            mark.phase = FlashPhase::Flashing;
+            mark.was = Liveness::Living;
+            mark.instance_id = "node02-cut-off".to_owned();
+        });
+        world.switch_off("node02");
+        let done = Runner::new(&site, "next").run(&world).await.unwrap();
+        let disk = "eMMC".to_owned();
+        let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
+        assert!(done.planned.hazards.contains(&erase), "{:#?}", done.planned.hazards);
+        assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Blocked(_)));
+        assert_eq!(world.violations(), Vec::<String>::new());
+    })
+    .unwrap();
+}
+
+/// It cannot be drained while nobody answers for the cluster.
+#[test]
+fn a_member_is_not_rebooted_while_the_cluster_is_silent() {
+    let site = one_board(|site| site.settings.do_flash = false);
+    let snapshot = brought_up(&one_board(|_| {}));
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot.of(&site));
+        world.age();
+        world.hang("node01");
+        let done = Runner::new(&site, "silent-cluster").run(&world).await.unwrap();
+        for node in ["node02", "node03", "node04", "nuc01"] {
+            let outcome = outcome(&done, &format!("{node}/reboot"));
+            assert!(matches!(outcome, Outcome::Failed(_)), "{node}: {outcome:?}");
+        }
+        assert!(!deeds(&done).contains(&"reboot"), "{:#?}", deeds(&done));
+        assert_eq!(world.violations(), Vec::<String>::new());
+    })
+    .unwrap();
+}
+
+/// Its image was written, then somebody gave it power: to go on would take that away again.
+#[test]
+fn a_written_module_that_has_power_is_left_alone() {
+    let site = one_board(|_| {});
+    let snapshot = Story::fresh().trusted().with("node02", Condition::Flashed).begin(&site);
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot);
+        world.hang("node02");
+        let done = Runner::new(&site, "unnamed").run(&world).await.unwrap();
+        assert!(done.planned.hazards.contains(&Hazard::CutPower { node: name("node02") }));
+        assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Blocked(_)));
+        let named = Runner { approve: &approve_all, ..Runner::new(&site, "named") }.run(&world).await.unwrap();
+        assert!(named.converged(), "{:#?}", named.troubles());
+        assert_eq!(world.violations(), Vec::<String>::new());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_disk_named_by_a_link_is_the_same_disk() {
+    let site = one_board(|site| {
+        site.nodes.iter_mut().filter(|node| node.root_dev.is_some()).for_each(|node| {
+            node.root_dev = Some("/dev/disk/by-id/nvme-sim".to_owned());
+        });
+    });
+    let snapshot = brought_up(&site);
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot);
+        let again = Runner::new(&site, "again").run(&world).await.unwrap();
+        assert_eq!(again.planned.hazards, Vec::new());
+        assert!(again.in_sync(), "{:#?}", again.troubles());
+    })
+    .unwrap();
+}
+
+/// What the plan did not show is not believed, and what is recorded for an address is recorded for the host.
+#[test]
+fn a_key_is_believed_only_as_the_plan_showed_it() {
+    let site = one_board(|_| {});
+    let trusts = |hazard: &Hazard| matches!(hazard, Hazard::TrustKey { .. });
+    in_virtual_time(async {
+        let world = SimWorld::resume(&Story::fresh().begin(&site));
+        let refuses = |hazard: &Hazard| hazard.needs_name().is_none() && !trusts(hazard);
+        let done = Runner { approve: &refuses, ..Runner::new(&site, "refused") }.run(&world).await.unwrap();
+        let shown: Vec<&Hazard> = done.planned.hazards.iter().filter(|hazard| trusts(hazard)).collect();
+        assert_eq!(shown.len(), 3, "the board and the two machines that run: {shown:#?}");
+        assert!(matches!(outcome(&done, "turingpi/known_host"), Outcome::Blocked(_)));
+        assert!(!deeds(&done).iter().any(|deed| deed.starts_with("record the host keys")), "{:#?}", deeds(&done));
+        let other = Hazard::TrustKey { host: Target::Node(name("ws01")), fingerprint: "SHA256:another".to_owned() };
+        assert!(!shown.iter().any(|approved| approved.covers(&other)));
+
+        let world = SimWorld::resume(&Story::fresh().begin(&site));
+        world.misremember_address("ws01");
+        let done = Runner::new(&site, "address").run(&world).await.unwrap();
+        assert!(matches!(outcome(&done, "ws01/known_host"), Outcome::Blocked(_)));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_forced_flash_that_lost_its_first_deed_is_flashed_all_the_same() {
+    let site = one_board(|site| site.settings.flash_force = true);
+    let snapshot = brought_up(&one_board(|_| {}));
+    for when in [Lost::Before, Lost::After] {
+        in_virtual_time(async {
+            let world = SimWorld::resume(&snapshot.clone().of(&site));
+            world.set_faults(Faults::none().losing("power off slot 2", when));
+            let runner = Runner { approve: &approve_all, scope: only_node02(&site), ..Runner::new(&site, "forced") };
+            let done = runner.run(&world).await.unwrap();
+            assert!(deeds(&done).contains(&"flash slot 2 (node02)"), "{when:?}: {:#?}", deeds(&done));
+            assert!(done.converged(), "{:#?}", done.troubles());
+            assert_eq!(world.violations(), Vec::<String>::new());
+        })
+        .unwrap();
+    }
+}
+
+/// All that a forced flash brings with it is known before it, and is enough.
+#[test]
+fn the_plan_of_a_forced_flash_names_what_it_takes() {
+    let site = one_board(|site| site.settings.flash_force = true);
+    let snapshot = brought_up(&one_board(|_| {}));
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot.of(&site));
+        let runner = Runner { approve: &approve_all, scope: only_node02(&site), ..Runner::new(&site, "forced") };
+        let done = runner.run(&world).await.unwrap();
+        let words: Vec<String> = done.planned.hazards.iter().map(Hazard::to_string).collect();
+        assert_eq!(
+            words,
+            [
+                "erase eMMC of node02, WHICH IS ALIVE",
+                "erase /dev/nvme0n1 (WD Blue SN580 1TB, serial SIM24733875, holds an older root) of node02",
+                "reboot node02",
+                "delete Node node02 and its node-password secret",
+            ]
+        );
+        assert!(done.converged(), "{:#?}", done.troubles());
+        assert_eq!(world.violations(), Vec::<String>::new());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_streamed_image_is_there_before_anything_is_erased_for_it() {
+    let site = one_board(|site| site.settings.flash_transport = FlashTransport::Stream);
+    in_virtual_time(async {
+        let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
+        let done = Runner::new(&site, "stream").run(&world).await.unwrap();
+        assert!(done.converged(), "{:#?}", done.troubles());
+        let deeds = deeds(&done);
+        let at = |start: &str| deeds.iter().position(|deed| deed.starts_with(start)).unwrap();
+        assert!(at("fetch https://images.example/cm4") < at("mark slot 1 as flashing"), "{deeds:#?}");
+        assert!(at("fetch https://images.example/rk1") < at("mark slot 2 as flashing"), "{deeds:#?}");
+    })
+    .unwrap();
+}
+
+/// An installation that was taken away and not put back is put back as it was.
+#[test]
+fn a_reinstallation_that_was_cut_off_keeps_its_release() {
+    let old = || Stated { value: "v1.32.4+k3s1".to_owned(), stated: true };
+    let snapshot = brought_up(&one_board(|site| site.settings.k3s_version = old()));
+    let forced = one_board(|site| site.settings.k3s_force = true);
+    let site = one_board(|_| {});
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot.clone().of(&forced));
+        let scope = only_node02(&forced);
+        let runner = Runner { approve: &approve_all, scope: scope.clone(), ..Runner::new(&forced, "forced") };
+        let all = runner.run(&world).await.unwrap();
+        let words = self::deeds(&all);
+        let at = |deed: &str| words.iter().position(|word| *word == deed).unwrap_or_else(|| panic!("{deed}"));
+        assert!(at("uninstall k3s agent") < at("delete Node node02 and its node-password secret"));
+
+        let world = SimWorld::resume(&snapshot.clone().of(&forced));
+        let is_gone = |event: &bringup_core::event::Event| match &event.what {
+            What::DeedEnded { deed, .. } => deed == "uninstall k3s agent",
+            _ => false,
+        };
+        let dies_after = Some(all.events.iter().position(is_gone).unwrap() + 1);
+        let killed = Runner { approve: &approve_all, scope, dies_after, ..Runner::new(&forced, "killed") };
+        assert!(killed.run(&world).await.is_none());
+        let world = SimWorld::resume(&world.stop().of(&site));
+        let done = Runner { approve: &approve_all, ..Runner::new(&site, "next") }.run(&world).await.unwrap();
+        assert!(done.converged(), "{:#?}", done.troubles());
+        let installs: Vec<&str> =
+            self::deeds(&done).into_iter().filter(|deed| deed.starts_with("install k3s")).collect();
+        assert!(!installs.is_empty() && installs.iter().all(|deed| deed.contains("v1.32.4+k3s1")), "{installs:#?}");
+    })
+    .unwrap();
+}
