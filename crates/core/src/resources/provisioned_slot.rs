@@ -299,8 +299,8 @@ impl ProvisionedSlot {
             .said(console.join("\n"))
             .likely("it hangs in its first boot, or got another address than its name resolves to")
             .next(format!(
-                "its console is above; run again to take its power and give it anew, or to flash it anew: \
-                 -e flash_force=true --limit {}",
+                "its console is above; to take its power and give it anew: --limit {0}; to flash it anew: \
+                 -e flash_force=true --limit {0}",
                 self.slot.node
             )))
     }
