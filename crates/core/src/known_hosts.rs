@@ -118,6 +118,13 @@ impl KnownHosts {
         keys
     }
 
+    /// The keys that `@revoked` lines take away from everyone; whom else a line names is not looked at.
+    pub fn revoked_keys(&self) -> Vec<HostKey> {
+        let lines = self.lines.iter().flatten().map(|line| line.text.trim_start());
+        let revoked = lines.filter_map(|line| line.strip_prefix("@revoked")?.trim_start().split_once([' ', '\t']));
+        revoked.filter_map(|(_, key)| HostKey::parse(key)).collect()
+    }
+
     /// Drops the entries for exactly this name; a line that lists others too keeps those. Says whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();

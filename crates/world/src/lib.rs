@@ -1,14 +1,21 @@
 //! The real world: what the core asks and does, on real machines.
 //!
-//! This build holds what a run needs on the controller's own disk: the site's text, the run lock and the journal. The
-//! doors to boards, nodes and the cluster are not built yet, and [`NotBuilt`] says so wherever one is tried.
+//! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and deeds, nowhere
+//! else. Boards and the cluster cannot be reached yet, and what is tried on them is a fault of cause `NotBuilt`.
 
+mod controller;
+mod host;
 mod journal;
+mod known_hosts_file;
+mod local;
 mod local_source;
 mod not_built;
+mod real_world;
 mod run_lock;
+mod shell;
+pub mod ssh;
 
 pub use journal::{Journal, run_name};
 pub use local_source::LocalSource;
-pub use not_built::NotBuilt;
+pub use real_world::RealWorld;
 pub use run_lock::{Held, LockError, RunLock};

@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bringup_core::engine::{Expected, Lane, Run, Stop, Walked, walk};
 use bringup_core::event::{Event, Pass};
@@ -11,7 +12,8 @@ use bringup_core::names::StageName;
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
 use bringup_core::stages::lanes;
-use bringup_world::{Journal, LocalSource, NotBuilt, RunLock, run_name};
+use bringup_world::ssh::Logins;
+use bringup_world::{Journal, LocalSource, RealWorld, RunLock, run_name};
 
 use crate::args::{LoginArguments, RunArguments};
 use crate::commands::site;
@@ -21,7 +23,10 @@ use crate::problems;
 use crate::ui::{PlanText, say, screen};
 
 /// The stages that this build brings about on real machines.
-const BUILT: [StageName; 0] = [];
+const BUILT: [StageName; 3] = [StageName::KnownHosts, StageName::MoveFs, StageName::UpdatePackages];
+
+/// How often the time that goes by is drawn.
+const TICK: Duration = Duration::from_millis(250);
 
 /// What is wanted of the real world.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +72,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
             Wanted::Apply { .. } => ExitStatus::Done,
         });
     }
-    ask_passwords(login)?;
+    let logins = logins(login)?;
     let failed = |what: &str, error: io::Error| {
         eprintln!("error: {what}: {error}");
         ExitStatus::Failed
@@ -78,8 +83,10 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         .enable_all()
         .build()
         .map_err(|error| failed("the operating system gives no event loop", error))?;
+    let world = RealWorld::new(Arc::new(loaded.site.clone()), logins);
     let real = Real {
         loaded: &loaded,
+        world: &world,
         scope: &scope,
         cfg: &cfg,
         arguments,
@@ -96,13 +103,18 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
     }))
 }
 
-fn ask_passwords(login: &LoginArguments) -> Result<(), ExitStatus> {
-    for (asked, question) in [(login.ask_pass, "SSH password: "), (login.ask_become_pass, "sudo password: ")] {
-        if asked {
-            site::password(question).map_err(|problems| site::refuse(&problems))?;
-        }
-    }
-    Ok(())
+/// What hosts are logged in to with. Passwords are asked for now, passphrases when a key that has one is needed.
+fn logins(login: &LoginArguments) -> Result<Logins, ExitStatus> {
+    let ask = |asked: bool, question: &str| match asked {
+        true => site::password(question).map(Some).map_err(|problems| site::refuse(&problems)),
+        false => Ok(None),
+    };
+    let passphrase = |key: &Path| site::password(&format!("Passphrase of {}: ", key.display())).ok();
+    let agent = LocalSource.env("SSH_AUTH_SOCK");
+    let mut logins = Logins::of_user(&LocalSource.home(), agent, Box::new(passphrase));
+    logins.password = ask(login.ask_pass, "SSH password: ")?;
+    logins.become_password = ask(login.ask_become_pass, "sudo password: ")?;
+    Ok(logins)
 }
 
 /// Says which stages are not built and takes them out of the scope; whether there were any.
@@ -133,6 +145,7 @@ async fn leave_on_second_interrupt(stop: &Stop) {
 
 struct Real<'a> {
     loaded: &'a Loaded,
+    world: &'a RealWorld,
     scope: &'a Scope,
     cfg: &'a AnsibleCfg,
     arguments: &'a RunArguments,
@@ -165,6 +178,9 @@ impl Real<'_> {
         if planned.interrupted {
             return ExitStatus::Interrupted;
         }
+        if planned.in_sync() {
+            return ExitStatus::Done;
+        }
         let decision = match decide(&planned.hazards, yes, &self.scope.named, &mut Terminal) {
             Ok(decision) => decision,
             Err(error) => {
@@ -180,12 +196,23 @@ impl Real<'_> {
             eprintln!("{node} is left alone: it was not named.");
         }
         let screen = Mutex::new(screen(self.arguments.json, self.arguments.verbose));
-        let applied = self
-            .pass(&lanes, Pass::Apply, decision.approved, planned.expected.clone(), &|event| {
-                // A reader who went away does not stop the run; the journal has it all.
-                let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).event(event);
-            })
-            .await;
+        let began = Instant::now();
+        let show = |event: &Event| {
+            // A reader who went away does not stop the run; the journal has it all.
+            let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+        };
+        let mut applying =
+            std::pin::pin!(self.pass(&lanes, Pass::Apply, decision.approved, planned.expected.clone(), &show));
+        let applied = loop {
+            tokio::select! {
+                biased;
+                applied = &mut applying => break applied,
+                () = tokio::time::sleep(TICK) => {
+                    let at = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).tick(at);
+                }
+            }
+        };
         let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).finish();
         ExitStatus::of_apply(applied.tally, applied.interrupted)
     }
@@ -205,7 +232,7 @@ impl Real<'_> {
             show(&event);
         };
         let run = Run {
-            world: &NotBuilt,
+            world: self.world,
             name: self.name.clone(),
             site: self.loaded.site.name.clone(),
             pass,

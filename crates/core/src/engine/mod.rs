@@ -80,6 +80,12 @@ pub struct Walked {
 }
 
 impl Walked {
+    /// Whether a plan has seen every step and found nothing to do.
+    pub fn in_sync(&self) -> bool {
+        let all = self.tally;
+        !self.interrupted && all == Tally { in_sync: all.in_sync, ..Tally::default() }
+    }
+
     /// Whether a plan found anything to do.
     pub fn changes(&self) -> bool {
         self.tally.changed + self.tally.later > 0

@@ -62,7 +62,14 @@ pub(super) fn names(host: &str, port: u16, addresses: &[String]) -> Vec<String> 
     names
 }
 
-/// Makes these keys, and no others, stand for these names. Looks anew before each try: others write the file too.
+/// Whether a recorded key is not the host's any more. A host shows one key and may have others of other kinds, which
+/// were recorded with the one that it shows; where none of them is shown, it is another host.
+fn is_stale(key: &HostKey, recorded: &[HostKey], shown: &[HostKey]) -> bool {
+    let same_host = recorded.iter().any(|key| shown.contains(key));
+    !shown.contains(key) && (!same_host || shown.iter().any(|other| other.kind == key.kind))
+}
+
+/// Makes these keys stand for these names, and takes away those that are stale by them. Looks anew before each try: others write the file too.
 pub(super) async fn record(act: &Act<'_>, file: &str, names: &[String], keys: &[HostKey]) -> Result<(), Fault> {
     const TRIES: u32 = 6;
     let controller = Target::Controller;
@@ -73,12 +80,12 @@ pub(super) async fn record(act: &Act<'_>, file: &str, names: &[String], keys: &[
         let mut add = Vec::new();
         for name in names {
             let present = recorded.keys.get(name).map(Vec::as_slice).unwrap_or_default();
-            if present.iter().any(|key| !keys.contains(key)) {
+            let stays: Vec<&HostKey> = present.iter().filter(|key| !is_stale(key, present, keys)).collect();
+            if stays.len() < present.len() {
                 remove.push(name.clone());
-                add.extend(keys.iter().map(|key| (name.clone(), key.clone())));
-            } else {
-                add.extend(keys.iter().filter(|key| !present.contains(key)).map(|key| (name.clone(), key.clone())));
+                add.extend(stays.iter().map(|key| (name.clone(), (*key).clone())));
             }
+            add.extend(keys.iter().filter(|key| !stays.contains(key)).map(|key| (name.clone(), key.clone())));
         }
         if remove.is_empty() && add.is_empty() {
             return Ok(());
@@ -202,7 +209,7 @@ impl Resource for KnownHost {
         let mut changes = Vec::new();
         for name in &seen.names {
             let recorded = seen.recorded.keys.get(name).map(Vec::as_slice).unwrap_or_default();
-            let stale = recorded.iter().any(|key| !shown.contains(key));
+            let stale = recorded.iter().any(|key| is_stale(key, recorded, shown));
             let missing = shown.iter().any(|key| !recorded.contains(key));
             if stale || missing {
                 let from = (!recorded.is_empty()).then(|| fingerprints(recorded));
@@ -237,5 +244,28 @@ impl Resource for KnownHost {
 
     fn estimate(&self) -> Duration {
         Duration::from_secs(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_stale_by_its_kind_or_with_its_host() {
+        let key = |kind: &str, word: &str| HostKey { kind: kind.to_owned(), base64: word.to_owned() };
+        let (ed, new_ed, rsa) = (key("ssh-ed25519", "a"), key("ssh-ed25519", "b"), key("ssh-rsa", "c"));
+        for (recorded, shown, stale) in [
+            (vec![&ed, &rsa], &ed, vec![]),
+            (vec![&ed, &new_ed, &rsa], &new_ed, vec![&ed]),
+            (vec![&ed, &rsa], &new_ed, vec![&ed, &rsa]),
+            (vec![&rsa], &ed, vec![&rsa]),
+            (vec![], &ed, vec![]),
+        ] {
+            let recorded: Vec<HostKey> = recorded.into_iter().cloned().collect();
+            let shown = [shown.clone()];
+            let found: Vec<&HostKey> = recorded.iter().filter(|key| is_stale(key, &recorded, &shown)).collect();
+            assert_eq!(found, stale, "{recorded:?} {shown:?}");
+        }
     }
 }

@@ -1,0 +1,141 @@
+//! Nodes and BMCs: what is asked of them from outside, and what over SSH.
+
+use bringup_core::deed::{Deed, Reply};
+use bringup_core::fault::{Cause, Fault};
+use bringup_core::names::Target;
+use bringup_core::probe::{Answer, Probe};
+use bringup_core::site::Connection;
+
+use crate::shell::{self, Script, Section};
+use crate::ssh::{self, Failure, Hosts};
+use crate::{local, not_built};
+
+/// Asks a host some questions: at most one connection and one script.
+pub(crate) async fn ask(hosts: &Hosts, target: &Target, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
+    let Some(connection) = hosts.connection(target) else {
+        return probes.iter().map(|probe| Err(not_built::fault(target, doing(probe)))).collect();
+    };
+    let mut answers: Vec<Option<Result<Answer, Fault>>> = Vec::with_capacity(probes.len());
+    for probe in probes {
+        answers.push(outside(hosts, target, connection, probe).await);
+    }
+    let mut script = Script::new();
+    let mut asked = Vec::new();
+    for (index, probe) in probes.iter().enumerate() {
+        if answers[index].is_some() {
+            continue;
+        }
+        match question(target, probe) {
+            Some(piece) => {
+                script.add(&piece);
+                asked.push(index);
+            }
+            None => answers[index] = Some(Err(not_built::fault(target, doing(probe)))),
+        }
+    }
+    if !asked.is_empty() {
+        let sections = run(hosts, target, connection, &script).await;
+        for (place, index) in asked.into_iter().enumerate() {
+            let probe = &probes[index];
+            answers[index] = Some(match &sections {
+                Ok(sections) => read(target, probe, sections.get(place).and_then(Option::as_ref)),
+                Err(failure) => Err(failure.fault(target, &doing(probe))),
+            });
+        }
+    }
+    let missing = |probe: &Probe| Fault::new(Cause::Failed, target.clone(), doing(probe)).said("nobody answered");
+    answers.into_iter().zip(probes).map(|(answer, probe)| answer.unwrap_or_else(|| Err(missing(probe)))).collect()
+}
+
+/// Brings a deed about on a node.
+pub(crate) async fn act(hosts: &Hosts, target: &Target, deed: &Deed) -> Result<Reply, Fault> {
+    let (Some(connection), Some(piece)) = (hosts.connection(target), shell::effect(deed)) else {
+        return Err(not_built::fault(target, deed.to_string()));
+    };
+    let mut script = Script::new();
+    script.add(&piece);
+    let sections =
+        run(hosts, target, connection, &script).await.map_err(|failure| failure.fault(target, &deed.to_string()))?;
+    let lost = || {
+        Fault::new(Cause::Lost, target.clone(), deed.to_string())
+            .said("the connection was closed before the end was told")
+    };
+    let section = sections.into_iter().flatten().next().ok_or_else(lost)?;
+    if section.status == 0 {
+        return Ok(Reply::Done);
+    }
+    let said = if section.err.is_empty() { section.out } else { section.err };
+    Err(Fault::new(Cause::Failed, target.clone(), deed.to_string())
+        .said(tail(&said))
+        .said(format!("exit status {}", section.status))
+        .next("mend what the last lines say, then run again"))
+}
+
+fn doing(probe: &Probe) -> String {
+    format!("ask for {}", probe.word())
+}
+
+/// The last lines, which say why.
+fn tail(said: &str) -> String {
+    const LINES: usize = 12;
+    let lines: Vec<&str> = said.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+/// What can be told without a login; `None` for what cannot.
+async fn outside(
+    hosts: &Hosts,
+    target: &Target,
+    connection: &Connection,
+    probe: &Probe,
+) -> Option<Result<Answer, Fault>> {
+    Some(match probe {
+        Probe::Addresses(_) if connection.local => Ok(Answer::Addresses(vec!["127.0.0.1".to_owned()])),
+        Probe::Addresses(_) => Ok(Answer::Addresses(ssh::addresses(&connection.host, connection.port).await)),
+        Probe::SshBanner(_) if connection.local => Ok(Answer::SshBanner(true)),
+        // An open connection says nothing of a host whose power was cut a moment ago.
+        Probe::SshBanner(_) => Ok(Answer::SshBanner(ssh::banner(&connection.host, connection.port).await)),
+        Probe::HostKeys(_) => match hosts.session(target, connection).await {
+            Ok(session) => Ok(Answer::HostKeys(vec![session.host_key().clone()])),
+            Err(failure) => match failure.shown() {
+                Some(shown) => Ok(Answer::HostKeys(vec![shown.clone()])),
+                None => Err(failure.fault(target, "see its host key")),
+            },
+        },
+        _ => return None,
+    })
+}
+
+fn question(target: &Target, probe: &Probe) -> Option<String> {
+    match target {
+        Target::Node(_) => shell::question(probe),
+        _ => None,
+    }
+}
+
+fn read(target: &Target, probe: &Probe, section: Option<&Section>) -> Result<Answer, Fault> {
+    let fault = |cause| Fault::new(cause, target.clone(), doing(probe));
+    let Some(section) = section else {
+        return Err(fault(Cause::Lost).said("the connection was closed in the middle of the answer"));
+    };
+    shell::answer(probe, section)
+        .map_err(|words| fault(Cause::Failed).said(tail(&words)).next("mend what the last lines say, then run again"))
+}
+
+/// Runs a script as root on a host.
+async fn run(
+    hosts: &Hosts,
+    target: &Target,
+    connection: &Connection,
+    script: &Script,
+) -> Result<Vec<Option<Section>>, Failure> {
+    if connection.local {
+        return local::script(script).await;
+    }
+    let session = hosts.session(target, connection).await?;
+    let result = session.script(script).await;
+    if matches!(result, Err(Failure::Lost(_))) {
+        hosts.forget(target).await;
+    }
+    result
+}

@@ -1,0 +1,31 @@
+//! The controller as a node: its own shell instead of SSH.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::shell::{Script, Section};
+use crate::ssh::Failure;
+
+/// Runs a script as root here.
+pub(crate) async fn script(script: &Script) -> Result<Vec<Option<Section>>, Failure> {
+    let failed = |error: std::io::Error| Failure::Refused(format!("a shell cannot be run here: {error}"));
+    let mut child = Command::new("sudo")
+        .args(["-n", "--", "/bin/sh"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // sudo may have ended without reading; its status says why.
+        let _ = stdin.write_all(script.text().as_bytes()).await;
+    }
+    let output = child.wait_with_output().await.map_err(failed)?;
+    if !script.ran(&output.stdout) {
+        return Err(Failure::NotRoot(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    Ok(script.sections(&String::from_utf8_lossy(&output.stdout), &String::from_utf8_lossy(&output.stderr)))
+}

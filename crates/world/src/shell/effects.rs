@@ -1,0 +1,57 @@
+//! Deeds on a node, as shell that acts.
+
+use bringup_core::deed::{Content, Deed, UnitAction};
+
+use super::jobs;
+use super::quote::word;
+
+/// The piece of script that brings a deed about; `None` if this is no deed for a node's shell.
+pub(crate) fn effect(deed: &Deed) -> Option<String> {
+    Some(match deed {
+        Deed::WriteFile { path, content, mode } => match content {
+            Content::Plain(text) => write_file(path, text, *mode),
+            Content::Hidden(secret) => write_file(path, secret.expose(), *mode),
+        },
+        Deed::FetchKeyring { url, path } => fetch_keyring(url, path),
+        Deed::MakeDirectory { path } => format!("mkdir -p {}", word(path)),
+        Deed::StartJob { job } => jobs::start(job),
+        // Ordered through a timer, so that the connection ends in peace.
+        Deed::Reboot => {
+            "systemd-run --quiet --on-active=1 --timer-property=AccuracySec=100ms systemctl reboot".to_owned()
+        }
+        Deed::Unit { name, action } => {
+            let verb = match action {
+                UnitAction::Start => "start",
+                UnitAction::Restart => "restart",
+            };
+            format!("systemctl {verb} -- {}", word(name))
+        }
+        _ => return None,
+    })
+}
+
+/// Written beside its place, seen by nobody else until it is whole, and moved there in one go. `printf` is part of the
+/// shell: the text shows in no process list.
+fn write_file(path: &str, text: &str, mode: u32) -> String {
+    let (path, text) = (word(path), word(text));
+    format!(
+        "umask 077; path={path}\n[ -d \"${{path%/*}}\" ] || (umask 022; mkdir -p \"${{path%/*}}\") || exit 1\n\
+         new=$(mktemp \"$path.XXXXXX\") && printf '%s' {text} > \"$new\" && chmod {mode:04o} \"$new\" && sync -d \"$new\" \
+         && mv -f \"$new\" \"$path\" && exit 0\n\
+         rm -f \"$new\"; exit 1"
+    )
+}
+
+/// apt's own helper fetches: a minimal Debian has neither curl nor wget. A key in armour is taken out of it, as apt
+/// wants it for `signed-by` a `.gpg`.
+fn fetch_keyring(url: &str, path: &str) -> String {
+    let (url, path) = (word(url), word(path));
+    format!(
+        "new=$(mktemp {path}.XXXXXX) && rm -f \"$new\" && /usr/lib/apt/apt-helper -q download-file {url} \"$new\" || exit 1\n\
+         if grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' \"$new\"; then\n\
+         tr -d '\\r' < \"$new\" | sed -n '/^-----BEGIN/,/^-----END/p' | sed -e '1,/^$/d' -e '/^=/d' -e '/^-----END/d' \
+         | base64 -d > \"$new.bin\" && [ -s \"$new.bin\" ] && mv \"$new.bin\" \"$new\" || {{ rm -f \"$new\" \"$new.bin\"; exit 1; }}\n\
+         fi\n\
+         chmod 0644 \"$new\" && mv -f \"$new\" {path}"
+    )
+}

@@ -1,0 +1,17 @@
+//! Probes and deeds as POSIX shell, and answers out of what it prints.
+//!
+//! Nothing else in the project contains shell, and nothing from a site or a target reaches it but through
+//! [`quote::word`].
+
+mod answers;
+mod effects;
+mod jobs;
+mod questions;
+mod quote;
+mod script;
+
+pub(crate) use self::answers::answer;
+pub(crate) use self::effects::effect;
+pub(crate) use self::questions::question;
+pub(crate) use self::quote::word;
+pub(crate) use self::script::{Script, Section};

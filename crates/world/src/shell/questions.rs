@@ -1,0 +1,122 @@
+//! Questions to a node, as shell that only looks.
+
+use bringup_core::probe::Probe;
+
+use super::jobs;
+use super::quote::word;
+
+/// Exit status that says "there is none", in answers that may be nothing.
+pub(super) const NONE: i32 = 44;
+
+/// The piece of script that asks; `None` if this is no question to a node's shell.
+pub(crate) fn question(probe: &Probe) -> Option<String> {
+    Some(match probe {
+        Probe::BootId(_) => "cat /proc/sys/kernel/random/boot_id".to_owned(),
+        Probe::File(file) => {
+            let path = word(&file.path);
+            format!("[ -e {path} ] || exit {NONE}\nsha256sum < {path} && stat -L -c '%s %a %Y' {path}")
+        }
+        Probe::Directory(directory) => format!("[ -d {} ] || exit {NONE}", word(&directory.path)),
+        Probe::System(_) => SYSTEM.to_owned(),
+        Probe::RootPartition(_) => ROOT_PARTITION.to_owned(),
+        Probe::Disk(disk) => format!("disk={}\n{}", word(&disk.path), disk_script()),
+        Probe::CloudInit(_) => CLOUD_INIT.to_owned(),
+        Probe::Packages(packages) => {
+            let names: Vec<String> = packages.names.iter().map(|name| word(name)).collect();
+            // It fails for a package that dpkg has never heard of, and has answered for the others all the same.
+            format!("dpkg-query -W -f='${{Package}} ${{db:Status-Abbrev}}\\n' {} 2>/dev/null; :", names.join(" "))
+        }
+        Probe::Upgrades(_) => UPGRADES.to_owned(),
+        Probe::RebootRequired(_) => format!("[ -e /run/reboot-required ] || exit {NONE}"),
+        Probe::Unit(unit) => format!("{UNIT} {}", word(&unit.name)),
+        Probe::JobState(job) => jobs::state(job.name),
+        Probe::GpuDriver(_) => GPU_DRIVER.to_owned(),
+        Probe::K3s(_) => K3S.to_owned(),
+        _ => return None,
+    })
+}
+
+const SYSTEM: &str = "\
+uname -n
+. /etc/os-release; printf '%s %s\\n' \"$NAME\" \"$VERSION_ID\"
+dpkg --print-architecture";
+
+/// By device number where the root is on a block device: `findmnt` may call it `/dev/root`.
+const ROOT_PARTITION: &str = "\
+number=$(findmnt -n -o MAJ:MIN /) || exit 1
+name=$(readlink -f \"/sys/dev/block/${number# }\") && [ -n \"$name\" ] && [ -d \"$name\" ] \
+&& echo \"/dev/${name##*/}\" || findmnt -n -o SOURCE /";
+
+/// Size, model, serial, whether `/` is on it, then a line for each file system: `ext4 cloudimg-rootfs`. A partition is
+/// no disk.
+fn disk_script() -> String {
+    format!(
+        "[ -b \"$disk\" ] || exit {NONE}\n\
+         [ \"$(lsblk -n -d -o TYPE \"$disk\")\" != part ] || exit {NONE}\n\
+         blockdev --getsize64 \"$disk\" || exit 1\n\
+         name=$(readlink -f \"$disk\"); name=${{name##*/}}\n\
+         for what in model serial; do\n\
+         value=; [ -r \"/sys/block/$name/device/$what\" ] && read -r value < \"/sys/block/$name/device/$what\"\n\
+         echo \"$value\"\ndone\n\
+         root=$(findmnt -n -o MAJ:MIN /); lsblk -n -o MAJ:MIN \"$disk\" | tr -d ' ' | grep -qxF \"${{root# }}\" \
+         && echo root || echo no\n\
+         lsblk -n -o FSTYPE,LABEL \"$disk\" 2>/dev/null; :"
+    )
+}
+
+/// From what cloud-init leaves under `/run`: asking `cloud-init status` itself starts Python, which takes a second on
+/// a CM4. Its generator writes `enabled` or `disabled` before anything else starts.
+const CLOUD_INIT: &str = "\
+if [ -e /run/cloud-init/result.json ]; then cat /run/cloud-init/result.json
+elif [ -e /run/cloud-init/disabled ] || [ ! -e /run/cloud-init/enabled ]; then exit 44
+else echo running; fi";
+
+/// Half-configured packages, packages to change, packages to remove, age of the lists.
+///
+/// A simulated dist-upgrade costs a second of work, so what it said is kept under `/run` for as long as
+/// dpkg's state, apt's lists and apt's settings are what they were.
+const UPGRADES: &str = "\
+dpkg-query -W -f='${db:Status-Abbrev}\\n' | grep -c -v -e '^[a-z][inc] ' || :
+key=$( { stat -c '%n %s %Y %Z' /var/lib/dpkg/status /var/lib/apt/extended_states /var/lib/apt/lists \
+/var/lib/apt/lists/partial /etc/apt/* /etc/apt/*.d/*; date +%j; } 2>/dev/null | sha256sum) || exit 1
+key=${key%% *}
+kept=/run/bringup/apt-$key
+if [ ! -r \"$kept\" ]; then
+said=$(apt-get -s -q -o Debug::NoLocking=true --auto-remove dist-upgrade) || exit 1
+mkdir -p -m 0755 /run/bringup && rm -f /run/bringup/apt-* && printf '%s\\n' \"$said\" | grep -e '^Inst ' -e '^Remv ' \
+> \"$kept.new\"; mv \"$kept.new\" \"$kept\" || exit 1
+fi
+grep -c '^Inst ' \"$kept\" || :
+grep -c '^Remv ' \"$kept\" || :
+newest=0
+for file in /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/update-success-stamp; do
+time=$(stat -c %Y \"$file\" 2>/dev/null) && [ \"$time\" -gt \"$newest\" ] && newest=$time
+done
+for file in /var/lib/apt/lists/*_Packages*; do [ -e \"$file\" ] || newest=0; break; done
+echo $(( $(date +%s) - newest ))";
+
+/// With the time since boot and the time now, which turn systemd's monotonic times into those of the clock.
+const UNIT: &str = "\
+date +%s; read -r up rest < /proc/uptime; echo \"$up\"
+systemctl show --property=LoadState,ActiveState,UnitFileState,ActiveEnterTimestampMonotonic --";
+
+/// Role, release, whether it runs, checksum of our drop-in, our run; empty lines for what is not there.
+const K3S: &str = "\
+if [ -e /etc/systemd/system/k3s.service ]; then role=server unit=k3s
+elif [ -e /etc/systemd/system/k3s-agent.service ]; then role=agent unit=k3s-agent
+else exit 44; fi
+echo $role
+{ k3s --version || /usr/local/bin/k3s --version; } 2>/dev/null | { read -r name version rest; echo \"$version\"; }
+systemctl is-active $unit || :
+drop_in=/etc/rancher/k3s/config.yaml.d/50-bringup.yaml
+if [ -e $drop_in ]; then sha256sum < $drop_in | cut -d ' ' -f 1; else echo; fi
+if [ -e /var/lib/bringup/k3s-run ]; then head -n 1 /var/lib/bringup/k3s-run; else echo; fi";
+
+/// The driver that the kernel has loaded, else the module that is installed, else the package.
+const GPU_DRIVER: &str = "\
+if [ -r /sys/module/nvidia/version ]; then cat /sys/module/nvidia/version
+elif modinfo -F version nvidia 2>/dev/null; then :
+else
+said=$(dpkg-query -W -f='${db:Status-Abbrev} ${Version}\\n' 'nvidia-driver-*' 2>/dev/null | grep '^ii') || exit 44
+printf '%s\\n' \"$said\" | { read -r status version; echo \"$version\"; }
+fi";

@@ -1,0 +1,96 @@
+//! What keeps a host from being spoken to, as the operator needs it.
+
+use bringup_core::fault::{Cause, Fault};
+use bringup_core::known_hosts::HostKey;
+use bringup_core::names::Target;
+
+/// Why a host could not be spoken to.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Its name does not resolve.
+    Unresolved {
+        /// The name.
+        host: String,
+        /// What the resolver says.
+        said: String,
+    },
+    /// No address of it answers.
+    Unreachable(String),
+    /// known_hosts has no key for it.
+    UnknownKey(HostKey),
+    /// known_hosts has other keys for it, or says that this one is revoked.
+    ChangedKey {
+        /// What it shows.
+        shown: HostKey,
+        /// What is recorded.
+        recorded: Vec<HostKey>,
+    },
+    /// It lets us in with none of what we have.
+    Denied {
+        /// What it shows.
+        shown: HostKey,
+        /// As whom.
+        user: String,
+        /// What was tried, and what came of it.
+        tried: Vec<String>,
+    },
+    /// sudo does not make us root.
+    NotRoot(String),
+    /// The connection went away.
+    Lost(String),
+    /// It answers as no SSH server does.
+    Odd(String),
+    /// It can be spoken to, but did not do what an SSH server does for everyone.
+    Refused(String),
+}
+
+impl Failure {
+    /// The key that the host showed before it went wrong.
+    pub fn shown(&self) -> Option<&HostKey> {
+        match self {
+            Self::UnknownKey(shown) | Self::ChangedKey { shown, .. } | Self::Denied { shown, .. } => Some(shown),
+            _ => None,
+        }
+    }
+
+    /// As a fault of whoever was `doing` something there.
+    pub fn fault(&self, target: &Target, doing: &str) -> Fault {
+        let fault = |cause| Fault::new(cause, target.clone(), doing);
+        match self {
+            Self::Unresolved { host, said } => fault(Cause::Unresolved)
+                .said(format!("{host}: {said}"))
+                .likely("its name is not in DNS, or local_domain in the site is another one")
+                .next(format!("see what `getent hosts {host}` says, or give it an ansible_host")),
+            Self::Unreachable(said) => fault(Cause::Unreachable)
+                .said(said)
+                .likely("it is off, still booting, or its SSH server does not run")
+                .next("switch it on, or look at its console; then run again"),
+            Self::UnknownKey(shown) => fault(Cause::Refused)
+                .said(format!("known_hosts has no key for it; it shows {}", shown.fingerprint()))
+                .next("run the stage known_hosts, which shows the key and records it"),
+            Self::ChangedKey { shown, recorded } => {
+                let recorded: Vec<String> = recorded.iter().map(HostKey::fingerprint).collect();
+                fault(Cause::Refused)
+                    .said(format!("known_hosts has {}; it shows {}", recorded.join(", "), shown.fingerprint()))
+                    .likely("the host key changed, or another machine answers there")
+                    .next("find out why; the stage known_hosts records a changed key with --accept-changed-host-keys")
+            }
+            Self::Denied { user, tried, .. } => fault(Cause::Refused)
+                .said(tried.join("\n"))
+                .likely(format!("{user} may not log in there with any of the keys tried"))
+                .next("give it a key that is let in (ansible_ssh_private_key_file, or ssh-add), or a password with -k"),
+            Self::NotRoot(said) => fault(Cause::Refused)
+                .said(said)
+                .likely("the account may not use sudo, or sudo wants a password")
+                .next("let the account use sudo without a password, or give the password with -K"),
+            Self::Lost(said) => fault(Cause::Lost).said(said),
+            Self::Odd(said) => fault(Cause::Failed)
+                .said(said)
+                .likely("something else than an SSH server listens there")
+                .next("see whether host and port are right"),
+            Self::Refused(said) => {
+                fault(Cause::Failed).said(said).next("see what its sshd writes to its log: journalctl -u ssh")
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! SSH: one connection a host, everything else over its channels.
+//!
+//! A host is trusted by known_hosts alone, as it is on disk at that moment; nobody is asked.
+
+mod failure;
+mod host_key;
+mod hosts;
+mod login;
+mod resolve;
+mod session;
+mod sudo;
+mod transfer;
+
+pub use self::failure::Failure;
+pub(crate) use self::hosts::Hosts;
+pub use self::login::{AskPassphrase, Logins};
+pub(crate) use self::resolve::{addresses, banner};
+pub use self::session::{Output, Route, Session};
+pub use self::transfer::{Trouble, Upload};

@@ -1,0 +1,125 @@
+//! Scripts as root.
+
+use std::time::Duration;
+
+use bringup_core::secret::Secret;
+use russh::ChannelMsg;
+use tokio::time::timeout;
+
+use super::Failure;
+use super::session::{Output, Running, Session, collect, lost};
+use crate::shell::word;
+
+/// How long sudo may take to ask, or to let us in: PAM may ask a directory server.
+const SUDO_BOUND: Duration = Duration::from_secs(30);
+
+/// How root is come by on a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sudo {
+    /// The account is root.
+    Root,
+    /// sudo asks nothing.
+    Free,
+    /// sudo asks for a password.
+    Password,
+}
+
+const PROMPT: &str = "bringup-asks-for-a-password";
+const READY: &str = "bringup-is-root";
+
+impl Session {
+    /// Runs a script as root. What it is has to show in its output: `ran` tells whether it ran.
+    ///
+    /// The command line holds no secret and nothing but plain words, for login shells of all kinds.
+    pub async fn run_as_root(&self, script: &str, ran: impl Fn(&Output) -> bool) -> Result<Output, Failure> {
+        if self.route.user == "root" {
+            let _ = self.sudo.set(Sudo::Root);
+        }
+        match self.sudo.get() {
+            Some(Sudo::Root) => return self.run("/bin/sh", script.as_bytes()).await,
+            Some(Sudo::Password) => {}
+            Some(Sudo::Free) | None => {
+                let output = self.run("sudo -n -- /bin/sh", script.as_bytes()).await?;
+                if ran(&output) {
+                    let _ = self.sudo.set(Sudo::Free);
+                    return Ok(output);
+                }
+                // It did not even begin: sudo itself ends with 1 where it wants a password.
+                if output.status != Some(1) || self.route.become_password.is_none() {
+                    return match output.status {
+                        None => Err(Failure::Lost("it was closed in the middle of a command".to_owned())),
+                        Some(status) => Err(Failure::NotRoot(words(&output, status))),
+                    };
+                }
+            }
+        }
+        let Some(password) = self.route.become_password.clone() else {
+            return Err(Failure::NotRoot("sudo wants a password".to_owned()));
+        };
+        let output = self.run_with_password(script, &password).await?;
+        let _ = self.sudo.set(Sudo::Password);
+        Ok(output)
+    }
+
+    async fn run_with_password(&self, script: &str, password: &Secret) -> Result<Output, Failure> {
+        let mut running = self.start_with_password("exec /bin/sh", password).await?;
+        running.write.data(script.as_bytes()).await.map_err(|error| lost(&error))?;
+        running.write.eof().await.map_err(|error| lost(&error))?;
+        collect(&mut running.read).await
+    }
+
+    /// Starts a command as root that will be given bytes. How root is come by is known from a script before it.
+    pub(super) async fn start_as_root(&self, command: &str) -> Result<Running<'_>, Failure> {
+        let quoted = word(command);
+        match (self.sudo.get(), &self.route.become_password) {
+            (Some(Sudo::Root), _) => self.start(&format!("/bin/sh -c {quoted}")).await,
+            (Some(Sudo::Password), Some(password)) => self.start_with_password(command, &password.clone()).await,
+            _ => self.start(&format!("sudo -n -- /bin/sh -c {quoted}")).await,
+        }
+    }
+
+    /// The password goes only where sudo asks for it, and once: an account is not to be locked by us.
+    async fn start_with_password(&self, command: &str, password: &Secret) -> Result<Running<'_>, Failure> {
+        let command = word(&format!("echo {READY}; {command}"));
+        let mut running = self.start(&format!("sudo -k -S -p {PROMPT} -- /bin/sh -c {command}")).await?;
+        match timeout(SUDO_BOUND, answer_sudo(&mut running, password)).await {
+            Ok(result) => result.map(|()| running),
+            Err(_) => Err(Failure::NotRoot(format!("sudo does not answer within {} s", SUDO_BOUND.as_secs()))),
+        }
+    }
+}
+
+/// Gives the password when it is asked for; comes back when the command runs.
+async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<(), Failure> {
+    let (mut out, mut err, mut asked) = (Vec::new(), Vec::new(), false);
+    while let Some(message) = running.read.wait().await {
+        match message {
+            ChannelMsg::Data { data } => out.extend_from_slice(&data),
+            ChannelMsg::ExtendedData { data, ext: 1 } => err.extend_from_slice(&data),
+            ChannelMsg::Close => break,
+            _ => {}
+        }
+        if contains(&out, READY) {
+            return Ok(());
+        }
+        if contains(&err, PROMPT) {
+            if asked {
+                return Err(Failure::NotRoot("sudo does not take the password".to_owned()));
+            }
+            (asked, err) = (true, Vec::new());
+            let line = format!("{}\n", password.expose());
+            running.write.data(line.as_bytes()).await.map_err(|error| lost(&error))?;
+        }
+    }
+    Err(Failure::NotRoot(String::from_utf8_lossy(&err).trim().to_owned()))
+}
+
+fn contains(all: &[u8], wanted: &str) -> bool {
+    all.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+}
+
+fn words(output: &Output, status: u32) -> String {
+    let err = String::from_utf8_lossy(&output.err);
+    let said = if err.trim().is_empty() { String::from_utf8_lossy(&output.out) } else { err };
+    format!("sudo ended with status {status}\n{}", said.trim())
+}

@@ -1,0 +1,136 @@
+//! A file to a host: in constant memory, gone on with where it broke off, in place at once when it is proved.
+
+use std::path::Path;
+
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use super::Failure;
+use super::session::{Session, collect, lost};
+use crate::shell::{Script, Section, word};
+
+/// How much is read and handed on at once.
+const PIECE: usize = 256 << 10;
+
+/// Why a file did not arrive.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The connection or the host.
+    Host(Failure),
+    /// Our own file.
+    Local(std::io::Error),
+    /// What arrived is not what was sent, or could not be written; in the far side's words.
+    There(String),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Host(failure)
+    }
+}
+
+/// What is to arrive.
+#[derive(Clone, Copy, Debug)]
+pub struct Upload<'a> {
+    /// On the controller.
+    pub from: &'a Path,
+    /// There.
+    pub to: &'a str,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: &'a str,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Session {
+    /// Brings a file there. `told` is given bytes done and bytes in all.
+    pub async fn upload(&self, upload: Upload<'_>, told: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<(), Trouble> {
+        let mut file = tokio::fs::File::open(upload.from).await.map_err(Trouble::Local)?;
+        let total = file.metadata().await.map_err(Trouble::Local)?.len();
+        // Named for its content: another file's part is never gone on with.
+        let part = word(&format!("{}.{}.part", upload.to, &upload.sha256[..16.min(upload.sha256.len())]));
+        let to = word(upload.to);
+        let begun = self
+            .piece(&format!(
+                "if [ -e {to} ] && [ \"$(sha256sum < {to} | cut -d ' ' -f 1)\" = {sha256} ]; then echo there\n\
+                 elif [ -e {part} ]; then wc -c < {part}\n\
+                 else (umask 077; : > {part}) && echo 0; fi",
+                sha256 = word(upload.sha256)
+            ))
+            .await?;
+        if begun.out == "there" {
+            told(total, total);
+            return Ok(());
+        }
+        let mut done: u64 = begun.out.trim().parse().map_err(|_| Trouble::There(begun.err.clone()))?;
+        if done > total {
+            self.piece(&format!(": > {part}")).await?;
+            done = 0;
+        }
+        file.seek(std::io::SeekFrom::Start(done)).await.map_err(Trouble::Local)?;
+        self.send(&mut file, &part, done, total, told).await?;
+        let proved = self
+            .piece(&format!(
+                "if [ \"$(sha256sum < {part} | cut -d ' ' -f 1)\" = {sha256} ]; then\n\
+                 chmod {mode:04o} {part} && mv -f {part} {to}\n\
+                 else rm -f {part}; echo 'other bytes arrived than were sent' >&2; exit 1; fi",
+                sha256 = word(upload.sha256),
+                mode = upload.mode
+            ))
+            .await?;
+        if proved.status == 0 { Ok(()) } else { Err(Trouble::There(proved.err)) }
+    }
+
+    async fn send(
+        &self,
+        file: &mut tokio::fs::File,
+        part: &str,
+        mut done: u64,
+        total: u64,
+        told: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<(), Trouble> {
+        let mut running = self.start_as_root(&format!("cat >> {part}")).await?;
+        let (read, write) = (&mut running.read, &running.write);
+        let sending = async {
+            let mut piece = vec![0; PIECE];
+            loop {
+                let read = file.read(&mut piece).await.map_err(Trouble::Local)?;
+                if read == 0 {
+                    break;
+                }
+                write.data(&piece[..read]).await.map_err(|error| lost(&error))?;
+                done += read as u64;
+                told(done, total);
+            }
+            write.eof().await.map_err(|error| Trouble::Host(lost(&error)))
+        };
+        let receiving = collect(read);
+        tokio::pin!(sending, receiving);
+        let output = tokio::select! {
+            biased;
+            // It ended before it had all: a full disk, most likely.
+            output = &mut receiving => output?,
+            sent = &mut sending => {
+                sent?;
+                receiving.await?
+            }
+        };
+        match output.status {
+            Some(0) => Ok(()),
+            _ => Err(Trouble::There(String::from_utf8_lossy(&output.err).trim().to_owned())),
+        }
+    }
+
+    /// One piece of script as root.
+    async fn piece(&self, piece: &str) -> Result<Section, Failure> {
+        let mut script = Script::new();
+        script.add(piece);
+        let sections = self.script(&script).await?;
+        sections.into_iter().flatten().next().ok_or_else(|| Failure::Lost("the answer broke off".to_owned()))
+    }
+
+    /// Runs a script as root; what its pieces printed.
+    pub(crate) async fn script(&self, script: &Script) -> Result<Vec<Option<Section>>, Failure> {
+        let output = self.run_as_root(&script.text(), |output| script.ran(&output.out)).await?;
+        Ok(script.sections(&String::from_utf8_lossy(&output.out), &String::from_utf8_lossy(&output.err)))
+    }
+}
