@@ -9,7 +9,7 @@ use bringup_core::probe::{Answer, K3s, KubeNode, Probe, Question};
 use bringup_core::site::Site;
 use bringup_core::world::{Going, Progress, World};
 
-use crate::ssh::{Hosts, Logins};
+use crate::ssh::{ClientConfig, Hosts, Logins};
 use crate::{controller, host, not_built};
 
 /// Real machines.
@@ -19,9 +19,14 @@ pub struct RealWorld {
 }
 
 impl RealWorld {
-    /// The machines of a site, reached with these logins.
-    pub fn new(site: Arc<Site>, logins: Logins) -> Self {
-        Self { hosts: Hosts::new(site, logins) }
+    /// The machines of a site, reached with these logins and as the user's SSH configuration says.
+    pub fn new(site: Arc<Site>, config: ClientConfig, logins: Logins) -> Self {
+        Self { hosts: Hosts::new(site, config, logins) }
+    }
+
+    /// What of the SSH configuration is not done as it says.
+    pub fn notices(&self) -> Vec<String> {
+        self.hosts.not_followed().into_iter().collect()
     }
 
     async fn ask_all(&self, target: &Target, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {

@@ -24,7 +24,11 @@ impl Sshd {
             port: self.port,
             user: self.user.clone(),
             names: vec![self.name()],
+            known_hosts: Vec::new(),
             key_files: vec![self.file("key")],
+            only_key_files: false,
+            agent: None,
+            via: None,
             password: None,
             become_password: None,
         }
@@ -34,8 +38,8 @@ impl Sshd {
         format!("[127.0.0.1]:{}", self.port)
     }
 
-    fn known(&self) -> [KnownHosts; 1] {
-        [KnownHosts::parse(&format!("{} {}", self.name(), self.host_key()))]
+    fn known(&self) -> KnownHosts {
+        KnownHosts::parse(&format!("{} {}", self.name(), self.host_key()))
     }
 
     fn host_key(&self) -> HostKey {
@@ -78,7 +82,7 @@ async fn nobody_is_trusted_whom_known_hosts_does_not_have() {
     let sshd = Sshd::start("");
     let key = sshd.host_key();
     let open = async |known: &str| {
-        let known = [KnownHosts::parse(&known.replace("NAME", &sshd.name()))];
+        let known = KnownHosts::parse(&known.replace("NAME", &sshd.name()));
         Session::open(sshd.route(), &known, &logins()).await.map(|_| ())
     };
     assert!(matches!(open("").await, Err(Failure::UnknownKey(shown)) if shown == key));
@@ -127,10 +131,8 @@ async fn a_passphrase_is_asked_for_once() {
 async fn an_agent_signs() {
     let sshd = Sshd::start("");
     let agent = sshd.agent(&["other", "key"]);
-    let mut logins = logins();
-    logins.agent = Some(agent.socket.clone());
-    let route = Route { key_files: Vec::new(), ..sshd.route() };
-    let session = Session::open(route, &sshd.known(), &logins).await.unwrap();
+    let route = Route { key_files: Vec::new(), agent: Some(agent.socket.clone()), ..sshd.route() };
+    let session = Session::open(route, &sshd.known(), &logins()).await.unwrap();
     assert_eq!(session.run("/bin/sh", b"exit 7").await.unwrap().status, Some(7));
 }
 
@@ -147,14 +149,14 @@ async fn a_connection_that_breaks_is_lost_and_a_port_without_sshd_is_odd() {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
-    let odd = Session::open(Route { port, ..sshd.route() }, &[], &logins()).await;
+    let odd = Session::open(Route { port, ..sshd.route() }, &KnownHosts::default(), &logins()).await;
     served.await.unwrap();
     assert!(matches!(odd, Err(Failure::Odd(_) | Failure::Unreachable(_))), "{odd:?}");
     // The listener is gone: nobody is there any more.
-    let gone = Session::open(Route { port, ..sshd.route() }, &[], &logins()).await;
+    let gone = Session::open(Route { port, ..sshd.route() }, &KnownHosts::default(), &logins()).await;
     assert!(matches!(gone, Err(Failure::Unreachable(_))), "{gone:?}");
     let nowhere = Route { host: "no-such-host.invalid".to_owned(), ..sshd.route() };
-    assert!(matches!(Session::open(nowhere, &[], &logins()).await, Err(Failure::Unresolved { .. })));
+    assert!(matches!(Session::open(nowhere, &KnownHosts::default(), &logins()).await, Err(Failure::Unresolved { .. })));
 }
 
 #[tokio::test]
@@ -212,4 +214,16 @@ async fn a_port_of_the_far_side_is_reached() {
     stream.read_exact(&mut word).await.unwrap();
     assert_eq!(&word, b"ping");
     server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_jump_host_is_checked_like_any_other() {
+    let (jump, sshd) = (Sshd::start(""), Sshd::start(""));
+    let both = format!("{} {}\n{} {}\n", jump.name(), jump.host_key(), sshd.name(), sshd.host_key());
+    let route = || Route { via: Some(Box::new(jump.route())), ..sshd.route() };
+    let session = Session::open(route(), &KnownHosts::parse(&both), &logins()).await.unwrap();
+    assert_eq!(session.host_key(), &sshd.host_key());
+    assert_eq!(session.run("/bin/sh", b"exit 5").await.unwrap().status, Some(5));
+    let refused = Session::open(route(), &sshd.known(), &logins()).await;
+    assert!(matches!(&refused, Err(Failure::Jump(said)) if said.contains("127.0.0.1")), "{refused:?}");
 }

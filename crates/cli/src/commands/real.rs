@@ -12,7 +12,7 @@ use bringup_core::names::StageName;
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
 use bringup_core::stages::lanes;
-use bringup_world::ssh::Logins;
+use bringup_world::ssh::{ClientConfig, Logins};
 use bringup_world::{Journal, LocalSource, RealWorld, RunLock, run_name};
 
 use crate::args::{LoginArguments, RunArguments};
@@ -83,7 +83,8 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         .enable_all()
         .build()
         .map_err(|error| failed("the operating system gives no event loop", error))?;
-    let world = RealWorld::new(Arc::new(loaded.site.clone()), logins);
+    let config = ClientConfig::read(Path::new(&LocalSource.home()));
+    let world = RealWorld::new(Arc::new(loaded.site.clone()), config, logins);
     let real = Real {
         loaded: &loaded,
         world: &world,
@@ -167,7 +168,8 @@ impl Real<'_> {
         let (Wanted::Plan { diff, .. } | Wanted::Apply { diff, .. }) = *wanted;
         if !self.arguments.json {
             let plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
-            say(&plan.text(&self.loaded.site.notices, self.arguments.verbose, diff));
+            let notices = [self.loaded.site.notices.clone(), self.world.notices()].concat();
+            say(&plan.text(&notices, self.arguments.verbose, diff));
         }
         let yes = match *wanted {
             Wanted::Plan { exit_code, .. } => {

@@ -36,6 +36,8 @@ pub enum Failure {
     },
     /// sudo does not make us root.
     NotRoot(String),
+    /// The host that it is reached through does not let us pass.
+    Jump(String),
     /// The connection went away.
     Lost(String),
     /// It answers as no SSH server does.
@@ -50,6 +52,29 @@ impl Failure {
         match self {
             Self::UnknownKey(shown) | Self::ChangedKey { shown, .. } | Self::Denied { shown, .. } => Some(shown),
             _ => None,
+        }
+    }
+
+    /// The same of a host that others are reached through.
+    pub(super) fn at_jump(self, name: &str) -> Self {
+        match self {
+            Self::Unreachable(said) => Self::Unreachable(format!("jump host {name}: {said}")),
+            Self::Lost(said) => Self::Lost(format!("jump host {name}: {said}")),
+            Self::Odd(said) | Self::Refused(said) | Self::NotRoot(said) => {
+                Self::Refused(format!("jump host {name}: {said}"))
+            }
+            Self::UnknownKey(shown) => Self::Jump(format!(
+                "known_hosts has no key for the jump host {name}, which shows {}",
+                shown.fingerprint()
+            )),
+            Self::ChangedKey { shown, .. } => Self::Jump(format!(
+                "known_hosts has other keys for the jump host {name}, which shows {}",
+                shown.fingerprint()
+            )),
+            Self::Denied { user, tried, .. } => {
+                Self::Jump(format!("jump host {name} does not let {user} in\n{}", tried.join("\n")))
+            }
+            Self::Unresolved { .. } | Self::Jump(_) => self,
         }
     }
 
@@ -83,6 +108,9 @@ impl Failure {
                 .said(said)
                 .likely("the account may not use sudo, or sudo wants a password")
                 .next("let the account use sudo without a password, or give the password with -K"),
+            Self::Jump(said) => fault(Cause::Refused)
+                .said(said)
+                .next("log in to the jump host once with ssh, see that its key is right, then run again"),
             Self::Lost(said) => fault(Cause::Lost).said(said),
             Self::Odd(said) => fault(Cause::Failed)
                 .said(said)

@@ -1,6 +1,7 @@
 //! Whether a host is who known_hosts says it is.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use bringup_core::known_hosts::{HostKey, KnownHosts};
@@ -26,10 +27,19 @@ pub(super) enum Verdict {
 }
 
 impl Trust {
-    /// What some files' text says of some names.
-    pub fn of(known: &[KnownHosts], names: &[String]) -> Self {
-        let recorded = known.iter().flat_map(|known| names.iter().flat_map(|name| known.keys_for(name))).collect();
-        Self { recorded, revoked: known.iter().flat_map(KnownHosts::revoked_keys).collect() }
+    /// What the run's known_hosts, and these files that may be there, say of some names.
+    pub fn of(known: &KnownHosts, files: &[PathBuf], names: &[String]) -> Self {
+        let mut trust = Self::default();
+        trust.add(known, names);
+        for text in files.iter().filter_map(|file| std::fs::read_to_string(file).ok()) {
+            trust.add(&KnownHosts::parse(&text), names);
+        }
+        trust
+    }
+
+    fn add(&mut self, known: &KnownHosts, names: &[String]) {
+        self.recorded.extend(names.iter().flat_map(|name| known.keys_for(name)));
+        self.revoked.extend(known.revoked_keys());
     }
 
     fn judge(&self, shown: HostKey) -> Verdict {
@@ -97,9 +107,8 @@ mod tests {
     fn a_key_is_trusted_unknown_or_changed() {
         let (one, two) = (HostKey::ed25519(&[1; 32]), HostKey::ed25519(&[2; 32]));
         let known = KnownHosts::parse(&format!("node01.lan {one}\n@revoked * {two}\n"));
-        let trust = |names: &[&str]| {
-            Trust::of(std::slice::from_ref(&known), &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
-        };
+        let trust =
+            |names: &[&str]| Trust::of(&known, &[], &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert!(matches!(trust(&["node01.lan"]).judge(one.clone()), Verdict::Trusted(_)));
         assert!(matches!(trust(&["10.0.0.1", "node01.lan"]).judge(one.clone()), Verdict::Trusted(_)));
         assert!(matches!(trust(&["node02.lan"]).judge(one), Verdict::Unknown(_)));

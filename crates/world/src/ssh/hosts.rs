@@ -1,6 +1,7 @@
 //! The connections of a run: one a host, opened when it is first needed and again when it was lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bringup_core::known_hosts::host_pattern;
@@ -8,7 +9,7 @@ use bringup_core::names::Target;
 use bringup_core::site::{Connection, Site};
 
 use super::session::{Route, Session};
-use super::{Failure, Logins};
+use super::{ClientConfig, Failure, HostConfig, Logins};
 use crate::known_hosts_file;
 
 type Place = Arc<tokio::sync::Mutex<Option<Arc<Session>>>>;
@@ -17,13 +18,14 @@ type Place = Arc<tokio::sync::Mutex<Option<Arc<Session>>>>;
 #[derive(Debug)]
 pub(crate) struct Hosts {
     site: Arc<Site>,
+    config: ClientConfig,
     logins: Logins,
     places: Mutex<BTreeMap<Target, Place>>,
 }
 
 impl Hosts {
-    pub fn new(site: Arc<Site>, logins: Logins) -> Self {
-        Self { site, logins, places: Mutex::default() }
+    pub fn new(site: Arc<Site>, config: ClientConfig, logins: Logins) -> Self {
+        Self { site, config, logins, places: Mutex::default() }
     }
 
     /// How the site has a host reached.
@@ -51,7 +53,7 @@ impl Hosts {
         *place = None;
         let known = known_hosts_file::read(&self.site.settings.known_hosts)
             .map_err(|error| Failure::Unreachable(format!("known_hosts cannot be read: {error}")))?;
-        let session = Arc::new(Session::open(self.route(connection), &[known], &self.logins).await?);
+        let session = Arc::new(Session::open(self.route(connection), &known, &self.logins).await?);
         *place = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -66,15 +68,85 @@ impl Hosts {
         }
     }
 
+    /// What of the user's SSH configuration is not done as it says, for the hosts of the site.
+    pub fn not_followed(&self) -> BTreeSet<String> {
+        let nodes = self.site.nodes.iter().map(|node| &node.connection);
+        let all = nodes.chain(self.site.boards.iter().map(|board| &board.connection));
+        all.filter(|connection| !connection.local)
+            .flat_map(|connection| self.config.of(&connection.host, &connection.user).not_followed)
+            .collect()
+    }
+
     fn route(&self, connection: &Connection) -> Route {
+        let config = self.config.of(&connection.host, &connection.user);
+        let mut route = self.route_of(&connection.host, connection.port, &connection.user, &config);
+        route.key_files.splice(0..0, connection.private_key_file.iter().map(PathBuf::from));
+        route.password = connection.password.clone().or_else(|| self.logins.password.clone());
+        route.become_password = connection.become_password.clone().or_else(|| self.logins.become_password.clone());
+        let mut via = None;
+        for jump in config.proxy_jump.unwrap_or_default() {
+            let (user, host, port) = destination(&jump);
+            let config = self.config.of(host, user.unwrap_or_default());
+            let user = user.map(str::to_owned).or_else(|| config.user.clone()).or_else(|| std::env::var("USER").ok());
+            let route = self.route_of(host, port.unwrap_or(22), &user.unwrap_or_default(), &config);
+            via = Some(Box::new(Route { via, ..route }));
+        }
+        Route { via, ..route }
+    }
+
+    fn route_of(&self, host: &str, port: u16, user: &str, config: &HostConfig) -> Route {
+        let dialled = config.host_name.clone().unwrap_or_else(|| host.to_owned());
+        let to = if port == 22 { config.port.unwrap_or(port) } else { port };
+        let mut names = vec![host_pattern(host, port), host_pattern(&dialled, to)];
+        names.extend(config.host_key_alias.iter().map(|alias| alias.to_ascii_lowercase()));
+        names.dedup();
         Route {
-            host: connection.host.clone(),
-            port: connection.port,
-            user: connection.user.clone(),
-            names: vec![host_pattern(&connection.host, connection.port)],
-            key_files: connection.private_key_file.iter().map(Into::into).collect(),
-            password: connection.password.clone(),
-            become_password: connection.become_password.clone().or_else(|| self.logins.become_password.clone()),
+            host: dialled,
+            port: to,
+            user: user.to_owned(),
+            names,
+            known_hosts: config.known_hosts.clone(),
+            key_files: config.identity_files.clone(),
+            only_key_files: config.identities_only,
+            agent: match config.identity_agent.as_deref() {
+                None | Some("SSH_AUTH_SOCK") => self.logins.agent.clone(),
+                Some("none") => None,
+                Some(path) => Some(path.into()),
+            },
+            password: None,
+            become_password: None,
+            via: None,
+        }
+    }
+}
+
+/// `user@host:port`, of which only the host has to be there, with or without `ssh://` before it.
+fn destination(text: &str) -> (Option<&str>, &str, Option<u16>) {
+    let text = text.strip_prefix("ssh://").unwrap_or(text);
+    let (user, rest) = match text.rsplit_once('@') {
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, text),
+    };
+    match rest.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (user, host, port.parse().ok()),
+        _ => (user, rest, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::destination;
+
+    #[test]
+    fn a_jump_host_may_have_a_user_and_a_port() {
+        for (text, parts) in [
+            ("jump", (None, "jump", None)),
+            ("me@jump:2222", (Some("me"), "jump", Some(2222))),
+            ("ssh://jump:22", (None, "jump", Some(22))),
+            ("me@[fd00::1]:2222", (Some("me"), "[fd00::1]", Some(2222))),
+            ("fd00::1", (None, "fd00::1", None)),
+        ] {
+            assert_eq!(destination(text), parts, "{text}");
         }
     }
 }

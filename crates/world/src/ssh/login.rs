@@ -86,6 +86,7 @@ pub(super) struct Identity<'a> {
     pub user: &'a str,
     pub named_keys: &'a [PathBuf],
     pub agent: Option<&'a Path>,
+    pub only_named: bool,
     pub password: Option<&'a Secret>,
 }
 
@@ -103,12 +104,12 @@ pub(super) async fn log_in(
             return Ok(());
         }
     }
-    if let Some(agent) = identity.agent
+    if let Some(agent) = identity.agent.filter(|_| !identity.only_named)
         && attempt.agent(agent).await?
     {
         return Ok(());
     }
-    for path in &logins.usual_keys {
+    for path in logins.usual_keys.iter().filter(|_| !identity.only_named) {
         if path.exists() && attempt.file(path, logins, !has_password).await? {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 //!
 //! A host is trusted by known_hosts alone, as it is on disk at that moment; nobody is asked.
 
+mod client_config;
 mod failure;
 mod host_key;
 mod hosts;
@@ -10,7 +11,9 @@ mod resolve;
 mod session;
 mod sudo;
 mod transfer;
+mod wildcard;
 
+pub use self::client_config::{ClientConfig, HostConfig};
 pub use self::failure::Failure;
 pub(crate) use self::hosts::Hosts;
 pub use self::login::{AskPassphrase, Logins};

@@ -8,6 +8,7 @@ use bringup_core::known_hosts::{HostKey, KnownHosts};
 use bringup_core::secret::Secret;
 use russh::client::{self, Handle};
 use russh::{ChannelMsg, Disconnect, Preferred};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -28,6 +29,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const MOST_OUTPUT: usize = 4 << 20;
 const WINDOW: u32 = 16 << 20;
 
+/// What a connection is spoken over.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 /// How a host is dialled.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -39,8 +45,16 @@ pub struct Route {
     pub user: String,
     /// Names under which known_hosts may have its key.
     pub names: Vec<String>,
+    /// Files of known hosts beside the run's own.
+    pub known_hosts: Vec<PathBuf>,
     /// Key files that are meant for it.
     pub key_files: Vec<PathBuf>,
+    /// No other keys are offered.
+    pub only_key_files: bool,
+    /// The agent's socket.
+    pub agent: Option<PathBuf>,
+    /// The host that it is reached through.
+    pub via: Option<Box<Route>>,
     /// Login password.
     pub password: Option<Secret>,
     /// Password for sudo.
@@ -66,6 +80,8 @@ pub struct Session {
     pub(super) route: Route,
     /// How root is come by, once that is known.
     pub(super) sudo: OnceLock<super::sudo::Sudo>,
+    /// The connection that this one goes through; it lasts as long.
+    _via: Option<Box<Session>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -75,10 +91,22 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Connects and logs in.
-    pub async fn open(route: Route, known: &[KnownHosts], logins: &Logins) -> Result<Self, Failure> {
-        let stream = resolve::connect(&route.host, route.port).await?;
-        let trust = Trust::of(known, &route.names);
+    /// Connects and logs in. `known` is the run's own known_hosts.
+    ///
+    /// # Errors
+    /// What kept us from it; nothing has run there then.
+    pub async fn open(mut route: Route, known: &KnownHosts, logins: &Logins) -> Result<Self, Failure> {
+        let (stream, via): (Box<dyn Stream>, _) = match route.via.take() {
+            None => (Box::new(resolve::connect(&route.host, route.port).await?), None),
+            Some(jump) => {
+                let name = jump.host.clone();
+                let session = Box::pin(Self::open(*jump, known, logins)).await;
+                let session = session.map_err(|failure| failure.at_jump(&name))?;
+                let stream = session.forward(&route.host, route.port).await;
+                (Box::new(stream.map_err(|failure| failure.at_jump(&name))?), Some(Box::new(session)))
+            }
+        };
+        let trust = Trust::of(known, &route.known_hosts, &route.names);
         let recorded = trust.recorded.clone();
         let config = Arc::new(client::Config {
             preferred: Preferred { key: trust.algorithms(), ..Preferred::default() },
@@ -121,7 +149,8 @@ impl Session {
         let identity = Identity {
             user: &route.user,
             named_keys: &route.key_files,
-            agent: logins.agent.as_deref(),
+            agent: route.agent.as_deref(),
+            only_named: route.only_key_files,
             password: route.password.as_ref().or(logins.password.as_ref()),
         };
         match timeout(LOGIN_BOUND, log_in(&mut handle, &identity, logins, &host_key)).await {
@@ -129,7 +158,7 @@ impl Session {
             Err(_) => return Err(Failure::Lost(format!("no login within {} s", LOGIN_BOUND.as_secs()))),
         }
         let channels = Semaphore::new(CHANNELS);
-        Ok(Self { handle, channels, host_key, route, sudo: OnceLock::new() })
+        Ok(Self { handle, channels, host_key, route, sudo: OnceLock::new(), _via: via })
     }
 
     /// The key that the host showed.
