@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::deed::Deed;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
@@ -9,6 +11,8 @@ use crate::names::{Label, NodeName, Target};
 use crate::probe::{BootId, InMaintenance, K3s, KubeNode, KubeNodeState};
 use crate::sabotage::Guard;
 
+/// How long a node that was told to reboot may still answer: systemd gives what it stops 90 s.
+const SHUTDOWN_BOUND: Duration = Duration::from_secs(240);
 /// How long a node may take from the reboot to its next boot.
 const BOOT_BOUND: Duration = Duration::from_secs(900);
 /// How long its Node may take to be Ready again.
@@ -98,11 +102,21 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool) -> Result
     }
     let proof = act.guards().hold(Guard::BootIdProof);
     let wait = Wait { target: &target, wanted: "the next boot", bound: BOOT_BOUND, every: EVERY };
-    act.wait_until(wait, BootId {}, |now| (now != before || !proof).then_some(())).await.map_err(|fault| {
+    let ordered = Instant::now();
+    let rebooted = act.wait_until(wait, BootId {}, |now| {
+        if now != before || !proof { Some(true) } else { (ordered.elapsed() > SHUTDOWN_BOUND).then_some(false) }
+    });
+    let rebooted = rebooted.await.map_err(|fault| {
         fault
             .likely("the node hangs in shutdown or in boot, or came back with another address")
             .next("look at its console; once it is up, run again")
     })?;
+    if !rebooted {
+        return Err(Fault::new(Cause::Passing, target, "reboot")
+            .said(format!("it was told to, and is up with the same boot id after {} s", SHUTDOWN_BOUND.as_secs()))
+            .likely("its systemd did not do it")
+            .next("see on the node why: journalctl -b; then run again"));
+    }
     if in_cluster {
         bring_back(act, node).await?;
     }

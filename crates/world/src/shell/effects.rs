@@ -15,10 +15,8 @@ pub(crate) fn effect(deed: &Deed) -> Option<String> {
         Deed::FetchKeyring { url, path } => fetch_keyring(url, path),
         Deed::MakeDirectory { path } => format!("mkdir -p {}", word(path)),
         Deed::StartJob { job } => jobs::start(job),
-        // Ordered through a timer, so that the connection ends in peace.
-        Deed::Reboot => {
-            "systemd-run --quiet --on-active=1 --timer-property=AccuracySec=100ms systemctl reboot".to_owned()
-        }
+        // Comes back when systemd has taken the order, mostly before the connection dies of it.
+        Deed::Reboot => "systemctl --no-block reboot".to_owned(),
         Deed::Unit { name, action } => {
             let verb = match action {
                 UnitAction::Start => "start",
