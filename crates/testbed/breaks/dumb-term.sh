@@ -1,0 +1,6 @@
+config=/etc/ssh/sshd_config.d/testbed-term.conf
+case $1 in
+break) echo 'SetEnv TERM=dumb' > $config ;;
+mend) rm -f $config ;;
+esac
+systemctl reload ssh.service

@@ -1,0 +1,4 @@
+case $1 in
+break) mount -o remount,bind,ro / ;;
+mend) mount -o remount,bind,rw / ;;
+esac
