@@ -14,4 +14,5 @@ mend)
     rm -rf $kept
     ;;
 esac
+systemctl reset-failed ssh.service 2>/dev/null || :
 systemctl restart ssh.service

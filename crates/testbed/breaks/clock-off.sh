@@ -1,9 +1,17 @@
-# Every program that starts from now on. What runs already keeps the machine's clock, sshd's next sessions do not.
+# For all that runs in sessions, with sudo or without: a container cannot have a clock of its own. Services keep the
+# machine's clock.
+config=/etc/ssh/sshd_config.d/testbed-clock.conf
+rule=/etc/sudoers.d/zz-testbed-clock
+variables=/etc/testbed-clock
 case $1 in
 break)
-    echo '+1h' > /etc/faketimerc
-    set -- /usr/lib/*/faketime/libfaketime.so.1
-    echo "$1" > /etc/ld.so.preload
+    for library in /usr/lib/*/faketime/libfaketime.so.1; do :; done
+    printf 'LD_PRELOAD=%s\nFAKETIME=+1h\nFAKETIME_DONT_FAKE_MONOTONIC=1\n' $library > $variables
+    echo "SetEnv $(tr '\n' ' ' < $variables)" > $config
+    echo "Defaults env_file=$variables" > $rule
+    chmod 0440 $rule
     ;;
-mend) rm -f /etc/ld.so.preload /etc/faketimerc ;;
+mend) rm -f $config $rule $variables ;;
 esac
+systemctl reset-failed ssh.service 2>/dev/null || :
+systemctl restart ssh.service

@@ -10,10 +10,12 @@ kill -KILL $PPID
 DIES
     chmod 0755 $dies
     echo "ForceCommand exec $dies" > $config
-    systemctl reload ssh.service
+    systemctl reset-failed ssh.service 2>/dev/null || :
+    systemctl restart ssh.service
     ;;
 mend)
     rm -f $config $dies
-    systemctl reload ssh.service
+    systemctl reset-failed ssh.service 2>/dev/null || :
+    systemctl restart ssh.service
     ;;
 esac

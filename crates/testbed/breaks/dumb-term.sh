@@ -3,4 +3,5 @@ case $1 in
 break) echo 'SetEnv TERM=dumb' > $config ;;
 mend) rm -f $config ;;
 esac
-systemctl reload ssh.service
+systemctl reset-failed ssh.service 2>/dev/null || :
+systemctl restart ssh.service

@@ -17,7 +17,7 @@ sed -i '/^datasource_list/d' /etc/cloud/cloud.cfg
 
 systemctl enable systemd-networkd
 # They would take apt's lock whenever they like.
-systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
+systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer man-db.timer
 systemctl disable e2scrub_reap.service
 systemctl mask systemd-resolved.service 2>/dev/null || :
 

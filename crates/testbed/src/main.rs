@@ -15,6 +15,7 @@ mod places;
 mod process;
 mod records;
 mod run;
+mod say;
 mod site;
 mod subnet;
 mod testbed;
@@ -50,7 +51,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             up::run(&name, &up::Wanted { nodes, disks, workstations })
         }
         Command::Down => down::run(&name),
-        Command::Site => load().map(|testbed| println!("{}", site::directory(&testbed).display())),
+        Command::Site => load().map(|testbed| say::line(&site::directory(&testbed).display().to_string())),
         Command::List => list::run(&load()?),
         Command::Exec(which) => {
             let testbed = load()?;

@@ -34,7 +34,7 @@ pub enum What {
     NoReboot,
     /// The next reboot goes down and does not come back
     NoReturn,
-    /// Programs that start from now on see a clock that is an hour ahead
+    /// What runs in SSH sessions sees a clock that is an hour ahead
     ClockOff,
     /// The login shell prints a banner for commands, too
     NoisyShell,

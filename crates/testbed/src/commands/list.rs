@@ -2,12 +2,13 @@
 
 use crate::breakage::marks;
 use crate::failure::Failure;
+use crate::say;
 use crate::testbed::{ACCOUNT, Host, Testbed};
 
 /// A line for each host.
 pub fn run(testbed: &Testbed) -> Result<(), Failure> {
     for host in &testbed.hosts {
-        println!("{}", line(testbed, host)?);
+        say::line(&line(testbed, host)?);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::places::{self, Lock};
 use crate::run::Run;
 use crate::subnet::{self, Subnet};
 use crate::testbed::{Host, Testbed, directory_of};
-use crate::{base, disks, site, tools};
+use crate::{base, disks, say, site, tools};
 
 /// As many hosts as have addresses.
 const MOST: usize = 200;
@@ -50,7 +50,7 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     site::write(&testbed)?;
     for host in &testbed.hosts {
         ready::wait(&testbed, host)?;
-        println!("{}", list::line(&testbed, host)?);
+        say::line(&list::line(&testbed, host)?);
     }
     Ok(())
 }
