@@ -1,11 +1,11 @@
 //! The process that keeps a host's container running, and starts it again when it asks for a reboot.
 
 use std::fs::{self, OpenOptions};
-use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{prepare, root};
+use super::prepare;
+use super::root::{self, Root};
 use crate::breakage::marks;
 use crate::failure::{Failure, Tried};
 use crate::process::Process;
@@ -26,11 +26,11 @@ pub fn run(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
     Run::new("mount").args(["-t", "tmpfs", "tmpfs", "/run/systemd"]).output()?;
     loop {
         let root = root::mount(testbed, host)?;
-        prepare::once(testbed, host, &root)?;
+        prepare::once(testbed, host, &root.path)?;
         let begun = Instant::now();
         let status = boot(testbed, host, &root)?;
         eprintln!("{} ended after {:.0?}: {status}", host.name, begun.elapsed());
-        Run::new("umount").arg(&root).output()?;
+        Run::new("umount").arg(&root.path).output()?;
         if status.code() != Some(REBOOT) || marks::is_set(testbed, host, "no-return") {
             break;
         }
@@ -42,7 +42,7 @@ pub fn run(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
 ///
 /// Whoever kills this process kills the guest: `setpriv` ends `unshare` with it, `unshare` ends nspawn, and with nspawn,
 /// the first process of its namespace, the kernel ends everything inside.
-fn boot(testbed: &Testbed, host: &Host, root: &Path) -> Result<ExitStatus, Failure> {
+fn boot(testbed: &Testbed, host: &Host, root: &Root) -> Result<ExitStatus, Failure> {
     let interface = testbed.interface(host);
     wait::until_true(Duration::from_secs(15), &format!("the end of the interface {interface}"), || {
         !net::bridge::has_interface(&interface)
@@ -58,10 +58,11 @@ fn boot(testbed: &Testbed, host: &Host, root: &Path) -> Result<ExitStatus, Failu
         .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
         .args(["systemd-nspawn", "--boot", "--register=no", "--keep-unit", "--resolv-conf=off", "--timezone=off"])
         .args(["--link-journal=no", "--console=read-only"])
-        .arg(format!("--directory={}", root.display()))
+        .arg(format!("--directory={}", root.path.display()))
         .arg(format!("--machine={}", testbed.machine(host)))
         .arg(format!("--hostname={}", host.name))
         .arg(format!("--network-bridge={}", testbed.bridge()))
+        .args(root.devices.iter().map(|device| format!("--bind={}", device.display())))
         .env("SYSTEMD_NSPAWN_TMPFS_TMP", "0")
         .stdin(Stdio::null())
         .stdout(console.try_clone().tried(|| "share the console's log".to_owned())?)
