@@ -1,0 +1,8 @@
+case $1 in
+break)
+    systemctl mask --now ssh.service
+    # Sessions outlive their server otherwise.
+    systemctl kill --signal=KILL ssh.service 2>/dev/null || :
+    ;;
+mend) systemctl unmask ssh.service && systemctl start ssh.service ;;
+esac

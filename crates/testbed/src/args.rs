@@ -1,0 +1,91 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::breakage::What;
+use crate::testbed::check_name;
+
+/// Real Debian hosts for tests, in containers on a bridge of their own
+#[derive(Debug, Parser)]
+#[command(name = "testbed", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Which testbed
+    #[arg(long, global = true, default_value = "default", value_parser = check_name)]
+    pub name: String,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make hosts, start them and wait until they are ready
+    Up(Up),
+    /// Stop and remove everything that the records name
+    Down,
+    /// Print the path of the site: an Ansible inventory of the hosts
+    Site,
+    /// Print a line for each host: name, address, state with what is broken, how to log in
+    List,
+    /// Run a command inside a host as root, without its network
+    Exec(Exec),
+    /// Take a host's power away; what it has written stays
+    Cut(Which),
+    /// Start a host and wait until it is ready
+    Start(Which),
+    /// Tell a host to power off, and wait until it has
+    Stop(Which),
+    /// Make a host new: cut, forget what it has changed, start
+    Reset(Which),
+    /// Break something in a host
+    Break(Breaking),
+    /// Mend it
+    Mend(Breaking),
+    /// Keep a host's container running (started by the testbed itself)
+    #[command(hide = true)]
+    Run(Which),
+    /// Give hosts addresses, names and packages (started by the testbed itself)
+    #[command(hide = true)]
+    Serve,
+}
+
+/// `testbed up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// How many nodes, called node01 and so on
+    #[arg(long, default_value_t = 1)]
+    pub nodes: usize,
+    /// Each host has two disks, and its root on the first
+    #[arg(long)]
+    pub disks: bool,
+    /// One more host, a workstation
+    #[arg(long, value_name = "HOST", value_parser = check_name)]
+    pub workstation: Vec<String>,
+}
+
+/// Which host.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The host
+    pub host: String,
+}
+
+/// `testbed exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The host
+    pub host: String,
+    /// The command and its arguments
+    #[arg(required = true, last = true)]
+    pub command: Vec<String>,
+}
+
+/// `testbed break` and `testbed mend`.
+#[derive(Debug, Args)]
+pub struct Breaking {
+    /// The host
+    pub host: String,
+    /// What
+    pub what: What,
+}

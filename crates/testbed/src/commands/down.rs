@@ -1,0 +1,72 @@
+//! `testbed down`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use super::alone;
+use crate::failure::{Failure, Tried};
+use crate::host::power;
+use crate::net::bridge;
+use crate::places::{self, Lock};
+use crate::records::Thing;
+use crate::testbed::{directory_of, records_of};
+use crate::{disks, tools};
+
+/// Takes away all that the records name, whatever happened to who made it; nothing else.
+pub fn run(name: &str) -> Result<(), Failure> {
+    tools::root()?;
+    let _lock = alone(name)?;
+    let records = records_of(name);
+    let mut things = records.all()?;
+    things.sort_by_key(order);
+    for thing in &things {
+        match thing {
+            Thing::Process { process, .. } if process.lives() => power::kill_tree(*process)?,
+            Thing::Process { .. } => {}
+            Thing::Loop { image } => disks::detach(image)?,
+            Thing::NftTable { name } => bridge::remove_table(name)?,
+            Thing::Bridge { name } => bridge::remove(name)?,
+        }
+        records.strike(thing)?;
+    }
+    let directory = directory_of(name);
+    refuse_mounts(&directory)?;
+    let _all = places::lock(&places::state(), "all", Lock::Alone, Duration::from_secs(60))?;
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(Failure::new(format!("remove {}", directory.display()), error));
+        }
+        _ => {}
+    }
+    let left = fs::read_dir(places::state()).tried(|| "look for other testbeds".to_owned())?;
+    if !left.flatten().any(|entry| entry.path().is_dir()) {
+        bridge::stop_forwarding()?;
+    }
+    Ok(())
+}
+
+/// What uses another thing goes before it.
+fn order(thing: &Thing) -> u8 {
+    match thing {
+        Thing::Process { .. } => 0,
+        Thing::Loop { .. } => 1,
+        Thing::NftTable { .. } => 2,
+        Thing::Bridge { .. } => 3,
+    }
+}
+
+/// The testbed mounts nothing that is seen here. Whoever else did would lose what is below.
+fn refuse_mounts(directory: &Path) -> Result<(), Failure> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").tried(|| "read /proc/self/mountinfo".to_owned())?;
+    let below = mounts
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(4))
+        .find(|point| Path::new(point).starts_with(directory));
+    match below {
+        Some(point) => Err(Failure::new(format!("remove {}", directory.display()), format!("{point} is mounted"))
+            .help(format!("umount {point}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,54 @@
+//! The commands on one host.
+
+use std::os::unix::process::CommandExt;
+
+use super::at_host;
+use crate::breakage::{self, What};
+use crate::failure::Failure;
+use crate::host::{guest, power};
+use crate::testbed::{Host, Testbed};
+use crate::tools;
+
+/// Something that is done to a host.
+#[derive(Clone, Copy, Debug)]
+pub enum Deed {
+    /// Power on.
+    Start,
+    /// A clean power-off.
+    Stop,
+    /// Power off at once.
+    Cut,
+    /// New from the base system.
+    Reset,
+    /// Break something.
+    Break(What),
+    /// Mend it.
+    Mend(What),
+}
+
+/// Does it.
+pub fn run(testbed: &Testbed, name: &str, deed: Deed) -> Result<(), Failure> {
+    tools::root()?;
+    let host = testbed.host(name)?;
+    let _locks = at_host(testbed, host)?;
+    match deed {
+        Deed::Start => {
+            if guest::leader(testbed, host)?.is_none() {
+                breakage::after_boot(testbed, host)?;
+            }
+            power::start(testbed, host)
+        }
+        Deed::Stop => power::stop(testbed, host),
+        Deed::Cut => power::cut(testbed, host),
+        Deed::Reset => power::reset(testbed, host),
+        Deed::Break(what) => breakage::break_it(testbed, host, what),
+        Deed::Mend(what) => breakage::mend(testbed, host, what),
+    }
+}
+
+/// Becomes a command inside a host; comes back only if that fails.
+pub fn exec(testbed: &Testbed, host: &Host, command: &[String]) -> Result<(), Failure> {
+    tools::root()?;
+    let error = guest::command(testbed, host, command)?.exec();
+    Err(Failure::new("run nsenter", error))
+}

@@ -1,0 +1,144 @@
+//! `testbed up`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{alone, list};
+use crate::failure::{Failure, Tried};
+use crate::host::{power, ready};
+use crate::net::{bridge, dnsmasq, serve};
+use crate::places::{self, Lock};
+use crate::run::Run;
+use crate::subnet::{self, Subnet};
+use crate::testbed::{Host, Testbed, directory_of};
+use crate::{base, disks, say, site, tools};
+
+/// As many hosts as have addresses.
+const MOST: usize = 200;
+
+/// What is wanted.
+#[derive(Debug)]
+pub struct Wanted {
+    /// How many nodes.
+    pub nodes: usize,
+    /// Whether each host has two disks.
+    pub disks: bool,
+    /// The names of workstations.
+    pub workstations: Vec<String>,
+}
+
+/// Makes what is missing, starts what is off, and waits until all is ready.
+pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
+    tools::root()?;
+    tools::provide()?;
+    let base = base::provide()?;
+    let _lock = alone(name)?;
+    let testbed = claim(name, base, wanted)?;
+    make_key(&testbed)?;
+    bridge::make(&testbed)?;
+    bridge::masquerade(&testbed)?;
+    dnsmasq::tell(&testbed)?;
+    serve::provide(&testbed)?;
+    for host in &testbed.hosts {
+        if testbed.disks {
+            disks::make(&testbed, host)?;
+        }
+        power::on(&testbed, host)?;
+    }
+    site::write(&testbed)?;
+    for host in &testbed.hosts {
+        ready::wait(&testbed, host)?;
+        say::line(&list::line(&testbed, host)?);
+    }
+    Ok(())
+}
+
+/// Writes down which testbed this is, with a network that nobody else has. One that exists keeps its network, its base
+/// system and its hosts, and may get more hosts.
+fn claim(name: &str, base: String, wanted: &Wanted) -> Result<Testbed, Failure> {
+    let state = places::state();
+    let _lock = places::lock(&state, "all", Lock::Alone, Duration::from_secs(60))?;
+    let mut testbed = if directory_of(name).join("testbed.json").exists() {
+        Testbed::load(name)?
+    } else {
+        let taken = taken(&state)?;
+        let subnet = subnet::first_free(&taken).ok_or_else(|| {
+            Failure::new("find a free network", "all of 10.97.1.0/24 to 10.97.254.0/24 are in use")
+                .help(format!("see the testbeds in {}, and take some down", state.display()))
+        })?;
+        Testbed { name: name.to_owned(), subnet, base, disks: wanted.disks, hosts: Vec::new() }
+    };
+    if testbed.disks != wanted.disks {
+        return Err(Failure::new(format!("change the disks of `{name}`"), "its hosts are made without or with them")
+            .help(format!("testbed down --name {name}, and up again")));
+    }
+    add_hosts(&mut testbed, wanted)?;
+    testbed.save()?;
+    Ok(testbed)
+}
+
+fn taken(state: &Path) -> Result<BTreeSet<Subnet>, Failure> {
+    let mut taken = subnet::in_use(&bridge::addresses()?);
+    let entries = fs::read_dir(state).tried(|| format!("read {}", state.display()))?;
+    for entry in entries.flatten().filter(|entry| entry.path().join("testbed.json").exists()) {
+        if let Some(name) = entry.file_name().to_str() {
+            taken.insert(Testbed::load(name)?.subnet);
+        }
+    }
+    Ok(taken)
+}
+
+fn add_hosts(testbed: &mut Testbed, wanted: &Wanted) -> Result<(), Failure> {
+    let nodes = (1..=wanted.nodes).map(|number| (format!("node{number:02}"), false));
+    let all: Vec<_> = nodes.chain(wanted.workstations.iter().map(|name| (name.clone(), true))).collect();
+    for (name, workstation) in all {
+        if let Some(host) = testbed.hosts.iter().find(|host| host.name == name) {
+            if host.workstation != workstation {
+                return Err(Failure::new(format!("make the workstation {name}"), "a node is called so"));
+            }
+            continue;
+        }
+        let number = testbed.hosts.len() + 1;
+        let number = u8::try_from(number).ok().filter(|_| number <= MOST);
+        let number = number.ok_or_else(|| Failure::new("make so many hosts", format!("{MOST} is the most")))?;
+        testbed.hosts.push(Host { name, number, workstation });
+    }
+    Ok(())
+}
+
+fn make_key(testbed: &Testbed) -> Result<(), Failure> {
+    let key = testbed.key();
+    if key.exists() {
+        return Ok(());
+    }
+    if let Some(directory) = key.parent() {
+        fs::create_dir_all(directory).tried(|| format!("make {}", directory.display()))?;
+    }
+    let comment = format!("testbed-{}", testbed.name);
+    Run::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f"]).arg(&key).output()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_keep_their_numbers_when_more_are_added() {
+        let mut testbed =
+            Testbed { name: "x".to_owned(), subnet: 1, base: String::new(), disks: false, hosts: Vec::new() };
+        let wanted = |nodes, workstations: &[&str]| Wanted {
+            nodes,
+            disks: false,
+            workstations: workstations.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        add_hosts(&mut testbed, &wanted(1, &["ws01"])).unwrap();
+        add_hosts(&mut testbed, &wanted(2, &["ws01"])).unwrap();
+        let all: Vec<_> = testbed.hosts.iter().map(|host| (host.name.as_str(), host.number)).collect();
+        assert_eq!(all, [("node01", 1), ("ws01", 2), ("node02", 3)]);
+        assert!(add_hosts(&mut testbed, &wanted(2, &["node01"])).is_err());
+        assert!(add_hosts(&mut testbed, &wanted(201, &[])).is_err());
+    }
+}

@@ -1,0 +1,8 @@
+//! One host: its root file system, the process that keeps it running, and its power.
+
+pub mod guest;
+pub mod power;
+mod prepare;
+pub mod ready;
+pub mod root;
+pub mod supervise;

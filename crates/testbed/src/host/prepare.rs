@@ -1,0 +1,62 @@
+//! What a host is given before its first boot, as a flashed image would be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::failure::{Failure, Tried};
+use crate::net::dnsmasq::DOMAIN;
+use crate::records::write_whole;
+use crate::subnet;
+use crate::testbed::{ACCOUNT, Host, REPOSITORY_PORT, Testbed};
+
+/// Writes it into the host's root, once in the life of that root.
+pub fn once(testbed: &Testbed, host: &Host, root: &Path) -> Result<(), Failure> {
+    let done = testbed.host_directory(host).join("prepared");
+    if done.exists() {
+        return Ok(());
+    }
+    let key = testbed.key().with_extension("pub");
+    let key = fs::read_to_string(&key).tried(|| format!("read {}", key.display()))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let gateway = testbed.gateway();
+    let files = [
+        ("var/lib/cloud/seed/nocloud/meta-data", meta_data(&host.name, now)),
+        ("var/lib/cloud/seed/nocloud/user-data", user_data(key.trim())),
+        ("etc/systemd/network/10-testbed.network", network(testbed, host)),
+        ("etc/resolv.conf", format!("nameserver {gateway}\nsearch {DOMAIN}\n")),
+        (
+            "etc/apt/sources.list.d/testbed.list",
+            format!("deb [signed-by=/usr/share/keyrings/testbed.gpg] http://{gateway}:{REPOSITORY_PORT}/apt ./\n"),
+        ),
+    ];
+    for (path, text) in files {
+        let path = root.join(path);
+        write_whole(&path, text.as_bytes())?;
+        let readable = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(&path, readable).tried(|| format!("make {} readable", path.display()))?;
+    }
+    write_whole(&done, b"")
+}
+
+fn meta_data(name: &str, now: u128) -> String {
+    format!("instance-id: {name}-{now}\nlocal-hostname: {name}\n")
+}
+
+fn user_data(key: &str) -> String {
+    format!(
+        "#cloud-config\nusers:\n- name: {ACCOUNT}\n  shell: /bin/bash\n  lock_passwd: true\n  \
+         sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n  ssh_authorized_keys:\n  - {key}\n\
+         ssh_pwauth: false\nlocale: false\nmanage_etc_hosts: localhost\n"
+    )
+}
+
+/// With a hardware address of its own, the host is given the same address after whatever happens to it.
+fn network(testbed: &Testbed, host: &Host) -> String {
+    let mac = subnet::hardware_address(testbed.subnet, host.number);
+    format!(
+        "[Match]\nName=host0\n\n[Link]\nMACAddress={mac}\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n\
+         IPv6AcceptRA=no\n\n[DHCPv4]\nClientIdentifier=mac\nUseDomains=yes\n"
+    )
+}

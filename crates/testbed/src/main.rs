@@ -1,0 +1,72 @@
+//! The binary `testbed`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
+
+mod args;
+mod base;
+mod breakage;
+mod commands;
+mod detached;
+mod disks;
+mod failure;
+mod host;
+mod net;
+mod places;
+mod process;
+mod records;
+mod run;
+mod say;
+mod site;
+mod subnet;
+mod testbed;
+mod tools;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+use crate::commands::power::Deed;
+use crate::commands::{down, list, power, up};
+use crate::failure::Failure;
+use crate::testbed::Testbed;
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("testbed: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let name = arguments.name;
+    let load = || Testbed::load(&name);
+    match arguments.command {
+        Command::Up(wanted) => {
+            let (nodes, disks, workstations) = (wanted.nodes, wanted.disks, wanted.workstation);
+            up::run(&name, &up::Wanted { nodes, disks, workstations })
+        }
+        Command::Down => down::run(&name),
+        Command::Site => load().map(|testbed| say::line(&site::directory(&testbed).display().to_string())),
+        Command::List => list::run(&load()?),
+        Command::Exec(which) => {
+            let testbed = load()?;
+            power::exec(&testbed, testbed.host(&which.host)?, &which.command)
+        }
+        Command::Cut(which) => power::run(&load()?, &which.host, Deed::Cut),
+        Command::Start(which) => power::run(&load()?, &which.host, Deed::Start),
+        Command::Stop(which) => power::run(&load()?, &which.host, Deed::Stop),
+        Command::Reset(which) => power::run(&load()?, &which.host, Deed::Reset),
+        Command::Break(which) => power::run(&load()?, &which.host, Deed::Break(which.what)),
+        Command::Mend(which) => power::run(&load()?, &which.host, Deed::Mend(which.what)),
+        Command::Run(which) => {
+            let testbed = load()?;
+            host::supervise::run(&testbed, testbed.host(&which.host)?)
+        }
+        Command::Serve => net::serve::run(&load()?),
+    }
+}

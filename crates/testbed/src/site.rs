@@ -1,0 +1,146 @@
+//! The site of a testbed: an Ansible inventory that `bringup` and Ansible read.
+
+use std::fmt::Write;
+use std::fs;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use crate::failure::{Failure, Tried};
+use crate::net::dnsmasq::DOMAIN;
+use crate::records::write_whole;
+use crate::testbed::{ACCOUNT, Host, REPOSITORY_PORT, Testbed};
+
+/// Where it is.
+pub fn directory(testbed: &Testbed) -> PathBuf {
+    testbed.directory().join("site")
+}
+
+/// Writes it.
+pub fn write(testbed: &Testbed) -> Result<(), Failure> {
+    let site = directory(testbed);
+    let reached = |host: &Host| {
+        let (name, address) = (format!("{}.{DOMAIN}", host.name), IpAddr::from(testbed.address(host)));
+        let resolves = (name.as_str(), 22).to_socket_addrs().is_ok_and(|mut all| all.any(|one| one.ip() == address));
+        if resolves { name } else { address.to_string() }
+    };
+    write_whole(&site.join("hosts.yml"), hosts(testbed, reached).as_bytes())?;
+    write_whole(&site.join("group_vars/all.yml"), settings(testbed).as_bytes())?;
+    write_whole(&testbed.directory().join("ssh/config"), ssh_config(testbed).as_bytes())?;
+    let key = testbed.key().with_extension("pub");
+    let key = fs::read(&key).tried(|| format!("read {}", key.display()))?;
+    write_whole(&site.join("pub_keys/testbed.pub"), &key)
+}
+
+/// The inventory. Nodes with disks are RK1s in boards of four, as only those can move their root; the boards are made up,
+/// and nothing answers there.
+fn hosts(testbed: &Testbed, reached: impl Fn(&Host) -> String) -> String {
+    let mut text = String::from("controller:\n  hosts:\n    localhost:\n      ansible_connection: local\n\n");
+    let (in_boards, extra): (Vec<&Host>, Vec<&Host>) =
+        testbed.hosts.iter().partition(|host| testbed.disks && !host.workstation);
+    let boards: Vec<(String, &[&Host])> =
+        in_boards.chunks(4).enumerate().map(|(i, hosts)| (format!("board{}", i + 1), hosts)).collect();
+    text.push_str("turing_pis:\n  hosts:");
+    text.push_str(if boards.is_empty() { " {}\n" } else { "\n" });
+    // Writing to a text cannot fail.
+    for (board, _) in &boards {
+        let _ = writeln!(text, "    {board}:\n      ansible_host: {board}.invalid");
+    }
+    for (board, hosts) in &boards {
+        let _ = writeln!(text, "\n{board}_nodes:\n  hosts:");
+        for (slot, host) in hosts.iter().enumerate() {
+            let _ = writeln!(text, "    {}:\n      ansible_host: {}", host.name, reached(host));
+            let _ = writeln!(text, "      slot_num: {}\n      type: rk1", slot + 1);
+            if let Some(disk) = crate::disks::second(testbed, host) {
+                let _ = writeln!(text, "      root_dev: {disk}");
+            }
+        }
+    }
+    text.push_str("\nextra_nodes:\n  hosts:");
+    text.push_str(if extra.is_empty() { " {}\n" } else { "\n" });
+    for host in extra {
+        let _ = writeln!(text, "    {}:\n      ansible_host: {}", host.name, reached(host));
+        if host.workstation {
+            let _ = writeln!(text, "      workstation: true\n      nvidia_gpu_node: true");
+        }
+    }
+    text.push_str("\nall_nodes:\n  children:\n    extra_nodes:\n");
+    for (board, _) in &boards {
+        let _ = writeln!(text, "    {board}_nodes:");
+    }
+    text.push_str("  vars:\n    ansible_user: \"{{ ansible_account }}\"\n");
+    text
+}
+
+fn settings(testbed: &Testbed) -> String {
+    let directory = testbed.directory();
+    let control_plane = testbed.hosts.first().map_or("", |host| host.name.as_str());
+    format!(
+        "ansible_account: {ACCOUNT}\nansible_ssh_private_key_file: {key}\nknown_hosts: {directory}/site/known_hosts\n\
+         local_domain: .{DOMAIN}\ncontrol_plane: {control_plane}\ncluster_domain: testbed.example\n\
+         domain_email: admin@testbed.example\nrepo_remote: http://testbed.{DOMAIN}/none.git\nrepo_branch: main\n\
+         do_flash: false\nbin_dir: {directory}/site/bin\nkubeconfig: {directory}/site/kubeconfig\n\
+         nvidia_toolkit_url: http://{gateway}:{REPOSITORY_PORT}/nvidia\n",
+        key = testbed.key().display(),
+        directory = directory.display(),
+        gateway = testbed.gateway(),
+    )
+}
+
+/// For `ssh -F`: hosts by their names, with the testbed's key, and keys as the hosts themselves tell them.
+fn ssh_config(testbed: &Testbed) -> String {
+    let mut text = String::new();
+    for host in &testbed.hosts {
+        let _ = writeln!(text, "Host {0} {0}.{DOMAIN} {1}\n  HostName {1}", host.name, testbed.address(host));
+    }
+    let _ = write!(
+        text,
+        "Host *\n  User {ACCOUNT}\n  IdentityFile {}\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
+         UserKnownHostsFile {}/ssh/known_hosts\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking accept-new\n",
+        testbed.key().display(),
+        testbed.directory().display(),
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn testbed() -> Testbed {
+        let host = |name: &str, number, workstation| Host { name: name.to_owned(), number, workstation };
+        Testbed {
+            name: "x".to_owned(),
+            subnet: 3,
+            base: String::new(),
+            disks: false,
+            hosts: vec![host("node01", 1, false), host("ws01", 2, true)],
+        }
+    }
+
+    #[test]
+    fn hosts_are_reached_as_told_and_workstations_say_so() {
+        let text = hosts(&testbed(), |host| format!("{}.lan", host.name));
+        assert!(text.contains("turing_pis:\n  hosts: {}\n"), "{text}");
+        assert!(text.contains("    node01:\n      ansible_host: node01.lan\n    ws01:\n"), "{text}");
+        assert!(text.contains("      workstation: true\n"), "{text}");
+    }
+
+    #[test]
+    fn nodes_with_disks_sit_in_boards_of_four() {
+        let mut testbed = Testbed { disks: true, ..testbed() };
+        let node = |number: u8| Host { name: format!("node0{number}"), number, workstation: false };
+        testbed.hosts = (1..=5).map(node).collect();
+        let text = hosts(&testbed, |_| "10.97.3.11".to_owned());
+        assert!(text.contains("board2_nodes:\n  hosts:\n    node05:\n"), "{text}");
+        assert_eq!(text.matches("slot_num: 1\n").count(), 2, "{text}");
+        assert!(text.contains("extra_nodes:\n  hosts: {}\n"), "{text}");
+    }
+
+    #[test]
+    fn settings_name_the_key_and_a_file_of_known_hosts_of_their_own() {
+        let text = settings(&testbed());
+        assert!(text.contains("ansible_ssh_private_key_file: /var/lib/bringup-testbed/x/ssh/id_ed25519\n"), "{text}");
+        assert!(text.contains("known_hosts: /var/lib/bringup-testbed/x/site/known_hosts\n"), "{text}");
+        assert!(text.contains("http://10.97.3.1:8917/nvidia\n"), "{text}");
+    }
+}

@@ -1,0 +1,181 @@
+//! One testbed: its name, its network, its hosts and where their things are.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, Tried};
+use crate::places;
+use crate::records::{Records, write_whole};
+use crate::subnet::{self, Subnet};
+
+/// The port of the package repository, on the bridge's address.
+pub const REPOSITORY_PORT: u16 = 8917;
+
+/// The account on every host.
+pub const ACCOUNT: &str = "ansible";
+
+/// One host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Its number, which its addresses come from.
+    pub number: u8,
+    /// Whether it is a workstation.
+    pub workstation: bool,
+}
+
+/// One testbed, as it is kept in its `testbed.json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Testbed {
+    /// Its name.
+    pub name: String,
+    /// Its network.
+    pub subnet: Subnet,
+    /// The base system of its hosts: a directory's name in the cache.
+    pub base: String,
+    /// Whether hosts have two disks each.
+    pub disks: bool,
+    /// Its hosts.
+    pub hosts: Vec<Host>,
+}
+
+impl Testbed {
+    /// The one of this name.
+    pub fn load(name: &str) -> Result<Self, Failure> {
+        let path = directory_of(name).join("testbed.json");
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Failure::new(format!("find the testbed `{name}` in {}", path.display()), error)
+                .help(format!("make it: testbed up --name {name} --nodes 2"))
+        })?;
+        serde_json::from_str(&text).tried(|| format!("understand {}", path.display()))
+    }
+
+    /// Keeps it.
+    pub fn save(&self) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).tried(|| "write down the testbed".to_owned())?;
+        write_whole(&self.directory().join("testbed.json"), text.as_bytes())
+    }
+
+    /// Where its things are.
+    pub fn directory(&self) -> PathBuf {
+        directory_of(&self.name)
+    }
+
+    /// Where a host's things are.
+    pub fn host_directory(&self, host: &Host) -> PathBuf {
+        self.directory().join("hosts").join(&host.name)
+    }
+
+    /// What it has made.
+    pub fn records(&self) -> Records {
+        records_of(&self.name)
+    }
+
+    /// The host of this name.
+    pub fn host(&self, name: &str) -> Result<&Host, Failure> {
+        self.hosts.iter().find(|host| host.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.hosts.iter().map(|host| host.name.as_str()).collect();
+            Failure::new(format!("find the host `{name}`"), format!("testbed `{}` has {}", self.name, names.join(", ")))
+        })
+    }
+
+    /// The bridge's name.
+    pub fn bridge(&self) -> String {
+        format!("tb-{}", tag(&self.name))
+    }
+
+    /// The name of its table of nftables.
+    pub fn table(&self) -> String {
+        format!("testbed_{}", tag(&self.name))
+    }
+
+    /// A host's name as a container. The interface on the bridge is called after it and may have 15 characters.
+    pub fn machine(&self, host: &Host) -> String {
+        format!("t{}-{}", tag(&self.name), host.number)
+    }
+
+    /// A host's interface on the bridge.
+    pub fn interface(&self, host: &Host) -> String {
+        format!("vb-{}", self.machine(host))
+    }
+
+    /// The bridge's address.
+    pub fn gateway(&self) -> Ipv4Addr {
+        subnet::gateway(self.subnet)
+    }
+
+    /// A host's address.
+    pub fn address(&self, host: &Host) -> Ipv4Addr {
+        subnet::address(self.subnet, host.number)
+    }
+
+    /// The private key that hosts let in.
+    pub fn key(&self) -> PathBuf {
+        self.directory().join("ssh/id_ed25519")
+    }
+
+    /// Where the base system is.
+    pub fn base_directory(&self) -> PathBuf {
+        places::cache().join(&self.base)
+    }
+}
+
+/// Where the things of the testbed of this name are.
+pub fn directory_of(name: &str) -> PathBuf {
+    places::state().join(name)
+}
+
+/// The records of the testbed of this name.
+pub fn records_of(name: &str) -> Records {
+    Records::in_directory(directory_of(name).join("records"))
+}
+
+/// Short, and of characters that any name may have.
+fn tag(name: &str) -> String {
+    Sha256::digest(name.as_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name of a testbed or a host that can be part of a path, a host's name and an inventory.
+pub fn check_name(name: &str) -> Result<String, String> {
+    let good = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
+    if name.is_empty() || name.len() > 32 || name.starts_with('-') || name.ends_with('-') || !name.chars().all(good) {
+        return Err("up to 32 of a-z, 0-9 and -, not at the ends".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_have_names_that_the_kernel_takes_and_testbeds_have_their_own() {
+        let host = Host { name: "a-workstation-with-a-long-name".to_owned(), number: 255, workstation: true };
+        let testbed = |name: &str| Testbed {
+            name: name.to_owned(),
+            subnet: 1,
+            base: String::new(),
+            disks: false,
+            hosts: vec![host.clone()],
+        };
+        let (one, two) = (testbed("one"), testbed("two"));
+        assert!(one.interface(&host).len() <= 15 && one.bridge().len() <= 15);
+        assert_ne!(one.interface(&host), two.interface(&host));
+        assert_ne!(one.bridge(), two.bridge());
+        assert_ne!(one.table(), two.table());
+        assert!(one.host("node01").unwrap_err().to_string().contains("a-workstation"));
+    }
+
+    #[test]
+    fn names() {
+        assert!(check_name("node01").is_ok());
+        for name in ["", "..", "a/b", "-a", "A", "a b", &"a".repeat(33)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+}
