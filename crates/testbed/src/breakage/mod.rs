@@ -101,8 +101,8 @@ pub fn mend(testbed: &Testbed, host: &Host, what: What) -> Result<(), Failure> {
 
 /// Forgets what a new boot has mended by itself.
 pub fn after_boot(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
-    let gone = What::value_variants().iter().filter(|what| what.ends_with_the_boot());
-    gone.map(|what| marks::clear(testbed, host, &what.name())).collect()
+    let mut gone = What::value_variants().iter().filter(|what| what.ends_with_the_boot());
+    gone.try_for_each(|what| marks::clear(testbed, host, &what.name()))
 }
 
 fn change(testbed: &Testbed, host: &Host, what: What, verb: &str) -> Result<(), Failure> {
