@@ -57,7 +57,13 @@ pub(crate) fn reach(state: &mut State, target: &Target) -> Result<(), Fault> {
         }
     }
     if state.is_trusted(target) {
-        return Ok(());
+        let booting = |node| state.machines.get(node).is_some_and(|machine| machine.is_coming_up(now));
+        return match target {
+            Target::Node(node) if booting(node) => {
+                Err(Fault::new(Cause::Denied, target.clone(), "log in").said("the system is booting up"))
+            }
+            _ => Ok(()),
+        };
     }
     Err(Fault::new(Cause::Refused, target.clone(), "log in")
         .said("host key verification failed")

@@ -212,6 +212,11 @@ impl Machine {
             }
     }
 
+    /// Whether its SSH server answers already and lets nobody in yet.
+    pub fn is_coming_up(&self, now: u64) -> bool {
+        self.boots > 0 && self.boot == Boot::Up && now < self.up_since + durations::NOLOGIN
+    }
+
     /// What an onlooker who knows everything calls it. One that came up in the same breath may be alive: nobody could
     /// have known.
     pub fn liveness(&mut self, now: u64) -> Liveness {
