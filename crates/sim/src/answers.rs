@@ -206,6 +206,7 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
             }))
         }
         Probe::JobState(job) => Answer::JobState(machine.job(job.name)),
+        Probe::RunningJobs(_) => Answer::RunningJobs(machine.running_jobs()),
         Probe::GpuDriver(_) => Answer::GpuDriver(system.gpu_driver.clone()),
         Probe::K3s(_) => Answer::K3s(system.k3s.as_ref().map(|k3s| K3sState {
             role: k3s.role,

@@ -235,6 +235,15 @@ impl Machine {
         format!("{}-boot-{}", self.name, self.boots)
     }
 
+    /// The jobs that run in this boot.
+    pub fn running_jobs(&self) -> BTreeSet<String> {
+        let names = self.system.iter().flat_map(|system| system.jobs.keys());
+        let runs = |name: &&&str| {
+            self.job(name).is_some_and(|job| job.phase == JobPhase::Running && job.boot_id == self.boot_id())
+        };
+        names.filter(runs).map(|name| (*name).to_owned()).collect()
+    }
+
     /// How a job stands.
     pub fn job(&self, name: &str) -> Option<JobStatus> {
         let job = self.system.as_ref()?.jobs.get(name)?;

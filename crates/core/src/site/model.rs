@@ -1,5 +1,7 @@
 //! A site as the stages see it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::names::{BoardName, NodeName, Slot};
@@ -237,6 +239,8 @@ pub struct Settings {
     pub kubeconfig_context: String,
     /// The user's known_hosts file on the controller.
     pub known_hosts: String,
+    /// How long a node may take from the order to reboot to its next boot.
+    pub reboot_timeout: Duration,
 }
 
 impl Site {

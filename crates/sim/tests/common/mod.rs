@@ -103,6 +103,7 @@ pub fn settings(control_plane: &str) -> Settings {
         kubeconfig: "/home/user/.kube/config".to_owned(),
         kubeconfig_context: "turing-pi".to_owned(),
         known_hosts: "/home/user/.ssh/known_hosts".to_owned(),
+        reboot_timeout: std::time::Duration::from_secs(900),
     }
 }
 

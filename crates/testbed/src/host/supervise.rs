@@ -4,8 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{cgroup, prepare};
 use super::root::{self, Root};
+use super::{cgroup, prepare};
 use crate::breakage::marks;
 use crate::failure::{Failure, Tried};
 use crate::process::Process;

@@ -40,6 +40,7 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::Upgrades(_) => Answer::Upgrades(upgrades(out).ok_or_else(odd)?),
         Probe::RebootRequired(_) => Answer::RebootRequired(!none),
         Probe::Unit(_) => Answer::Unit(unit(out).ok_or_else(odd)?),
+        Probe::RunningJobs(_) => Answer::RunningJobs(out.lines().map(str::to_owned).collect()),
         Probe::JobState(_) => Answer::JobState(if none { None } else { Some(job(out).ok_or_else(odd)?) }),
         Probe::K3s(_) => Answer::K3s(if none { None } else { Some(k3s(out).ok_or_else(odd)?) }),
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),

@@ -29,6 +29,19 @@ pub(super) fn state(name: &str) -> String {
     )
 }
 
+/// The names of those that run in this boot, a line each.
+pub(super) fn running() -> String {
+    let unit = unit("$name");
+    format!(
+        "cd {DIRECTORY} 2>/dev/null || exit 0\n\
+         read -r now < /proc/sys/kernel/random/boot_id\n\
+         for name in *; do\n\
+         [ -e \"$name/hash\" ] && [ ! -e \"$name/status\" ] && read -r then < \"$name/boot\" || continue\n\
+         [ \"$now\" = \"$then\" ] && systemctl is-active --quiet \"{unit}\" && echo \"$name\"\n\
+         done; :"
+    )
+}
+
 fn unit(name: &str) -> String {
     format!("bringup-{name}.service")
 }
@@ -90,9 +103,14 @@ fn work(job: &Job) -> String {
     }
 }
 
-/// dpkg itself does not wait for its lock.
+/// dpkg itself does not wait for its lock, and flock(1) takes another kind of lock than it does. It ends with 2 when it
+/// cannot work with its own files, a lock among them, and with 1 when a package fails (dpkg(1), EXIT STATUS).
 fn wait_for_dpkg(command: &str) -> String {
-    format!("exec 9> /var/lib/dpkg/lock-frontend && flock -w {LOCK_BOUND} 9 && {command}")
+    format!(
+        "waited=0\nwhile :; do {command}; status=$?\n\
+         [ $status -eq 2 ] && [ $waited -lt {LOCK_BOUND} ] || exit $status\n\
+         sleep 2; waited=$((waited + 2)); done"
+    )
 }
 
 /// `apt-get update` does not wait for the lists' lock before apt 2.3; the lock is tried instead, for a while.

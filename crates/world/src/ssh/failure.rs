@@ -113,7 +113,9 @@ impl Failure {
                 .next("give it a key that is let in (ansible_ssh_private_key_file, or ssh-add), or a password with -k"),
             Self::TurnedAway { user, tried } => fault(Cause::Passing)
                 .said(tried.join("\n"))
-                .likely(format!("it is on its way up or down, or {user} may not log in there, or it takes fewer keys than that"))
+                .likely(format!(
+                    "it is on its way up or down, or {user} may not log in there, or it takes fewer keys than that"
+                ))
                 .next(format!("once it is up, see what its sshd says of {user}: journalctl -u ssh")),
             Self::NotRoot(said) => fault(Cause::Refused)
                 .said(said)
