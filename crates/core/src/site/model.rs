@@ -82,8 +82,8 @@ pub struct Connection {
     pub host: String,
     /// TCP port of its SSH server.
     pub port: u16,
-    /// Account to log in with.
-    pub user: String,
+    /// Account to log in with. One that neither the site nor `ansible.cfg` states gives way to `~/.ssh/config`.
+    pub user: Stated<String>,
     /// Private key file, if the site names one.
     pub private_key_file: Option<String>,
     /// Login password, if the site gives one.

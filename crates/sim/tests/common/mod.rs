@@ -22,7 +22,7 @@ fn connection(name: &str, user: &str) -> Connection {
     Connection {
         host: format!("{name}.lan"),
         port: 22,
-        user: user.to_owned(),
+        user: unstated(user),
         private_key_file: None,
         password: None,
         become_password: None,

@@ -83,7 +83,7 @@ fn hosts_that_cannot_be_reached_are_told_of() {
     hosts.mend("wrong-dns");
 
     let ran = hosts.with("close-mid-command");
-    ran.fault("node01/cloud_init", &["lost"]);
+    ran.fault("node01/earlier_work", &["lost"]);
     hosts.mend("close-mid-command");
 
     let ran = hosts.with("changed-host-key");
@@ -91,7 +91,9 @@ fn hosts_that_cannot_be_reached_are_told_of() {
     let reason = ran.carried("node01/known_host");
     assert_eq!(reason["why"].to_string().matches("SHA256:").count(), 2, "{reason:#}");
     assert!(reason["next"].to_string().contains("--accept-changed-host-keys"), "{reason:#}");
-    hosts.mend("changed-host-key");
+    let ran = hosts.controller.apply(&["--accept-changed-host-keys"]);
+    assert!(ran.converged(), "{:#?}", ran.troubles());
+    assert_eq!(ran.outcome("node01/known_host"), "changed");
 }
 
 #[test]
@@ -99,11 +101,11 @@ fn hosts_that_cannot_be_reached_are_told_of() {
 fn hosts_that_do_not_let_us_work_are_told_of() {
     let hosts = Prepared::new("work", "");
     let ran = hosts.with("no-sudo");
-    ran.fault("node01/cloud_init", &["refused"]);
+    ran.fault("node01/earlier_work", &["refused"]);
     hosts.mend("no-sudo");
 
     let ran = hosts.with("sudo-password");
-    let fault = ran.fault("node01/cloud_init", &["refused"]);
+    let fault = ran.fault("node01/earlier_work", &["refused"]);
     assert!(fault["next"].to_string().contains("-K"), "{fault:#}");
     hosts.mend("sudo-password");
 

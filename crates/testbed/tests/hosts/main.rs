@@ -10,3 +10,4 @@ mod move_fs;
 mod secrets;
 mod simulation;
 mod stories;
+mod testbeds;

@@ -32,13 +32,19 @@ fn files_below(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
 
 #[test]
 #[ignore = "needs root and real hosts"]
-fn a_sudo_password_stays_where_it_is() {
+fn passwords_stay_where_they_are() {
     let bed = Bed::up("secrets", &["--nodes", "2"]);
     for host in ["node01", "node02"] {
         bed.break_it(host, "sudo-password");
     }
-    let password = format!("ansible_become_password: {PASSWORD}");
-    let controller = Controller::new(&bed, &[("node01", &password), ("node02", &password)], "");
+    // The second host takes no key.
+    let only_passwords = "mv /home/ansible/.ssh/authorized_keys /root/
+        echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/00-password.conf
+        systemctl restart ssh";
+    bed.shell("node02", only_passwords);
+    let sudo = format!("ansible_become_password: {PASSWORD}");
+    let both = format!("ansible_password: {PASSWORD}, {sudo}");
+    let controller = Controller::new(&bed, &[("node01", &sudo), ("node02", &both)], "");
     let (over, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
     let ran = thread::scope(|scope| {
         let looking = scope.spawn(|| {

@@ -6,6 +6,7 @@
 
 use bringup_core::deed::Job;
 
+use super::effects::no_room;
 use super::questions::NONE;
 use super::quote::word;
 
@@ -60,12 +61,13 @@ pub(super) fn start(job: &Job) -> String {
         "if systemctl is-active --quiet {unit}; then\n\
          [ \"$(cat {directory}/hash)\" = {hash} ] && exit 0\n\
          echo 'another {name} runs here' >&2; exit 1\nfi\n\
-         mkdir -p -m 0700 /var/lib/bringup {DIRECTORY} && rm -rf {directory} && mkdir -m 0700 {directory} || exit 1\n\
-         cd {directory} || exit 1\n\
-         printf '%s' {} > run && chmod 0700 run && cat /proc/sys/kernel/random/boot_id > boot || exit 1\n\
-         echo {hash} > hash || exit 1\n\
+         {}\n\
+         {{ mkdir -p -m 0700 /var/lib/bringup {DIRECTORY} && rm -rf {directory} && mkdir -m 0700 {directory} \
+         && cd {directory} && printf '%s' {} > run && chmod 0700 run && cat /proc/sys/kernel/random/boot_id > boot \
+         && echo {hash} > hash; }} || {{ no_room /var/lib; exit 1; }}\n\
          systemctl reset-failed {unit} 2>/dev/null\n\
          systemd-run --quiet --unit={unit} --description={} --property=KillMode=process -- {directory}/run",
+        no_room(),
         word(&script),
         word(&format!("bringup: {job}")),
     )

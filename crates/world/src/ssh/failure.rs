@@ -124,7 +124,10 @@ impl Failure {
             Self::Jump(said) => fault(Cause::Refused)
                 .said(said)
                 .next("log in to the jump host once with ssh, see that its key is right, then run again"),
-            Self::Lost(said) => fault(Cause::Lost).said(said),
+            Self::Lost(said) => fault(Cause::Lost)
+                .said(said)
+                .likely("the network or the host's SSH server went away in the middle")
+                .next("see whether it stays up, then run again: what goes on there is taken over"),
             Self::Odd(said) => fault(Cause::Failed)
                 .said(said)
                 .likely("something else than an SSH server listens there")
