@@ -8,6 +8,8 @@ mod effects;
 mod jobs;
 mod questions;
 mod quote;
+#[cfg(test)]
+mod recorded;
 mod script;
 
 pub(crate) use self::answers::answer;
