@@ -41,6 +41,22 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Show what was understood of an inventory.
     Inventory(InventoryArguments),
+    /// What was fetched once, such as images: list it, or take it away.
+    #[command(subcommand)]
+    Cache(CacheCommand),
+}
+
+/// `cache`.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// List it, the longest unused first.
+    List,
+    /// Take it away; what is needed again is fetched again.
+    Clean {
+        /// Only what was not used for so many days.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        unused_days: u64,
+    },
 }
 
 /// Which site.

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Apply(arguments) => commands::apply::run(arguments),
         Command::Rehearse(arguments) => commands::rehearse::run(arguments),
         Command::Inventory(arguments) => commands::inventory::run(arguments),
+        Command::Cache(command) => commands::cache::run(command),
     };
     status.into()
 }

@@ -1,6 +1,7 @@
 //! One command a file.
 
 pub mod apply;
+pub mod cache;
 pub mod inventory;
 pub mod plan;
 mod real;

@@ -13,7 +13,7 @@ use bringup_core::sabotage::Guards;
 use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
 use bringup_core::stages::lanes;
 use bringup_world::ssh::{ClientConfig, Logins};
-use bringup_world::{Journal, LocalSource, RealWorld, RunLock, run_name};
+use bringup_world::{Directories, Journal, LocalSource, RealWorld, RunLock, run_name};
 
 use crate::args::{LoginArguments, RunArguments};
 use crate::commands::site;
@@ -84,7 +84,8 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         .build()
         .map_err(|error| failed("the operating system gives no event loop", error))?;
     let config = ClientConfig::read(Path::new(&LocalSource.home()));
-    let world = RealWorld::new(Arc::new(loaded.site.clone()), config, logins);
+    let directories = Directories { site: directory.to_path_buf(), cache: site::cache(&LocalSource.home()).into() };
+    let world = RealWorld::new(Arc::new(loaded.site.clone()), config, logins, directories);
     let real = Real {
         loaded: &loaded,
         world: &world,
