@@ -3,9 +3,11 @@
 //! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and deeds, nowhere
 //! else. Boards and the cluster cannot be reached yet, and what is tried on them is a fault of cause `NotBuilt`.
 
+mod bmc;
 mod cache;
 mod controller;
 mod host;
+mod image;
 mod journal;
 mod known_hosts_file;
 mod local;

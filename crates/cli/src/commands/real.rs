@@ -23,7 +23,7 @@ use crate::problems;
 use crate::ui::{PlanText, say, screen};
 
 /// The stages that this build brings about on real machines.
-const BUILT: [StageName; 3] = [StageName::KnownHosts, StageName::MoveFs, StageName::UpdatePackages];
+const BUILT: [StageName; 4] = [StageName::Flash, StageName::KnownHosts, StageName::MoveFs, StageName::UpdatePackages];
 
 /// How often the time that goes by is drawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -106,7 +106,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
 }
 
 /// What hosts are logged in to with. Passwords are asked for now, passphrases when a key that has one is needed.
-fn logins(login: &LoginArguments) -> Result<Logins, ExitStatus> {
+pub(super) fn logins(login: &LoginArguments) -> Result<Logins, ExitStatus> {
     let ask = |asked: bool, question: &str| match asked {
         true => site::password(question).map(Some).map_err(|problems| site::refuse(&problems)),
         false => Ok(None),
@@ -167,9 +167,10 @@ impl Real<'_> {
             })
             .await;
         let (Wanted::Plan { diff, .. } | Wanted::Apply { diff, .. }) = *wanted;
+        let world_notices = self.world.notices().await;
         if !self.arguments.json {
             let plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
-            let notices = [self.loaded.site.notices.clone(), self.world.notices()].concat();
+            let notices = [self.loaded.site.notices.clone(), world_notices].concat();
             say(&plan.text(&notices, self.arguments.verbose, diff));
         }
         let yes = match *wanted {
@@ -251,7 +252,7 @@ impl Real<'_> {
 }
 
 /// Asks on the terminal; where there is none, nobody can be asked.
-struct Terminal;
+pub(super) struct Terminal;
 
 impl Ask for Terminal {
     fn ask(&mut self, question: &str) -> io::Result<Option<String>> {

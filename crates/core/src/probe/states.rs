@@ -72,7 +72,7 @@ impl FlashPhase {
     }
 }
 
-/// Our mark of a slot's flash, kept on the BMC's SD card.
+/// Our mark of a slot's flash, kept on the BMC.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlashMarkState {
     /// For which node.
@@ -113,7 +113,7 @@ pub struct FlashJobState {
     pub phase: JobPhase,
     /// Bytes written.
     pub done: u64,
-    /// Bytes to write.
+    /// Bytes to write; 0 where nobody can tell how far it is.
     pub total: u64,
     /// What it said last.
     pub said: Vec<String>,

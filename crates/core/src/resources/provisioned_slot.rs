@@ -190,8 +190,11 @@ impl ProvisionedSlot {
                 }
                 JobPhase::Running => {}
             }
-            act.progress(job.done, job.total, "bytes");
-            if job.done != last {
+            if job.total > 0 {
+                act.progress(job.done, job.total, "bytes");
+            }
+            // Where nobody can tell how far it is, the bound of the whole has to do.
+            if job.done != last || job.total == 0 {
                 (last, moved) = (job.done, Instant::now());
             }
             if moved.elapsed() > STALL_BOUND {

@@ -4,13 +4,15 @@
 //! [`quote::word`].
 
 mod answers;
+pub(crate) mod bmc;
+pub(crate) mod bmc_seed;
 mod effects;
 mod jobs;
 mod questions;
 mod quote;
 mod script;
 
-pub(crate) use self::answers::answer;
+pub(crate) use self::answers::{answer, file};
 pub(crate) use self::effects::effect;
 pub(crate) use self::questions::question;
 pub(crate) use self::quote::word;

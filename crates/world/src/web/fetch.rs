@@ -42,7 +42,7 @@ pub(crate) struct Fetch<'a> {
 pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Trouble> {
     let address = Address::parse(fetch.url)?;
     let place = Place::of(fetch)?;
-    let mut part = Part::open(&place.part)?;
+    let mut part = Part::open(&place.part).await?;
     if fetch.sha256.is_some() && matches!(address, Address::Web(_)) {
         part = part.reread().await.map_err(|error| place.local(error))?;
     } else {

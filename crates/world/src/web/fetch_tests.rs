@@ -236,7 +236,7 @@ async fn from_a_path_and_only_one_at_a_time() {
         mode: 0o644,
         stall: STALL_BOUND,
     };
-    let held = Part::open(&Place::of(&fetch).unwrap().part).unwrap();
+    let held = Part::open(&Place::of(&fetch).unwrap().part).await.unwrap();
     let busy = here.fetch(source.to_str().unwrap()).await.unwrap_err();
     assert!(matches!(busy, Trouble::Busy(_)), "{busy:?}");
     drop(held);

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use bringup_core::digest::hex;
 use bytes::Bytes;
@@ -15,6 +16,8 @@ use super::trouble::Trouble;
 /// How many pieces may wait for the disk; each is some kilobytes.
 const QUEUE: usize = 64;
 const PIECE: usize = 256 << 10;
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// A part of a file, locked: nobody else writes it.
 #[derive(Debug)]
@@ -36,25 +39,20 @@ pub(super) struct Whole {
 
 impl Part {
     /// Opens a part that is there, or a new one.
-    pub fn open(path: &Path) -> Result<Self, Trouble> {
+    pub async fn open(path: &Path) -> Result<Self, Trouble> {
         use std::os::unix::fs::OpenOptionsExt;
         let local = |error| Trouble::Local(path.display().to_string(), error);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(local)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Trouble::Busy(format!("another process is fetching {}", path.display())));
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(local)?;
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { file, hash: Sha256::new(), length: 0 }),
+                // A process that is just being started has our files for a moment, with their locks.
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+                Err(TryLockError::Error(error)) => return Err(local(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(local(error)),
         }
-        Ok(Self { file, hash: Sha256::new(), length: 0 })
+        Err(Trouble::Busy(format!("another process is fetching {}", path.display())))
     }
 
     /// Reads what is there, so that its end can be gone on from.
