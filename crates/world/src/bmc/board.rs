@@ -23,6 +23,8 @@ use crate::ssh::{Failure, Hold, Hosts, Session};
 
 /// How long a slot without power is left so, for its module to lose what it holds.
 const SETTLE: Duration = Duration::from_secs(2);
+/// One that dies again this soon is left to its operator.
+const REVIVED_PAUSE: Duration = Duration::from_secs(300);
 /// How long a daemon may take to come back.
 const RESTART_BOUND: Duration = Duration::from_secs(45);
 
@@ -57,6 +59,8 @@ pub(super) struct Board {
     pub upload: Mutex<Option<Upload>>,
     /// What images on its card were like when they were read, and their sums.
     pub sums: Mutex<BTreeMap<String, (String, String)>>,
+    /// When its daemon was found dead and started again.
+    revived: tokio::sync::Mutex<Option<Instant>>,
     /// A flash found other bytes than it should have: what is kept of sums is not believed.
     pub doubted: AtomicBool,
 }
@@ -244,6 +248,20 @@ impl<'a> Bmc<'a> {
         let controls = self.controls().await?;
         controls.normal_mode(slot).await?;
         controls.set_power(slot, true).await
+    }
+
+    /// Starts a daemon that died while this run is at work on the board: two flashes in a row have run it out of memory.
+    /// What it was writing died with it. Whether it answers again; a run that only looks starts nothing.
+    pub(super) async fn revive(&self) -> bool {
+        if !self.board.hold.lock().await.as_ref().is_some_and(Hold::lasts) {
+            return false;
+        }
+        let mut revived = self.board.revived.lock().await;
+        if revived.is_some_and(|then| then.elapsed() < REVIVED_PAUSE) {
+            return false;
+        }
+        *revived = Some(Instant::now());
+        self.restart_daemon().await.is_ok()
     }
 
     pub(super) async fn restart_daemon(&self) -> Result<(), Trouble> {

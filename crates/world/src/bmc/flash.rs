@@ -14,8 +14,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::api::Api;
-use super::api_reply::{self, Transfer};
-use super::board::{Bmc, By};
+use super::api_reply::{self, Transfer, Versions};
+use super::board::{Bmc, By, Way};
 use super::controls::Controls;
 use super::line::Connection;
 use super::query;
@@ -43,15 +43,14 @@ impl Bmc<'_> {
         let way = self.way().await?;
         match (way.by, source) {
             (By::Api(_), ImageSource::Staged(path)) => {
-                unpacked_there(&image, way.versions.unpacks())?;
+                unpacked_there(&image, &way)?;
                 self.flash_staged(slot, order, path, &image).await
             }
             (By::Api(_), ImageSource::Streamed(path)) => {
                 self.flash_streamed(slot, order, path, sha256, &image, way.versions.unpacks()).await
             }
             (By::Tpi, ImageSource::Staged(path)) => {
-                // What tpi alone cannot tell is believed where its API told nothing either.
-                unpacked_there(&image, way.versions.unpacks() || way.versions == api_reply::Versions::default())?;
+                unpacked_there(&image, &way)?;
                 self.flash_by_tpi(slot, order, path, &image).await
             }
             (By::Tpi, ImageSource::Streamed(_)) => Err(Trouble::Unable(
@@ -190,8 +189,10 @@ impl Bmc<'_> {
 }
 
 /// A firmware that does not know xz would write the compressed bytes to the module.
-fn unpacked_there(image: &Image, unpacks: bool) -> Result<(), Trouble> {
-    if !image.xz || unpacks {
+pub(super) fn unpacked_there(image: &Image, way: &Way) -> Result<(), Trouble> {
+    // What tpi alone does not tell is believed where no API told it either.
+    let untold = way.by == By::Tpi && way.versions == Versions::default();
+    if !image.xz || untold || way.versions.unpacks() {
         return Ok(());
     }
     Err(Trouble::Unable(

@@ -62,7 +62,7 @@ where
             };
             let stream = session.forward("127.0.0.1", number).await;
             let stream = stream.map_err(|failure| {
-                if session.is_closed() { Trouble::Host(failure) } else { Trouble::Silent(words(&failure)) }
+                if session.is_closed() { Trouble::Host(failure) } else { Trouble::Gone(words(&failure)) }
             })?;
             match port {
                 Port::Plain => Self::over(stream).await,

@@ -50,7 +50,7 @@ pub(crate) async fn ask(
         };
         answers.push(match host::outside(hosts, target, bmc.connection, probe).await {
             Some(answer) => answer,
-            None => match bmc.answer(probe).await {
+            None => match bmc.answer_or_revive(probe).await {
                 Ok(Some(answer)) => Ok(answer),
                 Ok(None) => Err(not_built::fault(target, doing())),
                 Err(trouble) => Err(trouble.fault(target, &doing())),
@@ -72,7 +72,11 @@ pub(crate) async fn act(
     let Some(bmc) = Bmc::of(hosts, boards, target) else {
         return Err(not_built::fault(target, deed.to_string()));
     };
-    let done = bmc.act(site, deed, progress).await;
+    let mut done = bmc.act(site, deed, progress).await;
+    // It took no connection, so nothing of the deed that it had to do was done.
+    if matches!(done, Err(Trouble::Gone(_))) && bmc.revive().await {
+        done = bmc.act(site, deed, progress).await;
+    }
     match done {
         Ok(Some(reply)) => Ok(reply),
         Ok(None) => Err(not_built::fault(target, deed.to_string())),
@@ -89,6 +93,13 @@ pub(crate) async fn console(hosts: &Hosts, boards: &Boards, target: &Target, slo
 }
 
 impl Bmc<'_> {
+    async fn answer_or_revive(&self, probe: &Probe) -> Result<Option<Answer>, Trouble> {
+        match self.answer(probe).await {
+            Err(Trouble::Gone(_)) if self.revive().await => self.answer(probe).await,
+            answer => answer,
+        }
+    }
+
     /// `None`: this is no deed for a BMC.
     async fn act(&self, site: &Site, deed: &Deed, progress: Progress<'_>) -> Result<Option<Reply>, Trouble> {
         // One writer a board, for as long as this run has anything to do with it.

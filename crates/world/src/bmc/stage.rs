@@ -10,6 +10,7 @@ use tokio::fs::File;
 use tokio::io::AsyncSeekExt;
 
 use super::board::Bmc;
+use super::flash::unpacked_there;
 use super::trouble::Trouble;
 use crate::shell::bmc;
 
@@ -26,7 +27,8 @@ impl Bmc<'_> {
         progress: Progress<'_>,
     ) -> Result<(), Trouble> {
         let local = |error: std::io::Error| Trouble::Local(format!("{from}: {error}"));
-        self.image(sha256, &ImageSource::Streamed(from.to_owned())).await?;
+        let image = self.image(sha256, &ImageSource::Streamed(from.to_owned())).await?;
+        unpacked_there(&image, &self.way().await?)?;
         let free = self.free().await?.ok_or_else(|| {
             Trouble::Unable(
                 format!("no SD card is mounted where {to} would be"),

@@ -11,6 +11,8 @@ use crate::ssh::{self, Failure};
 pub(crate) enum Trouble {
     /// It cannot be reached over SSH.
     Host(Failure),
+    /// Its daemon takes no connections: it does not run.
+    Gone(String),
     /// Its daemon does not answer.
     Silent(String),
     /// Its daemon answered, and said no.
@@ -67,9 +69,13 @@ impl Trouble {
         let fault = |cause| Fault::new(cause, target.clone(), doing);
         match self {
             Self::Host(failure) => failure.fault(target, doing),
-            Self::Silent(said) => fault(Cause::Unreachable)
+            Self::Gone(said) => fault(Cause::Unreachable)
                 .said(said)
                 .likely("bmcd does not run: nothing restarts it when it dies")
+                .next("log in to the BMC and run /etc/init.d/S94bmcd restart; then run again"),
+            Self::Silent(said) => fault(Cause::Unreachable)
+                .said(said)
+                .likely("bmcd hangs")
                 .next("log in to the BMC and run /etc/init.d/S94bmcd restart; then run again"),
             Self::Said(status, said) => fault(Cause::Failed)
                 .said(said)

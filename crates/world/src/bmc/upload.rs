@@ -87,7 +87,13 @@ async fn send(connection: &mut Connection<Multipart>, handle: u64, sending: Send
     }
     match sent.and_then(|(status, body)| api_reply::result(status, &body)) {
         Ok(_) => Ok(()),
-        Err(Trouble::Said(_, said) | Trouble::Silent(said) | Trouble::Odd(said) | Trouble::NoModule(said)) => Err(said),
+        Err(
+            Trouble::Said(_, said)
+            | Trouble::Gone(said)
+            | Trouble::Silent(said)
+            | Trouble::Odd(said)
+            | Trouble::NoModule(said),
+        ) => Err(said),
         Err(other) => Err(format!("{other:?}")),
     }
 }
