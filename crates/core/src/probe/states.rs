@@ -111,9 +111,9 @@ pub struct FlashJobState {
     pub order: Option<String>,
     /// How it stands.
     pub phase: JobPhase,
-    /// Bytes written.
-    pub done: u64,
-    /// Bytes to write; 0 where nobody can tell how far it is.
+    /// Bytes written; `None` where nobody can tell how far it is.
+    pub done: Option<u64>,
+    /// Bytes to write.
     pub total: u64,
     /// What it said last.
     pub said: Vec<String>,

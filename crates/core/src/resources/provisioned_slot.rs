@@ -190,12 +190,12 @@ impl ProvisionedSlot {
                 }
                 JobPhase::Running => {}
             }
-            if job.total > 0 {
-                act.progress(job.done, job.total, "bytes");
-            }
             // Where nobody can tell how far it is, the bound of the whole has to do.
-            if job.done != last || job.total == 0 {
-                (last, moved) = (job.done, Instant::now());
+            if let Some(done) = job.done {
+                act.progress(done, job.total, "bytes");
+            }
+            if job.done.is_none_or(|done| done != last) {
+                (last, moved) = (job.done.unwrap_or_default(), Instant::now());
             }
             if moved.elapsed() > STALL_BOUND {
                 act.act(&bmc, Deed::RestartBmcDaemon).await?;

@@ -136,7 +136,7 @@ pub(crate) fn judge(record: Option<&Record>, transfer: Transfer) -> Option<Flash
         Transfer::Ready => None,
         Transfer::Running { handle, slot, size, written } => {
             let Some(record) = record.filter(|record| record.is(handle, slot)) else {
-                let (order, said, done) = (None, Vec::new(), written.unwrap_or_default());
+                let (order, said, done) = (None, Vec::new(), written);
                 return slot.map(|slot| FlashJobState {
                     slot,
                     order,
@@ -147,13 +147,14 @@ pub(crate) fn judge(record: Option<&Record>, transfer: Transfer) -> Option<Flash
                 });
             };
             match written {
+                // Of the module's disk it is known what was written and what was read back, together.
+                written if record.by_tpi => ours(JobPhase::Running, written, Vec::new())
+                    .map(|job| FlashJobState { total: 2 * job.total, ..job }),
                 Some(written) if written > record.written && record.written > record.size => {
                     let said = format!("{written} bytes were written of an image of {}", record.written);
-                    ours(JobPhase::Failed, written, vec![said])
+                    ours(JobPhase::Failed, Some(written), vec![said])
                 }
-                Some(written) => ours(JobPhase::Running, written, Vec::new()),
-                // A total of 0: how far it is cannot be told.
-                None => ours(JobPhase::Running, 0, Vec::new()).map(|job| FlashJobState { total: 0, ..job }),
+                written => ours(JobPhase::Running, written, Vec::new()),
             }
         }
         Transfer::Done { size } => {
@@ -161,11 +162,11 @@ pub(crate) fn judge(record: Option<&Record>, transfer: Transfer) -> Option<Flash
             if size.is_some_and(|size| size != record.size) {
                 return None;
             }
-            ours(JobPhase::Succeeded, record.written, Vec::new())
+            ours(JobPhase::Succeeded, Some(record.written), Vec::new())
         }
         Transfer::Failed(said) => {
             record.filter(|record| record.by_tpi || record.handle.is_some())?;
-            ours(JobPhase::Failed, 0, said.lines().map(str::to_owned).collect())
+            ours(JobPhase::Failed, None, said.lines().map(str::to_owned).collect())
         }
     }
 }
@@ -250,6 +251,16 @@ mod tests {
             let words = format!("{record:?} {transfer:?}");
             let job = judge(record, transfer);
             assert_eq!(job.map(|job| (job.order.is_some(), job.phase)), wanted, "{words}");
+        }
+    }
+
+    #[test]
+    fn how_far_tpi_is_may_not_be_known() {
+        let tpi = Record { by_tpi: true, ..record(None) };
+        let running = |written| Transfer::Running { handle: None, slot: None, size: 0, written };
+        for (written, done) in [(None, None), (Some(5000), Some(5000))] {
+            let job = judge(Some(&tpi), running(written)).unwrap();
+            assert_eq!((job.phase, job.done, job.total), (JobPhase::Running, done, 6000));
         }
     }
 
