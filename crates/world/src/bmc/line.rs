@@ -80,7 +80,8 @@ where
         timeout(CONNECT_BOUND, opening).await.map_err(|_| silent())?
     }
 
-    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Trouble> {
+    /// Speaks over a stream that leads to it.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Trouble> {
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| Trouble::Silent(error.to_string()))?;
         let task = tokio::spawn(async move {

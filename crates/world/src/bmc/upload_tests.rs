@@ -1,5 +1,11 @@
+use std::time::Duration;
+
 use bringup_core::digest::sha256_hex;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 
 use super::*;
 use crate::image::samples;
@@ -61,4 +67,53 @@ async fn a_file_that_is_not_what_it_should_be_is_never_sent_to_its_end() {
     );
     let gone = given(&raw, |sending| sending.path = "/nowhere/image".into()).await.unwrap_err();
     assert!(gone.contains("No such file"), "{gone}");
+}
+
+/// Uploads to a server that answers with this; what it got (`None`: it broke off), and what we think went wrong.
+async fn uploaded(status: u16, answer: &'static str, sum: Option<&str>) -> (Option<(String, usize)>, Option<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, raw) = (directory.path().join("image"), samples::image(true));
+    std::fs::write(&path, &raw).unwrap();
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let tell = Mutex::new(Some(tell));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let tell = tell.lock().unwrap().take().unwrap();
+        async move {
+            let (head, body) = request.into_parts();
+            let length = body.collect().await.map(|all| all.to_bytes().len());
+            let length_told = head.headers["content-length"].to_str().unwrap().to_owned();
+            let got = length.ok().map(|length| (format!("{} {} {length_told}", head.method, head.uri), length));
+            tell.send(got).unwrap();
+            Response::builder().status(status).body(Full::new(Bytes::from_static(answer.as_bytes())))
+        }
+    });
+    let server = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
+    let server = tokio::spawn(async move {
+        let _ = server.await;
+    });
+    let connection = Connection::over(ours).await.ok().unwrap();
+    let sha256 = sum.map_or_else(|| sha256_hex(&raw), str::to_owned);
+    let sending = Sending { path, name: "x.img".to_owned(), unpack: false, length: raw.len() as u64, sha256 };
+    let upload = Upload::start(connection, 77, sending);
+    let got = tokio::time::timeout(Duration::from_secs(20), told).await.unwrap().unwrap();
+    let _ = tokio::time::timeout(Duration::from_secs(20), server).await;
+    while !upload.task.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    (got, upload.trouble())
+}
+
+#[tokio::test]
+async fn what_the_daemon_says_of_an_upload_is_kept() {
+    let (got, trouble) = uploaded(200, "", None).await;
+    let (head, length) = got.unwrap();
+    assert_eq!(head, format!("POST /api/bmc/upload/77 {length}"));
+    assert_eq!(trouble, None);
+    let (got, trouble) = uploaded(500, "missing 626 kB bytes", None).await;
+    assert!(got.is_some());
+    assert_eq!(trouble.as_deref(), Some("missing 626 kB bytes"));
+    let (got, trouble) = uploaded(200, "", Some(&"0".repeat(64))).await;
+    assert_eq!(got, None, "it is not told that it has all");
+    assert!(trouble.unwrap().contains("sha256"));
 }

@@ -198,7 +198,12 @@ fn tpi_runs_by_itself_and_leaves_what_it_said() {
         let tools = bmc.at("bin");
         fs::create_dir_all(&tools).unwrap();
         let tpi = tools.join("tpi");
-        fs::write(&tpi, "#!/bin/sh\necho \"argv $*\"; sleep 1; echo 'Error occured: \"USB\"' >&2; exit 0\n").unwrap();
+        let text = format!(
+            "#!/bin/sh\necho \"argv $*\"; until [ -e {} ]; do sleep 0.05; done\n\
+             echo 'Error occured: \"USB\"' >&2; exit 0\n",
+            bmc.text("go")
+        );
+        fs::write(&tpi, text).unwrap();
         fs::set_permissions(&tpi, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let with_path = |piece: &str| format!("PATH={}:{path}; export PATH\n{piece}", tools.display());
         let state = || {
@@ -210,6 +215,7 @@ fn tpi_runs_by_itself_and_leaves_what_it_said() {
         assert_eq!(bmc.run(&tpi_flash_state()), (NONE, String::new()));
         assert_eq!(bmc.run(&with_path(&start_tpi_flash(2, "/mnt/sd card/x.img"))), (0, String::new()));
         assert_eq!(state().0[1], "running", "{:?}", bmc.shell);
+        fs::write(bmc.at("go"), "").unwrap();
         let began = std::time::Instant::now();
         while state().0[1] == "running" {
             assert!(began.elapsed().as_secs() < 20);

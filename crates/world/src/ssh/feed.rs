@@ -134,3 +134,7 @@ fn first_word(out: &[u8]) -> Option<String> {
     let (whole, _) = text.rsplit_once('\n')?;
     whole.lines().find_map(|line| line.strip_prefix("bringup ")).map(str::to_owned)
 }
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;
