@@ -14,8 +14,11 @@ pub enum Cause {
     Unreachable,
     /// The name did not resolve.
     Unresolved,
-    /// Something answered and said no: authentication, permission, a changed host key.
+    /// Something answered and said no: permission, a changed host key.
     Refused,
+    /// A host of known identity lets nobody in with what we have. One that boots does that too: its accounts are not
+    /// made yet, or pam_nologin(8) holds them off until it is up.
+    Denied,
     /// The bound of a wait was reached.
     TimedOut,
     /// The connection went away while the effect was under way: it may or may not have happened.
@@ -114,6 +117,7 @@ impl fmt::Display for Cause {
             Self::Unreachable => "no answer",
             Self::Unresolved => "the name does not resolve",
             Self::Refused => "refused",
+            Self::Denied => "not let in",
             Self::TimedOut => "took too long",
             Self::Lost => "the connection was lost",
             Self::Failed => "failed",

@@ -57,7 +57,13 @@ pub(crate) fn reach(state: &mut State, target: &Target) -> Result<(), Fault> {
         }
     }
     if state.is_trusted(target) {
-        return Ok(());
+        let booting = |node| state.machines.get(node).is_some_and(|machine| machine.is_coming_up(now));
+        return match target {
+            Target::Node(node) if booting(node) => {
+                Err(Fault::new(Cause::Denied, target.clone(), "log in").said("the system is booting up"))
+            }
+            _ => Ok(()),
+        };
     }
     Err(Fault::new(Cause::Refused, target.clone(), "log in")
         .said("host key verification failed")
@@ -200,6 +206,7 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
             }))
         }
         Probe::JobState(job) => Answer::JobState(machine.job(job.name)),
+        Probe::RunningJobs(_) => Answer::RunningJobs(machine.running_jobs()),
         Probe::GpuDriver(_) => Answer::GpuDriver(system.gpu_driver.clone()),
         Probe::K3s(_) => Answer::K3s(system.k3s.as_ref().map(|k3s| K3sState {
             role: k3s.role,

@@ -18,6 +18,8 @@ pub const ASK_CLUSTER: u64 = 40;
 pub const SILENCE: u64 = 3_000;
 /// From the order to reboot until the SSH server is gone.
 pub const GOING_DOWN: u64 = 4_000;
+/// From a boot's SSH server until it lets anyone in: pam_nologin(8) keeps accounts out until the system is up.
+pub const NOLOGIN: u64 = 2_000;
 /// How long a Node that is down still counts as Ready.
 pub const STILL_READY: u64 = 40_000;
 /// From k3s's start to an API that answers.

@@ -212,6 +212,11 @@ impl Machine {
             }
     }
 
+    /// Whether its SSH server answers already and lets nobody in yet.
+    pub fn is_coming_up(&self, now: u64) -> bool {
+        self.boots > 0 && self.boot == Boot::Up && now < self.up_since + durations::NOLOGIN
+    }
+
     /// What an onlooker who knows everything calls it. One that came up in the same breath may be alive: nobody could
     /// have known.
     pub fn liveness(&mut self, now: u64) -> Liveness {
@@ -228,6 +233,15 @@ impl Machine {
 
     pub fn boot_id(&self) -> String {
         format!("{}-boot-{}", self.name, self.boots)
+    }
+
+    /// The jobs that run in this boot.
+    pub fn running_jobs(&self) -> BTreeSet<String> {
+        let names = self.system.iter().flat_map(|system| system.jobs.keys());
+        let runs = |name: &&&str| {
+            self.job(name).is_some_and(|job| job.phase == JobPhase::Running && job.boot_id == self.boot_id())
+        };
+        names.filter(runs).map(|name| (*name).to_owned()).collect()
     }
 
     /// How a job stands.

@@ -232,6 +232,29 @@ impl SimWorld {
         }
     }
 
+    /// A machine's package manager was stopped half-way.
+    pub fn half_configure(&self, node: &str) {
+        self.change_system(node, |system| system.half_configured = 1);
+    }
+
+    /// Someone removes a package from a machine.
+    pub fn remove_package(&self, node: &str, package: &str) {
+        self.change_system(node, |system| {
+            system.packages.remove(package);
+        });
+    }
+
+    /// A machine is given other host keys.
+    pub fn change_host_key(&self, node: &str) {
+        self.change_system(node, |system| system.host_keys = vec![key_of(&format!("another {node}"))]);
+    }
+
+    fn change_system(&self, node: &str, change: impl FnOnce(&mut System)) {
+        if let Some(system) = self.lock().machines.get_mut(&NodeName::new(node)).and_then(|one| one.system.as_mut()) {
+            change(system);
+        }
+    }
+
     /// A slot's power is cut by someone else.
     pub fn switch_off(&self, node: &str) {
         let mut state = self.lock();

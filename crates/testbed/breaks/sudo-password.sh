@@ -2,7 +2,7 @@
 rule=/etc/sudoers.d/zz-testbed
 case $1 in
 break)
-    echo "$2:testbed" | chpasswd
+    echo "$2:open-sesame-of-the-testbed" | chpasswd
     echo "$2 ALL=(ALL:ALL) PASSWD: ALL" > $rule
     chmod 0440 $rule
     ;;

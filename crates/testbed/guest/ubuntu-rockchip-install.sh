@@ -43,7 +43,7 @@ mkfs.ext4 -q -F -L cloudimg-rootfs "/dev/${name}p2"
 echo 'Copying the root file system'
 target=$(mktemp -d)
 mount -t ext4 "/dev/${name}p2" "$target"
-cp -ax / "$target"
+cp -ax /. "$target"
 rmdir "$target$target"
 sync
 umount "$target"

@@ -37,6 +37,11 @@ pub enum Thing {
         /// The file.
         image: PathBuf,
     },
+    /// A control group with those below it.
+    Cgroup {
+        /// Where the kernel shows it.
+        path: PathBuf,
+    },
 }
 
 impl Thing {
@@ -46,6 +51,7 @@ impl Thing {
             Self::NftTable { name } => ("nft-table", name.clone()),
             Self::Process { role, .. } => ("process", role.clone()),
             Self::Loop { image } => ("loop", image.to_string_lossy().replace('/', "%")),
+            Self::Cgroup { path } => ("cgroup", path.to_string_lossy().replace('/', "%")),
         };
         format!("{kind}-{name}.json")
     }

@@ -161,9 +161,17 @@ impl Real<'_> {
         let options = site::run_options(self.arguments, &LocalSource.home());
         let lanes = lanes(&self.loaded.site, self.scope, &options);
         let plan = Mutex::new(PlanText::default());
+        let screen = Mutex::new(screen(self.arguments.json, self.arguments.verbose));
+        let show = |event: &Event| {
+            // A reader who went away does not stop the run; the journal has it all.
+            let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+        };
         let planned = self
             .pass(&lanes, Pass::Plan, Vec::new(), Expected::default(), &|event| {
                 plan.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+                if self.arguments.json {
+                    show(event);
+                }
             })
             .await;
         let (Wanted::Plan { diff, .. } | Wanted::Apply { diff, .. }) = *wanted;
@@ -199,12 +207,7 @@ impl Real<'_> {
         for node in &decision.unnamed {
             eprintln!("{node} is left alone: it was not named.");
         }
-        let screen = Mutex::new(screen(self.arguments.json, self.arguments.verbose));
         let began = Instant::now();
-        let show = |event: &Event| {
-            // A reader who went away does not stop the run; the journal has it all.
-            let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).event(event);
-        };
         let mut applying =
             std::pin::pin!(self.pass(&lanes, Pass::Apply, decision.approved, planned.expected.clone(), &show));
         let applied = loop {

@@ -1,6 +1,6 @@
 //! A plan for a person: hazards first, then what differs, lane by lane, field by field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use bringup_core::change::{Diff, Planned};
@@ -62,6 +62,10 @@ impl PlanText {
             let _ = writeln!(text, "… and {} more lanes with differences; -v shows them all", shown - SHOWN);
         }
         let tally = self.tally;
+        if shown == 0 && tally.in_sync > 0 {
+            let _ = write!(text, "Nothing to change: all {} steps are in sync.", tally.in_sync);
+            return text;
+        }
         let _ = writeln!(
             text,
             "{}Plan: {} to change, {} known later, {} in sync, {} blocked, {} unreachable, {} behind those.",
@@ -77,23 +81,21 @@ impl PlanText {
     }
 
     fn write_hazards(&self, text: &mut String) {
-        let mut all: Vec<&Hazard> = Vec::new();
+        let mut said = BTreeSet::new();
         for hazard in self.lanes.iter().filter_map(|lane| self.hazards.get(lane)).flatten() {
-            if all.len() > 10_000 || !all.contains(&hazard) {
-                all.push(hazard);
+            let line = hazard.to_string();
+            if said.is_empty() {
+                let _ = writeln!(text, "This may hurt:");
+            }
+            // All of them, however many: what is approved is what was shown.
+            if !said.contains(&line) {
+                let _ = writeln!(text, "  ! {line}");
+                said.insert(line);
             }
         }
-        if all.is_empty() {
-            return;
+        if !said.is_empty() {
+            text.push('\n');
         }
-        let _ = writeln!(text, "This may hurt:");
-        for hazard in all.iter().take(SHOWN) {
-            let _ = writeln!(text, "  ! {hazard}");
-        }
-        if all.len() > SHOWN {
-            let _ = writeln!(text, "  ! … and {} more of this kind; -v lists the steps", all.len() - SHOWN);
-        }
-        text.push('\n');
     }
 
     fn lane_lines(&self, lane: &Label, verbose: u8, whole: bool) -> String {

@@ -18,6 +18,8 @@ const KEPT_FOR: Duration = Duration::from_secs(30);
 /// How often a question that got lost is asked again, and after how long.
 const ASKED: u32 = 3;
 const ASK_PAUSE: Duration = Duration::from_secs(2);
+/// The first pause of a wait; the later ones are a quarter of what it has taken so far.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Answers already had, by target.
 #[derive(Default)]
@@ -56,9 +58,9 @@ impl Answers {
 /// How much of what is known a look may rely on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// Answers already had; what else the lane will ask of the same target comes along.
+    /// Answers already had.
     Kept,
-    /// Only what was asked since; only the step's own questions come along.
+    /// Only what was asked since.
     Since(Instant),
 }
 
@@ -67,17 +69,26 @@ enum Trust {
 pub struct Look<'a> {
     context: &'a StepContext<'a>,
     trust: Trust,
+    /// How many steps of the lane, from this one on, have their questions to the same target come along.
+    ahead: usize,
+    /// How often a trip is tried that gets lost.
+    tries: u32,
     /// Whether a target that will be made anew answers as it is now.
     at_present: bool,
 }
 
 impl<'a> Look<'a> {
     pub(super) fn keeping(context: &'a StepContext<'a>) -> Self {
-        Self { context, trust: Trust::Kept, at_present: false }
+        Self { context, trust: Trust::Kept, ahead: usize::MAX, tries: ASKED, at_present: false }
     }
 
     pub(super) fn fresh(context: &'a StepContext<'a>) -> Self {
-        Self { context, trust: Trust::Since(Instant::now()), at_present: false }
+        Self { context, trust: Trust::Since(Instant::now()), ahead: 1, tries: ASKED, at_present: false }
+    }
+
+    /// Asks just what it is asked to: while something is under way the step's other questions are dear and say nothing.
+    fn alone(context: &'a StepContext<'a>) -> Self {
+        Self { ahead: 0, ..Self::fresh(context) }
     }
 
     /// Looks at what is there now, even where the plan says that it will be made anew: for whoever decides whether
@@ -115,11 +126,7 @@ impl<'a> Look<'a> {
             return Ok(answer);
         }
         let mut probes = vec![probe.clone()];
-        let steps = match self.trust {
-            Trust::Kept => usize::MAX,
-            Trust::Since(_) => 1,
-        };
-        for (other_target, other) in self.context.questions_ahead(steps) {
+        for (other_target, other) in self.context.questions_ahead(self.ahead) {
             let wanted = other_target == *target && !probes.contains(&other);
             if wanted && self.context.walk.answers().get(target, &other, self.trust).is_none() {
                 probes.push(other);
@@ -148,9 +155,9 @@ impl<'a> Look<'a> {
                 }
             }
             match first {
-                Some(Err(fault)) if fault.cause == Cause::Lost && attempt < ASKED => {
+                Some(Err(fault)) if fault.cause == Cause::Lost && attempt < self.tries => {
                     let step = self.context.label();
-                    self.context.tell(What::Retrying { step, attempt, of: ASKED, fault });
+                    self.context.tell(What::Retrying { step, attempt, of: self.tries, fault });
                     self.context.pause(ASK_PAUSE).await?;
                 }
                 Some(result) => return result,
@@ -184,7 +191,7 @@ impl<'a> Act<'a> {
 
     /// Looks, relying on nothing known.
     pub fn look(&self) -> Look<'a> {
-        Look::fresh(self.context)
+        Look::alone(self.context)
     }
 
     /// Tries an effect, bounded as the deed says.
@@ -210,7 +217,8 @@ impl<'a> Act<'a> {
 
     /// Asks again and again until the answer says enough.
     ///
-    /// A fault that may pass counts as "not yet".
+    /// A fault that may pass counts as "not yet", and so does a host that lets nobody in: it may be on its way up or
+    /// down. It is asked in quick succession at first, for what is over soon.
     ///
     /// # Errors
     /// `TimedOut` with the last fault's words at the bound; any fault that does not pass; `Interrupted`.
@@ -229,12 +237,14 @@ impl<'a> Act<'a> {
         let bound = u64::try_from(wait.bound.as_millis()).ok();
         context.tell(What::Waiting { step: step.clone(), wanted: wait.wanted.to_owned(), bound });
         let result = loop {
-            let last = match self.look().ask(wait.target, question.clone()).await {
+            // A connection that is lost counts as "not yet", like a host that is down.
+            let look = Look { tries: 1, ..self.look() };
+            let last = match look.ask(wait.target, question.clone()).await {
                 Ok(answer) => match enough(answer) {
                     Some(found) => break Ok(found),
                     None => None,
                 },
-                Err(fault) if fault.cause.is_passing() || fault.cause == Cause::TimedOut => Some(fault),
+                Err(fault) if fault.cause.is_passing() || fault.cause == Cause::Denied => Some(fault),
                 Err(fault) => break Err(fault),
             };
             if began.elapsed() >= wait.bound {
@@ -245,7 +255,8 @@ impl<'a> Act<'a> {
                 }
                 break Err(fault);
             }
-            if let Err(fault) = context.pause(wait.every).await {
+            let pause = (began.elapsed() / 4).clamp(FIRST_PAUSE, wait.every.max(FIRST_PAUSE));
+            if let Err(fault) = context.pause(pause).await {
                 break Err(fault);
             }
         };
@@ -305,6 +316,6 @@ pub struct Wait<'a> {
     pub wanted: &'a str,
     /// For how long at most.
     pub bound: Duration,
-    /// How often it is asked.
+    /// How often it is asked, once it has been waited for a while.
     pub every: Duration,
 }

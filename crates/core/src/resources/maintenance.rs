@@ -13,8 +13,6 @@ use crate::sabotage::Guard;
 
 /// How long a node that was told to reboot may still answer: systemd gives what it stops 90 s.
 const SHUTDOWN_BOUND: Duration = Duration::from_secs(240);
-/// How long a node may take from the reboot to its next boot.
-const BOOT_BOUND: Duration = Duration::from_secs(900);
 /// How long its Node may take to be Ready again.
 const READY_BOUND: Duration = Duration::from_secs(600);
 const EVERY: Duration = Duration::from_secs(5);
@@ -73,8 +71,9 @@ pub(super) fn span() -> Label {
 }
 
 /// Reboots a node and waits until it is back: as a member of the cluster cordoned and drained before, uncordoned after.
-/// `gate` says whether the maintenance span is held; what needs it and came meanwhile is a fault of cause `Stale`.
-pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool) -> Result<(), Fault> {
+/// `gate` says whether the maintenance span is held; what needs it and came meanwhile is a fault of cause `Stale`. `within`
+/// is how long the next boot is waited for.
+pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: Duration) -> Result<(), Fault> {
     let target = Target::Node(node.clone());
     let membership = Membership::of(node, &act.look()).await?;
     if membership.needs_gate() && !gate {
@@ -101,19 +100,24 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool) -> Result
         Err(fault) => return Err(fault),
     }
     let proof = act.guards().hold(Guard::BootIdProof);
-    let wait = Wait { target: &target, wanted: "the next boot", bound: BOOT_BOUND, every: EVERY };
+    let wait = Wait { target: &target, wanted: "the next boot", bound: within, every: EVERY };
+    let shutdown = SHUTDOWN_BOUND.min(within);
     let ordered = Instant::now();
     let rebooted = act.wait_until(wait, BootId {}, |now| {
-        if now != before || !proof { Some(true) } else { (ordered.elapsed() > SHUTDOWN_BOUND).then_some(false) }
+        if now != before || !proof { Some(true) } else { (ordered.elapsed() > shutdown).then_some(false) }
     });
-    let rebooted = rebooted.await.map_err(|fault| {
+    let rebooted = rebooted.await.map_err(|mut fault| {
+        // It had all the time that it is given: to look again at once would only hide what happened.
+        if fault.cause == Cause::TimedOut {
+            fault.cause = Cause::Failed;
+        }
         fault
             .likely("the node hangs in shutdown or in boot, or came back with another address")
             .next("look at its console; once it is up, run again")
     })?;
     if !rebooted {
         return Err(Fault::new(Cause::Passing, target, "reboot")
-            .said(format!("it was told to, and is up with the same boot id after {} s", SHUTDOWN_BOUND.as_secs()))
+            .said(format!("it was told to, and is up with the same boot id after {} s", shutdown.as_secs()))
             .likely("its systemd did not do it")
             .next("see on the node why: journalctl -b; then run again"));
     }

@@ -20,6 +20,8 @@ pub struct Rebooted {
     pub workstation: bool,
     /// How long a reboot usually takes.
     pub usual: Duration,
+    /// How long one may take.
+    pub within: Duration,
 }
 
 /// What a look finds.
@@ -81,7 +83,7 @@ impl Resource for Rebooted {
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         if seen.required && !self.workstation {
-            maintenance::reboot(act, &self.node, seen.membership.needs_gate()).await?;
+            maintenance::reboot(act, &self.node, seen.membership.needs_gate(), self.within).await?;
             return Ok(Applied::Changed);
         }
         maintenance::bring_back(act, &self.node).await?;

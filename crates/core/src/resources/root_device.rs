@@ -27,6 +27,8 @@ pub struct RootDevice {
     pub kind: Kind,
     /// The disk, such as `/dev/nvme0n1`.
     pub root_dev: String,
+    /// How long the reboot to it may take.
+    pub reboot_within: Duration,
 }
 
 /// What a look finds.
@@ -166,7 +168,7 @@ impl Resource for RootDevice {
             }
             _ => job::see_through(act, &target, self.job(), BOUND).await?,
         };
-        maintenance::reboot(act, &self.node, seen.membership.needs_gate()).await?;
+        maintenance::reboot(act, &self.node, seen.membership.needs_gate(), self.reboot_within).await?;
         Ok(applied)
     }
 

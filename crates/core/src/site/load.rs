@@ -7,7 +7,7 @@ use super::fields::{Fields, Found};
 use super::hosts_file;
 use super::inventory::{Groups, Inventory, Variables};
 use super::machines;
-use super::model::Site;
+use super::model::{Site, Stated};
 use super::nearest::nearest;
 use super::problem::{Problem, Problems, Severity};
 use super::settings;
@@ -89,7 +89,7 @@ pub fn load(source: &dyn Source, options: &LoadOptions) -> Result<Loaded, Proble
             variables.0.contains_key("ansible_user") || variables.0.contains_key("ansible_ssh_user")
         };
         for node in site.nodes.iter_mut().filter(|node| !stated(node.name.as_str())) {
-            node.connection.user.clone_from(user);
+            node.connection.user = Stated { value: user.clone(), stated: true };
         }
     }
     Ok(Loaded { inventory, site, warnings: problems, directory })

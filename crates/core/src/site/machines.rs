@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fields::{Fields, Found};
 use super::inventory::Inventory;
-use super::model::{Board, Connection, Kind, Node, Place, Settings};
+use super::model::{Board, Connection, Kind, Node, Place, Settings, Stated};
 use super::nearest::did_you_mean;
 use super::yaml::Origin;
 use crate::names::{BoardName, NodeName, Slot};
@@ -226,7 +226,7 @@ fn connection(
     Connection {
         host,
         port: port.unwrap_or(22),
-        user: user.unwrap_or_else(|| account.to_owned()),
+        user: Stated { stated: user.is_some(), value: user.unwrap_or_else(|| account.to_owned()) },
         private_key_file: ["ansible_ssh_private_key_file", "ansible_private_key_file"]
             .iter()
             .find_map(|variable| fields.path(variable, found)),

@@ -1,5 +1,7 @@
 //! A site as the stages see it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::names::{BoardName, NodeName, Slot};
@@ -80,8 +82,8 @@ pub struct Connection {
     pub host: String,
     /// TCP port of its SSH server.
     pub port: u16,
-    /// Account to log in with.
-    pub user: String,
+    /// Account to log in with. One that neither the site nor `ansible.cfg` states gives way to `~/.ssh/config`.
+    pub user: Stated<String>,
     /// Private key file, if the site names one.
     pub private_key_file: Option<String>,
     /// Login password, if the site gives one.
@@ -250,6 +252,8 @@ pub struct Settings {
     pub kubeconfig_context: String,
     /// The user's known_hosts file on the controller.
     pub known_hosts: String,
+    /// How long a node may take from the order to reboot to its next boot.
+    pub reboot_timeout: Duration,
 }
 
 impl Site {

@@ -1,5 +1,7 @@
 //! What the site says once for all, with what stands where it says nothing.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Found};
@@ -8,7 +10,7 @@ use super::nearest::did_you_mean;
 use crate::names::NodeName;
 
 /// Variables that the site as a whole may set.
-pub(crate) const KNOWN: [&str; 53] = [
+pub(crate) const KNOWN: [&str; 54] = [
     "ansible_account",
     "tpi_user",
     "tpi_images_path",
@@ -51,6 +53,7 @@ pub(crate) const KNOWN: [&str; 53] = [
     "kubeconfig",
     "kubeconfig_context",
     "known_hosts",
+    "reboot_timeout",
     // Those of a host.
     "slot_num",
     "type",
@@ -148,7 +151,19 @@ pub(crate) fn read(
         cluster_force,
         kubeconfig,
         known_hosts,
+        reboot_timeout: reboot_timeout(fields, found),
     }
+}
+
+/// An SSD boots in a minute; a file system that is checked first on a CM4's eMMC may take ten.
+const REBOOT_TIMEOUT: u64 = 900;
+
+fn reboot_timeout(fields: &Fields<'_>, found: &mut Found) -> Duration {
+    let seconds = fields.with("reboot_timeout", "a number of seconds above 0", found, |value| {
+        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        number.filter(|seconds| *seconds > 0)
+    });
+    Duration::from_secs(seconds.unwrap_or(REBOOT_TIMEOUT))
 }
 
 fn stated(fields: &Fields<'_>, name: &str, default: &str, good: fn(&str) -> bool, found: &mut Found) -> Stated<String> {

@@ -2,13 +2,22 @@
 
 use super::Wanted;
 use super::lanes::Lanes;
+use crate::deed::Job;
 use crate::names::StageName;
-use crate::resources::RootDevice;
+use crate::resources::{EarlierWorkEnded, RootDevice};
 
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     for node in wanted.nodes() {
-        if let (Some(root_dev), Some(lane)) = (&node.root_dev, lanes.node(&node.name)) {
-            let resource = RootDevice { node: node.name.clone(), kind: node.kind, root_dev: root_dev.clone() };
+        let Some(root_dev) = &node.root_dev else { continue };
+        if let Some(lane) = lanes.node(&node.name) {
+            let copy = Job::MoveRoot { disk: root_dev.clone() }.name();
+            lane.push(StageName::MoveFs, EarlierWorkEnded { node: node.name.clone(), but: Some(copy) });
+            let resource = RootDevice {
+                node: node.name.clone(),
+                kind: node.kind,
+                root_dev: root_dev.clone(),
+                reboot_within: wanted.site.settings.reboot_timeout,
+            };
             let placed = lane.push(StageName::MoveFs, resource);
             if wanted.control_plane().is_some_and(|control_plane| control_plane.name == node.name) {
                 // The control plane last: the others' maintenance needs its API.

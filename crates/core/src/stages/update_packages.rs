@@ -7,8 +7,8 @@ use crate::engine::Lane;
 use crate::names::{Label, StageName, Target};
 use crate::probe::K3sRole;
 use crate::resources::{
-    AptRepository, CloudInitEnded, GpuDriverInstalled, InstalledPackages, ManagedFile, PackageUpkeep, Rebooted,
-    UnitNewerThanFile, Upkeep,
+    AptRepository, CloudInitEnded, EarlierWorkEnded, GpuDriverInstalled, InstalledPackages, ManagedFile, PackageUpkeep,
+    Rebooted, UnitNewerThanFile, Upkeep,
 };
 use crate::site::{Node, Settings};
 
@@ -25,6 +25,10 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         let name = || node.name.clone();
         let step = |what: &str| Label::of(&node.name, what);
         let upkeep = |upkeep| PackageUpkeep { node: name(), upkeep, usual: usual::upkeep(upkeep, node.kind) };
+        // With `move_fs` before it, that has been seen to.
+        if !(node.root_dev.is_some() && wanted.scope.stages.contains(&StageName::MoveFs)) {
+            lane.push(STAGE, EarlierWorkEnded { node: name(), but: None });
+        }
         lane.push(STAGE, CloudInitEnded { node: name() });
         lane.push(STAGE, upkeep(Upkeep::Configured));
         lane.push(STAGE, upkeep(Upkeep::Upgraded)).unsettled_by([step("configured")]);
@@ -34,7 +38,8 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             reboot_after.push(step("gpu_driver"));
         }
         let usual = usual::reboot(node.kind);
-        let reboot = lane.push(STAGE, Rebooted { node: name(), workstation: node.workstation, usual });
+        let within = settings.reboot_timeout;
+        let reboot = lane.push(STAGE, Rebooted { node: name(), workstation: node.workstation, usual, within });
         reboot.unsettled_by(reboot_after);
         if control_plane {
             // The control plane last: the others' maintenance needs its API.

@@ -23,7 +23,7 @@ fn connection(name: &str, user: &str) -> Connection {
     Connection {
         host: format!("{name}.lan"),
         port: 22,
-        user: user.to_owned(),
+        user: unstated(user),
         private_key_file: None,
         password: None,
         become_password: None,
@@ -105,6 +105,7 @@ pub fn settings(control_plane: &str) -> Settings {
         kubeconfig: "/home/user/.kube/config".to_owned(),
         kubeconfig_context: "turing-pi".to_owned(),
         known_hosts: "/home/user/.ssh/known_hosts".to_owned(),
+        reboot_timeout: std::time::Duration::from_secs(900),
     }
 }
 

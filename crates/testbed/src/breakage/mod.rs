@@ -26,7 +26,7 @@ pub enum What {
     ChangedHostKey,
     /// The account is in no sudoers file
     NoSudo,
-    /// sudo asks for the password, which is `testbed`
+    /// sudo asks for the password, which is `open-sesame-of-the-testbed`
     SudoPassword,
     /// The host's name is under another domain
     WrongDns,

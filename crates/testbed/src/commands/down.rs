@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::alone;
 use crate::failure::{Failure, Tried};
-use crate::host::power;
+use crate::host::{cgroup, power};
 use crate::net::bridge;
 use crate::places::{self, Lock};
 use crate::records::Thing;
@@ -26,6 +26,7 @@ pub fn run(name: &str) -> Result<(), Failure> {
             Thing::Process { process, .. } if process.lives() => power::kill_tree(*process)?,
             Thing::Process { .. } => {}
             Thing::Loop { image } => disks::detach(image)?,
+            Thing::Cgroup { path } => cgroup::remove(path)?,
             Thing::NftTable { name } => bridge::remove_table(name)?,
             Thing::Bridge { name } => bridge::remove(name)?,
         }
@@ -51,9 +52,10 @@ pub fn run(name: &str) -> Result<(), Failure> {
 fn order(thing: &Thing) -> u8 {
     match thing {
         Thing::Process { .. } => 0,
-        Thing::Loop { .. } => 1,
-        Thing::NftTable { .. } => 2,
-        Thing::Bridge { .. } => 3,
+        Thing::Cgroup { .. } => 1,
+        Thing::Loop { .. } => 2,
+        Thing::NftTable { .. } => 3,
+        Thing::Bridge { .. } => 4,
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::prepare;
 use super::root::{self, Root};
+use super::{cgroup, prepare};
 use crate::breakage::marks;
 use crate::failure::{Failure, Tried};
 use crate::process::Process;
@@ -22,6 +22,7 @@ pub fn run(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
     let me = Process::me().ok_or_else(|| Failure::new("find myself in /proc", "it is not mounted"))?;
     let record = Thing::Process { role: host.name.clone(), process: me };
     testbed.records().write(&record)?;
+    cgroup::enter(testbed, host)?;
     // nspawn wants its own directories there, and they must not be seen by the rest of the machine.
     Run::new("mount").args(["-t", "tmpfs", "tmpfs", "/run/systemd"]).output()?;
     loop {

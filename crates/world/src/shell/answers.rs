@@ -26,7 +26,8 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::File(_) => Answer::File(if none { None } else { Some(file(out).ok_or_else(odd)?) }),
         Probe::Directory(_) => Answer::Directory(!none),
         Probe::System(_) => Answer::System(system(out).ok_or_else(odd)?),
-        Probe::RootPartition(_) if line().starts_with('/') || line() == "overlay" => Answer::RootPartition(line()),
+        // ZFS and overlays have a root that is on no device of its own; what they call it tells it from any disk.
+        Probe::RootPartition(_) if !line().is_empty() => Answer::RootPartition(line()),
         Probe::Disk(_) => Answer::Disk(if none { None } else { Some(disk(out).ok_or_else(odd)?) }),
         Probe::CloudInit(_) => Answer::CloudInit(if none { CloudInitState::Absent } else { cloud_init(out)? }),
         Probe::Packages(_) => Answer::Packages(
@@ -40,6 +41,7 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::Upgrades(_) => Answer::Upgrades(upgrades(out).ok_or_else(odd)?),
         Probe::RebootRequired(_) => Answer::RebootRequired(!none),
         Probe::Unit(_) => Answer::Unit(unit(out).ok_or_else(odd)?),
+        Probe::RunningJobs(_) => Answer::RunningJobs(out.lines().map(str::to_owned).collect()),
         Probe::JobState(_) => Answer::JobState(if none { None } else { Some(job(out).ok_or_else(odd)?) }),
         Probe::K3s(_) => Answer::K3s(if none { None } else { Some(k3s(out).ok_or_else(odd)?) }),
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),

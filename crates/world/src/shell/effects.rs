@@ -28,15 +28,22 @@ pub(crate) fn effect(deed: &Deed) -> Option<String> {
     })
 }
 
+/// A function of shell that says so when a directory's file system has no room: some shells call that an I/O error.
+pub(super) fn no_room() -> &'static str {
+    "no_room() { set -- \"$1\" $(df -Pk \"$1\" | tail -n 1)\n\
+     [ \"${5:-9999}\" -gt 64 ] || echo \"no space left for $1: $5 KiB are free\" >&2; }"
+}
+
 /// Written beside its place, seen by nobody else until it is whole, and moved there in one go. `printf` is part of the
 /// shell: the text shows in no process list.
 fn write_file(path: &str, text: &str, mode: u32) -> String {
     let (path, text) = (word(path), word(text));
     format!(
-        "umask 077; path={path}\n[ -d \"${{path%/*}}\" ] || (umask 022; mkdir -p \"${{path%/*}}\") || exit 1\n\
+        "umask 077; path={path}\n{}\n[ -d \"${{path%/*}}\" ] || (umask 022; mkdir -p \"${{path%/*}}\") || exit 1\n\
          new=$(mktemp \"$path.XXXXXX\") && printf '%s' {text} > \"$new\" && chmod {mode:04o} \"$new\" && sync -d \"$new\" \
          && mv -f \"$new\" \"$path\" && exit 0\n\
-         rm -f \"$new\"; exit 1"
+         rm -f \"$new\"; no_room \"${{path%/*}}\"; exit 1",
+        no_room()
     )
 }
 

@@ -6,6 +6,7 @@
 
 use bringup_core::deed::Job;
 
+use super::effects::no_room;
 use super::questions::NONE;
 use super::quote::word;
 
@@ -29,6 +30,19 @@ pub(super) fn state(name: &str) -> String {
     )
 }
 
+/// The names of those that run in this boot, a line each.
+pub(super) fn running() -> String {
+    let unit = unit("$name");
+    format!(
+        "cd {DIRECTORY} 2>/dev/null || exit 0\n\
+         read -r now < /proc/sys/kernel/random/boot_id\n\
+         for name in *; do\n\
+         [ -e \"$name/hash\" ] && [ ! -e \"$name/status\" ] && read -r then < \"$name/boot\" || continue\n\
+         [ \"$now\" = \"$then\" ] && systemctl is-active --quiet \"{unit}\" && echo \"$name\"\n\
+         done; :"
+    )
+}
+
 fn unit(name: &str) -> String {
     format!("bringup-{name}.service")
 }
@@ -47,12 +61,13 @@ pub(super) fn start(job: &Job) -> String {
         "if systemctl is-active --quiet {unit}; then\n\
          [ \"$(cat {directory}/hash)\" = {hash} ] && exit 0\n\
          echo 'another {name} runs here' >&2; exit 1\nfi\n\
-         mkdir -p -m 0700 /var/lib/bringup {DIRECTORY} && rm -rf {directory} && mkdir -m 0700 {directory} || exit 1\n\
-         cd {directory} || exit 1\n\
-         printf '%s' {} > run && chmod 0700 run && cat /proc/sys/kernel/random/boot_id > boot || exit 1\n\
-         echo {hash} > hash || exit 1\n\
+         {}\n\
+         {{ mkdir -p -m 0700 /var/lib/bringup {DIRECTORY} && rm -rf {directory} && mkdir -m 0700 {directory} \
+         && cd {directory} && printf '%s' {} > run && chmod 0700 run && cat /proc/sys/kernel/random/boot_id > boot \
+         && echo {hash} > hash; }} || {{ no_room /var/lib; exit 1; }}\n\
          systemctl reset-failed {unit} 2>/dev/null\n\
          systemd-run --quiet --unit={unit} --description={} --property=KillMode=process -- {directory}/run",
+        no_room(),
         word(&script),
         word(&format!("bringup: {job}")),
     )
@@ -90,9 +105,14 @@ fn work(job: &Job) -> String {
     }
 }
 
-/// dpkg itself does not wait for its lock.
+/// dpkg itself does not wait for its lock, and flock(1) takes another kind of lock than it does. It ends with 2 when it
+/// cannot work with its own files, a lock among them, and with 1 when a package fails (dpkg(1), EXIT STATUS).
 fn wait_for_dpkg(command: &str) -> String {
-    format!("exec 9> /var/lib/dpkg/lock-frontend && flock -w {LOCK_BOUND} 9 && {command}")
+    format!(
+        "waited=0\nwhile :; do {command}; status=$?\n\
+         [ $status -eq 2 ] && [ $waited -lt {LOCK_BOUND} ] || exit $status\n\
+         sleep 2; waited=$((waited + 2)); done"
+    )
 }
 
 /// `apt-get update` does not wait for the lists' lock before apt 2.3; the lock is tried instead, for a while.

@@ -30,6 +30,7 @@ pub(crate) fn question(probe: &Probe) -> Option<String> {
         Probe::RebootRequired(_) => format!("[ -e /run/reboot-required ] || exit {NONE}"),
         Probe::Unit(unit) => format!("{UNIT} {}", word(&unit.name)),
         Probe::JobState(job) => jobs::state(job.name),
+        Probe::RunningJobs(_) => jobs::running(),
         Probe::GpuDriver(_) => GPU_DRIVER.to_owned(),
         Probe::K3s(_) => K3S.to_owned(),
         _ => return None,

@@ -34,6 +34,13 @@ pub enum Failure {
         /// What was tried, and what came of it.
         tried: Vec<String>,
     },
+    /// It takes what we have, or was given too much of it, and closes the connection all the same.
+    TurnedAway {
+        /// As whom.
+        user: String,
+        /// What was tried, and what came of it.
+        tried: Vec<String>,
+    },
     /// sudo does not make us root.
     NotRoot(String),
     /// The host that it is reached through does not let us pass.
@@ -71,7 +78,7 @@ impl Failure {
                 "known_hosts has other keys for the jump host {name}, which shows {}",
                 shown.fingerprint()
             )),
-            Self::Denied { user, tried, .. } => {
+            Self::Denied { user, tried, .. } | Self::TurnedAway { user, tried } => {
                 Self::Jump(format!("jump host {name} does not let {user} in\n{}", tried.join("\n")))
             }
             Self::Unresolved { .. } | Self::Jump(_) => self,
@@ -100,10 +107,16 @@ impl Failure {
                     .likely("the host key changed, or another machine answers there")
                     .next("find out why; the stage known_hosts records a changed key with --accept-changed-host-keys")
             }
-            Self::Denied { user, tried, .. } => fault(Cause::Refused)
+            Self::Denied { user, tried, .. } => fault(Cause::Denied)
                 .said(tried.join("\n"))
                 .likely(format!("{user} may not log in there with any of the keys tried"))
                 .next("give it a key that is let in (ansible_ssh_private_key_file, or ssh-add), or a password with -k"),
+            Self::TurnedAway { user, tried } => fault(Cause::Passing)
+                .said(tried.join("\n"))
+                .likely(format!(
+                    "it is on its way up or down, or {user} may not log in there, or it takes fewer keys than that"
+                ))
+                .next(format!("once it is up, see what its sshd says of {user}: journalctl -u ssh")),
             Self::NotRoot(said) => fault(Cause::Refused)
                 .said(said)
                 .likely("the account may not use sudo, or sudo wants a password")
@@ -111,7 +124,10 @@ impl Failure {
             Self::Jump(said) => fault(Cause::Refused)
                 .said(said)
                 .next("log in to the jump host once with ssh, see that its key is right, then run again"),
-            Self::Lost(said) => fault(Cause::Lost).said(said),
+            Self::Lost(said) => fault(Cause::Lost)
+                .said(said)
+                .likely("the network or the host's SSH server went away in the middle")
+                .next("see whether it stays up, then run again: what goes on there is taken over"),
             Self::Odd(said) => fault(Cause::Failed)
                 .said(said)
                 .likely("something else than an SSH server listens there")

@@ -73,13 +73,14 @@ impl Hosts {
         let nodes = self.site.nodes.iter().map(|node| &node.connection);
         let all = nodes.chain(self.site.boards.iter().map(|board| &board.connection));
         all.filter(|connection| !connection.local)
-            .flat_map(|connection| self.config.of(&connection.host, &connection.user).not_followed)
+            .flat_map(|connection| self.config.of(&connection.host, &connection.user.value).not_followed)
             .collect()
     }
 
     fn route(&self, connection: &Connection) -> Route {
-        let config = self.config.of(&connection.host, &connection.user);
-        let mut route = self.route_of(&connection.host, connection.port, &connection.user, &config);
+        let config = self.config.of(&connection.host, &connection.user.value);
+        let user = config.user.as_ref().filter(|_| !connection.user.stated).unwrap_or(&connection.user.value);
+        let mut route = self.route_of(&connection.host, connection.port, user, &config);
         route.key_files.splice(0..0, connection.private_key_file.iter().map(PathBuf::from));
         route.password = connection.password.clone().or_else(|| self.logins.password.clone());
         route.become_password = connection.become_password.clone().or_else(|| self.logins.become_password.clone());

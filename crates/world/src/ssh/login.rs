@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bringup_core::known_hosts::HostKey;
 use bringup_core::secret::Secret;
-use russh::client::Handle;
+use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
@@ -154,6 +154,20 @@ impl Attempt<'_> {
         true
     }
 
+    /// What came of one attempt. sshd refuses a key that it does not know with a word; it closes the connection after one
+    /// that it takes, when PAM keeps the account out.
+    fn let_in(&mut self, result: &AuthResult, what: &str) -> Result<bool, Failure> {
+        if result.success() {
+            return Ok(true);
+        }
+        if self.handle.is_closed() {
+            self.tried.push(format!("{what}: the connection was closed"));
+            return Err(Failure::TurnedAway { user: self.user.to_owned(), tried: std::mem::take(&mut self.tried) });
+        }
+        self.tried.push(format!("{what}: not accepted"));
+        Ok(false)
+    }
+
     async fn hash(&self, public: &russh::keys::PublicKey) -> Option<HashAlg> {
         if !public.algorithm().is_rsa() {
             return None;
@@ -183,8 +197,7 @@ impl Attempt<'_> {
         let hash = self.hash(key.public_key()).await;
         let key = PrivateKeyWithHashAlg::new(key, hash);
         let result = self.handle.authenticate_publickey(self.user, key).await.map_err(|error| lost(&error))?;
-        self.tried.push(format!("{what}: not accepted"));
-        Ok(result.success())
+        self.let_in(&result, &what)
     }
 
     async fn agent(&mut self, socket: &Path) -> Result<bool, Failure> {
@@ -211,8 +224,11 @@ impl Attempt<'_> {
             }
             let hash = self.hash(&key).await;
             match self.handle.authenticate_publickey_with(self.user, key, hash, &mut agent).await {
-                Ok(result) if result.success() => return Ok(true),
-                Ok(_) => self.tried.push(format!("{what}: not accepted")),
+                Ok(result) => {
+                    if self.let_in(&result, &what)? {
+                        return Ok(true);
+                    }
+                }
                 Err(error) => self.tried.push(format!("{what}: the agent does not sign: {error}")),
             }
         }
@@ -222,7 +238,6 @@ impl Attempt<'_> {
     async fn password(&mut self, password: &Secret) -> Result<bool, Failure> {
         let result =
             self.handle.authenticate_password(self.user, password.expose()).await.map_err(|error| lost(&error))?;
-        self.tried.push("password: not accepted".to_owned());
-        Ok(result.success())
+        self.let_in(&result, "password")
     }
 }

@@ -91,11 +91,12 @@ impl Session {
 
 /// Gives the password when it is asked for; comes back when the command runs.
 async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<(), Failure> {
-    let (mut out, mut err, mut asked) = (Vec::new(), Vec::new(), false);
+    let (mut out, mut err, mut asked, mut status) = (Vec::new(), Vec::new(), false, None);
     while let Some(message) = running.read.wait().await {
         match message {
             ChannelMsg::Data { data } => out.extend_from_slice(&data),
             ChannelMsg::ExtendedData { data, ext: 1 } => err.extend_from_slice(&data),
+            ChannelMsg::ExitStatus { exit_status } => status = Some(exit_status),
             ChannelMsg::Close => break,
             _ => {}
         }
@@ -111,7 +112,11 @@ async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<(),
             running.write.data(line.as_bytes()).await.map_err(|error| lost(&error))?;
         }
     }
-    Err(Failure::NotRoot(String::from_utf8_lossy(&err).trim().to_owned()))
+    match status {
+        Some(status) => Err(Failure::NotRoot(words(&Output { out, err, status: Some(status) }, status))),
+        // It was not sudo that said no: the host goes down, or the connection did.
+        None => Err(Failure::Lost("it was closed before sudo answered".to_owned())),
+    }
 }
 
 fn contains(all: &[u8], wanted: &str) -> bool {

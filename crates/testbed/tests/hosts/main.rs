@@ -1,0 +1,13 @@
+//! `bringup` on real hosts. Each test has hosts of its own; they need root, and are run by `scripts/test`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod bed;
+mod controller;
+mod faults;
+mod killed;
+mod maintenance;
+mod move_fs;
+mod secrets;
+mod simulation;
+mod stories;
+mod testbeds;
