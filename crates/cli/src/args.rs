@@ -17,6 +17,7 @@ Examples:
   bringup plan -i SITE                     what differs from what should be; changes nothing
   bringup apply -i SITE --limit node03     asks once for what it may hurt, then acts
   bringup inventory -i SITE --graph        what was understood of the inventory
+  bringup power status -i SITE node01      what its board says of its power
 
 Stages, in their order, each a tag: tools flash known_hosts move_fs update_packages k3s cluster
 (servers means move_fs and update_packages).
@@ -41,6 +42,71 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Show what was understood of an inventory.
     Inventory(InventoryArguments),
+    /// Follow a node's serial console through its board, until it is interrupted.
+    Console(Console),
+    /// Give nodes power, take it, or tell who has it, through their boards.
+    #[command(subcommand)]
+    Power(PowerCommand),
+    /// What was fetched once, such as images: list it, or take it away.
+    #[command(subcommand)]
+    Cache(CacheCommand),
+}
+
+/// `console`.
+#[derive(Debug, Args)]
+pub struct Console {
+    /// Which site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// How to log in to the board.
+    #[command(flatten)]
+    pub login: LoginArguments,
+    /// Whose console.
+    #[arg(value_name = "NODE")]
+    pub node: String,
+}
+
+/// `power`.
+#[derive(Debug, Subcommand)]
+pub enum PowerCommand {
+    /// Give them power.
+    On(PowerArguments),
+    /// Take it from them.
+    Off(PowerArguments),
+    /// Take it from them, and give it back.
+    Cycle(PowerArguments),
+    /// Tell which have it.
+    Status(PowerArguments),
+}
+
+/// Whose power.
+#[derive(Debug, Args)]
+pub struct PowerArguments {
+    /// Which site.
+    #[command(flatten)]
+    pub site: SiteArguments,
+    /// How to log in to the boards.
+    #[command(flatten)]
+    pub login: LoginArguments,
+    /// Which nodes.
+    #[arg(value_name = "NODE", required = true)]
+    pub nodes: Vec<String>,
+    /// Take it from those too that live or may live, without asking.
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+}
+
+/// `cache`.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// List it, the longest unused first.
+    List,
+    /// Take it away; what is needed again is fetched again.
+    Clean {
+        /// Only what was not used for so many days.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        unused_days: u64,
+    },
 }
 
 /// Which site.

@@ -24,6 +24,9 @@ fn main() -> ExitCode {
         Command::Apply(arguments) => commands::apply::run(arguments),
         Command::Rehearse(arguments) => commands::rehearse::run(arguments),
         Command::Inventory(arguments) => commands::inventory::run(arguments),
+        Command::Console(arguments) => commands::console::run(arguments),
+        Command::Power(command) => commands::power::run(command),
+        Command::Cache(command) => commands::cache::run(command),
     };
     status.into()
 }

@@ -5,6 +5,7 @@
 mod states;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 pub use self::states::{
     CloudInitState, DiskState, FileState, FlashJobState, FlashMarkState, FlashPhase, JobPhase, JobStatus, K3sRole,
@@ -235,6 +236,15 @@ probes! {
 }
 
 impl Probe {
+    /// How long its answer may take at most.
+    pub fn bound(&self) -> Duration {
+        match self {
+            // Read through: a BMC sums some 15 MB a second, and an image has a gigabyte and more.
+            Self::ImageFile(_) | Self::File(_) => Duration::from_secs(15 * 60),
+            _ => Duration::from_secs(60),
+        }
+    }
+
     /// A short name for a question, for faults and labels.
     pub fn word(&self) -> Label {
         let debug = format!("{self:?}");

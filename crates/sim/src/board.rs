@@ -45,7 +45,14 @@ impl Transfer {
             Ending::Checksum | Ending::Well => (JobPhase::Running, done, ""),
         };
         let said = said.lines().map(str::to_owned).collect();
-        FlashJobState { slot: self.slot, order: Some(self.order.clone()), phase, done, total: self.total, said }
+        FlashJobState {
+            slot: self.slot,
+            order: Some(self.order.clone()),
+            phase,
+            done: Some(done),
+            total: self.total,
+            said,
+        }
     }
 }
 

@@ -1,42 +1,101 @@
 //! The controller itself.
 
+use std::path::{Path, PathBuf};
+
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::Target;
 use bringup_core::probe::{Answer, KnownHostsState, Probe};
+use bringup_core::world::Progress;
 
 use crate::known_hosts_file::{self, Edited};
-use crate::not_built;
+use crate::{cache, local_files, not_built, remembered, web};
 
-/// Answers one question.
-pub(crate) fn answer(probe: &Probe) -> Result<Answer, Fault> {
-    match probe {
-        Probe::KnownHostLines(lines) => {
-            let known = known_hosts_file::read(&lines.path)
-                .map_err(|error| known_hosts_fault(format!("read {}", lines.path), &lines.path, &error))?;
-            let keys = lines.names.iter().map(|name| (name.clone(), known.keys_for(name)));
-            Ok(Answer::KnownHostLines(KnownHostsState {
-                keys: keys.filter(|(_, keys)| !keys.is_empty()).collect(),
-                version: known.version().to_owned(),
-            }))
+/// What of the controller belongs to this run.
+#[derive(Clone, Debug)]
+pub(crate) struct Controller {
+    /// The site's directory, with its journals.
+    pub site: PathBuf,
+    /// Where what is fetched once is kept.
+    pub cache: PathBuf,
+    /// The user's known_hosts.
+    pub known_hosts: String,
+}
+
+impl Controller {
+    /// Answers one question.
+    pub async fn answer(&self, probe: &Probe) -> Result<Answer, Fault> {
+        match probe {
+            Probe::KnownHostLines(lines) => {
+                let known = known_hosts_file::read(&lines.path)
+                    .map_err(|error| known_hosts_fault(format!("read {}", lines.path), &lines.path, &error))?;
+                let keys = lines.names.iter().map(|name| (name.clone(), known.keys_for(name)));
+                Ok(Answer::KnownHostLines(KnownHostsState {
+                    keys: keys.filter(|(_, keys)| !keys.is_empty()).collect(),
+                    version: known.version().to_owned(),
+                }))
+            }
+            Probe::File(file) => {
+                let state = web::file_state(&file.path).await;
+                state.map(Answer::File).map_err(|error| disk_fault(format!("read {}", file.path), &file.path, &error))
+            }
+            Probe::Directory(directory) => Ok(Answer::Directory(Path::new(&directory.path).is_dir())),
+            Probe::WebText(text) => {
+                let answer = web::text(&text.url).await;
+                answer.map(Answer::WebText).map_err(|trouble| trouble.fault(&format!("read {}", text.url)))
+            }
+            Probe::Remembered(question) => {
+                let known = known_hosts_file::read(&self.known_hosts).map_err(|error| {
+                    known_hosts_fault(format!("read {}", self.known_hosts), &self.known_hosts, &error)
+                })?;
+                let has_key = question.names.iter().any(|name| !known.keys_for(name).is_empty());
+                Ok(Answer::Remembered(has_key || remembered::in_journals(&self.site, &question.node)))
+            }
+            _ => Err(not_built::fault(&Target::Controller, format!("ask for {}", probe.word()))),
         }
-        _ => Err(not_built::fault(&Target::Controller, format!("ask for {}", probe.word()))),
+    }
+
+    /// Brings one deed about.
+    pub async fn act(&self, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
+        match deed {
+            Deed::EditKnownHosts { path, remove, add, expect } => {
+                match known_hosts_file::edit(path, remove, add, expect.as_deref()).await {
+                    Ok(Edited::Done) => {}
+                    Ok(Edited::Stale) => {
+                        return Err(Fault::new(Cause::Stale, Target::Controller, deed.to_string())
+                            .said("someone else wrote known_hosts meanwhile"));
+                    }
+                    Err(error) => return Err(known_hosts_fault(deed.to_string(), path, &error)),
+                }
+            }
+            Deed::Fetch { url, sha256, member, path, mode } => {
+                let fetch = web::Fetch {
+                    url,
+                    sha256: sha256.as_deref(),
+                    member: member.as_deref(),
+                    path: Path::new(path),
+                    mode: *mode,
+                    stall: web::STALL_BOUND,
+                };
+                let told = |done, total| progress(done, total, "bytes");
+                web::fetch(&fetch, &told).await.map_err(|trouble| trouble.fault(&deed.to_string()))?;
+                cache::keep_within(&self.cache, cache::CACHE_BOUND);
+            }
+            Deed::WriteFile { path, content, mode } => local_files::write(Path::new(path), content, *mode)
+                .map_err(|error| disk_fault(deed.to_string(), path, &error))?,
+            Deed::MakeDirectory { path } => {
+                std::fs::create_dir_all(path).map_err(|error| disk_fault(deed.to_string(), path, &error))?;
+            }
+            _ => return Err(not_built::fault(&Target::Controller, deed.to_string())),
+        }
+        Ok(Reply::Done)
     }
 }
 
-/// Brings one deed about.
-pub(crate) async fn act(deed: &Deed) -> Result<Reply, Fault> {
-    match deed {
-        Deed::EditKnownHosts { path, remove, add, expect } => {
-            match known_hosts_file::edit(path, remove, add, expect.as_deref()).await {
-                Ok(Edited::Done) => Ok(Reply::Done),
-                Ok(Edited::Stale) => Err(Fault::new(Cause::Stale, Target::Controller, deed.to_string())
-                    .said("someone else wrote known_hosts meanwhile")),
-                Err(error) => Err(known_hosts_fault(deed.to_string(), path, &error)),
-            }
-        }
-        _ => Err(not_built::fault(&Target::Controller, deed.to_string())),
-    }
+fn disk_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {
+    Fault::new(Cause::Failed, Target::Controller, doing)
+        .said(format!("{path}: {error}"))
+        .next("see whether the path is right and yours, and whether the disk has room")
 }
 
 fn known_hosts_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {

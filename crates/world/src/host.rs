@@ -83,7 +83,7 @@ fn tail(said: &str) -> String {
 }
 
 /// What can be told without a login; `None` for what cannot.
-async fn outside(
+pub(crate) async fn outside(
     hosts: &Hosts,
     target: &Target,
     connection: &Connection,

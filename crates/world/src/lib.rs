@@ -3,19 +3,26 @@
 //! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and deeds, nowhere
 //! else. Boards and the cluster cannot be reached yet, and what is tried on them is a fault of cause `NotBuilt`.
 
+mod bmc;
+mod cache;
 mod controller;
 mod host;
+mod image;
 mod journal;
 mod known_hosts_file;
 mod local;
+mod local_files;
 mod local_source;
 mod not_built;
 mod real_world;
+mod remembered;
 mod run_lock;
 mod shell;
 pub mod ssh;
+mod web;
 
+pub use cache::{CACHE_BOUND, Cached, cached, clean_cache};
 pub use journal::{Journal, run_name};
 pub use local_source::LocalSource;
-pub use real_world::RealWorld;
+pub use real_world::{Directories, RealWorld};
 pub use run_lock::{Held, LockError, RunLock};

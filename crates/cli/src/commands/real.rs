@@ -13,7 +13,7 @@ use bringup_core::sabotage::Guards;
 use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
 use bringup_core::stages::lanes;
 use bringup_world::ssh::{ClientConfig, Logins};
-use bringup_world::{Journal, LocalSource, RealWorld, RunLock, run_name};
+use bringup_world::{Directories, Journal, LocalSource, RealWorld, RunLock, run_name};
 
 use crate::args::{LoginArguments, RunArguments};
 use crate::commands::site;
@@ -23,7 +23,7 @@ use crate::problems;
 use crate::ui::{PlanText, say, screen};
 
 /// The stages that this build brings about on real machines.
-const BUILT: [StageName; 3] = [StageName::KnownHosts, StageName::MoveFs, StageName::UpdatePackages];
+const BUILT: [StageName; 4] = [StageName::Flash, StageName::KnownHosts, StageName::MoveFs, StageName::UpdatePackages];
 
 /// How often the time that goes by is drawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -84,7 +84,8 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         .build()
         .map_err(|error| failed("the operating system gives no event loop", error))?;
     let config = ClientConfig::read(Path::new(&LocalSource.home()));
-    let world = RealWorld::new(Arc::new(loaded.site.clone()), config, logins);
+    let directories = Directories { site: directory.to_path_buf(), cache: site::cache(&LocalSource.home()).into() };
+    let world = RealWorld::new(Arc::new(loaded.site.clone()), config, logins, directories);
     let real = Real {
         loaded: &loaded,
         world: &world,
@@ -105,7 +106,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
 }
 
 /// What hosts are logged in to with. Passwords are asked for now, passphrases when a key that has one is needed.
-fn logins(login: &LoginArguments) -> Result<Logins, ExitStatus> {
+pub(super) fn logins(login: &LoginArguments) -> Result<Logins, ExitStatus> {
     let ask = |asked: bool, question: &str| match asked {
         true => site::password(question).map(Some).map_err(|problems| site::refuse(&problems)),
         false => Ok(None),
@@ -174,9 +175,10 @@ impl Real<'_> {
             })
             .await;
         let (Wanted::Plan { diff, .. } | Wanted::Apply { diff, .. }) = *wanted;
+        let world_notices = self.world.notices().await;
         if !self.arguments.json {
             let plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
-            let notices = [self.loaded.site.notices.clone(), self.world.notices()].concat();
+            let notices = [self.loaded.site.notices.clone(), world_notices].concat();
             say(&plan.text(&notices, self.arguments.verbose, diff));
         }
         let yes = match *wanted {
@@ -253,7 +255,7 @@ impl Real<'_> {
 }
 
 /// Asks on the terminal; where there is none, nobody can be asked.
-struct Terminal;
+pub(super) struct Terminal;
 
 impl Ask for Terminal {
     fn ask(&mut self, question: &str) -> io::Result<Option<String>> {

@@ -79,11 +79,16 @@ pub fn scope(loaded: &Loaded, arguments: &RunArguments) -> Result<Scope, Problem
     Scope::select(&loaded.inventory, &loaded.site, &arguments.tags, &arguments.skip_tags, &arguments.limit)
 }
 
+/// The directory for what is fetched once.
+pub fn cache(home: &str) -> String {
+    format!("{home}/.cache/bringup")
+}
+
 /// What of a run is neither site nor scope.
 pub fn run_options(arguments: &RunArguments, home: &str) -> Options {
     Options {
         accept_changed_host_keys: arguments.accept_changed_host_keys,
-        cache: format!("{home}/.cache/bringup"),
+        cache: cache(home),
         home: home.to_owned(),
         architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
         system: if cfg!(target_os = "macos") { "darwin" } else { "linux" },

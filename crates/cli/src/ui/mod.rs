@@ -16,6 +16,7 @@ pub use self::live::Live;
 pub use self::plain::Plain;
 pub use self::plan_text::PlanText;
 pub use self::report_text::report_text;
+pub use self::words::fault_lines;
 
 /// Shows a run.
 pub trait Screen: Send {

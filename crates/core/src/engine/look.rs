@@ -18,8 +18,6 @@ const KEPT_FOR: Duration = Duration::from_secs(30);
 /// How often a question that got lost is asked again, and after how long.
 const ASKED: u32 = 3;
 const ASK_PAUSE: Duration = Duration::from_secs(2);
-/// Bound on one trip of questions.
-const ASK_BOUND: Duration = Duration::from_secs(60);
 /// The first pause of a wait; the later ones are a quarter of what it has taken so far.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -140,9 +138,10 @@ impl<'a> Look<'a> {
     /// One round trip, repeated if it got lost. Keeps all answers and gives the first.
     async fn trip(&self, target: &Target, probes: &[Probe]) -> Result<Answer, Fault> {
         let doing = format!("ask for {}", probes[0].word());
+        let bound = probes.iter().map(Probe::bound).max().unwrap_or_default();
         for attempt in 1.. {
             let asking = self.context.walk.run.world.ask(target, probes);
-            let answers = self.context.bounded(target, &doing, ASK_BOUND, asking).await?;
+            let answers = self.context.bounded(target, &doing, bound, asking).await?;
             let mut first = None;
             for (probe, answer) in probes.iter().zip(answers) {
                 match answer {

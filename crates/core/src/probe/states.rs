@@ -72,7 +72,7 @@ impl FlashPhase {
     }
 }
 
-/// Our mark of a slot's flash, kept on the BMC's SD card.
+/// Our mark of a slot's flash, kept on the BMC.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlashMarkState {
     /// For which node.
@@ -111,8 +111,8 @@ pub struct FlashJobState {
     pub order: Option<String>,
     /// How it stands.
     pub phase: JobPhase,
-    /// Bytes written.
-    pub done: u64,
+    /// Bytes written; `None` where nobody can tell how far it is.
+    pub done: Option<u64>,
     /// Bytes to write.
     pub total: u64,
     /// What it said last.

@@ -190,9 +190,12 @@ impl ProvisionedSlot {
                 }
                 JobPhase::Running => {}
             }
-            act.progress(job.done, job.total, "bytes");
-            if job.done != last {
-                (last, moved) = (job.done, Instant::now());
+            // Where nobody can tell how far it is, the bound of the whole has to do.
+            if let Some(done) = job.done {
+                act.progress(done, job.total, "bytes");
+            }
+            if job.done.is_none_or(|done| done != last) {
+                (last, moved) = (job.done.unwrap_or_default(), Instant::now());
             }
             if moved.elapsed() > STALL_BOUND {
                 act.act(&bmc, Deed::RestartBmcDaemon).await?;

@@ -22,7 +22,8 @@ pub use ansible_cfg::{AnsibleCfg, ansible_cfg};
 pub use inventory::Inventory;
 pub use load::{LoadOptions, Loaded, load, load_inventory};
 pub use model::{
-    Board, Connection, FlashTransport, Image, Kind, Node, Place, Service, Settings, Site, Stated, Toolchain,
+    BmcInterface, Board, Connection, FlashTransport, Image, Kind, Node, Place, Service, Settings, Site, Stated,
+    Toolchain,
 };
 pub use problem::{Problem, Problems, Severity, Spot};
 pub use scope::Scope;

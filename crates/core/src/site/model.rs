@@ -144,6 +144,17 @@ pub enum FlashTransport {
     Stream,
 }
 
+/// By what a BMC is told what to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BmcInterface {
+    /// By its API where it has one, else by `tpi`.
+    Auto,
+    /// By bmcd's API, through SSH.
+    Api,
+    /// By `tpi`, over SSH.
+    Tpi,
+}
+
 /// Something that the cluster stage installs itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Service {
@@ -179,6 +190,8 @@ pub struct Settings {
     pub ansible_account: String,
     /// Account on the BMCs.
     pub tpi_user: String,
+    /// By what the BMCs are told what to do.
+    pub bmc_interface: BmcInterface,
     /// Directory on the BMC for images.
     pub tpi_images_path: String,
     /// Directory on the controller for tools.

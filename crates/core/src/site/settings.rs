@@ -5,15 +5,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, Found};
-use super::model::{FlashTransport, Image, Service, Settings, Stated, Toolchain};
+use super::model::{BmcInterface, FlashTransport, Image, Service, Settings, Stated, Toolchain};
 use super::nearest::did_you_mean;
 use crate::names::NodeName;
 
 /// Variables that the site as a whole may set.
-pub(crate) const KNOWN: [&str; 53] = [
+pub(crate) const KNOWN: [&str; 54] = [
     "ansible_account",
     "tpi_user",
     "tpi_images_path",
+    "bmc_interface",
     "bin_dir",
     "local_domain",
     "control_plane",
@@ -116,6 +117,7 @@ pub(crate) fn read(
         cluster_install_list: install_list(fields, found),
         ssh_public_keys: public_keys(fields, keys, found),
         flash_transport: transport(fields, found),
+        bmc_interface: interface(fields, found),
         rk1_image: image(fields, "rk1", RK1_IMAGE, found),
         cm4_image: image(fields, "cm4", CM4_IMAGE, found),
         toolchain: toolchain(fields, found),
@@ -246,11 +248,21 @@ fn public_keys(fields: &Fields<'_>, own: Vec<String>, found: &mut Found) -> Vec<
 
 fn transport(fields: &Fields<'_>, found: &mut Found) -> FlashTransport {
     let transport = fields.with("flash_transport", "`staged` or `stream`", found, |value| match value.as_str()? {
-        "staged" => Some(FlashTransport::Staged),
+        "staged" | "stage" => Some(FlashTransport::Staged),
         "stream" => Some(FlashTransport::Stream),
         _ => None,
     });
     transport.unwrap_or(FlashTransport::Staged)
+}
+
+fn interface(fields: &Fields<'_>, found: &mut Found) -> BmcInterface {
+    let interface = fields.with("bmc_interface", "`auto`, `api` or `tpi`", found, |value| match value.as_str()? {
+        "auto" => Some(BmcInterface::Auto),
+        "api" => Some(BmcInterface::Api),
+        "tpi" => Some(BmcInterface::Tpi),
+        _ => None,
+    });
+    interface.unwrap_or(BmcInterface::Auto)
 }
 
 fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, &str), found: &mut Found) -> Image {

@@ -12,7 +12,8 @@ use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::names::{BoardName, NodeName, Slot, StageName};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{
-    Board, Connection, FlashTransport, Image, Kind, Node, Place, Scope, Service, Settings, Site, Stated, Toolchain,
+    BmcInterface, Board, Connection, FlashTransport, Image, Kind, Node, Place, Scope, Service, Settings, Site, Stated,
+    Toolchain,
 };
 use bringup_core::stages::{Options, lanes};
 use bringup_sim::{Leave, SimWorld};
@@ -65,6 +66,7 @@ pub fn settings(control_plane: &str) -> Settings {
         ansible_account: "ansible".to_owned(),
         tpi_user: "root".to_owned(),
         tpi_images_path: "/mnt/sdcard/images".to_owned(),
+        bmc_interface: BmcInterface::Auto,
         bin_dir: "/home/user/bin".to_owned(),
         local_domain: ".lan".to_owned(),
         control_plane: Some(NodeName::new(control_plane)),

@@ -15,7 +15,7 @@ use bringup_core::site::{LoadOptions, Scope, load};
 use bringup_core::stages::{Options, lanes};
 use bringup_core::world::{Going, Progress, World};
 use bringup_world::ssh::{ClientConfig, Logins};
-use bringup_world::{LocalSource, RealWorld};
+use bringup_world::{Directories, LocalSource, RealWorld};
 
 use crate::bed::Bed;
 
@@ -104,6 +104,7 @@ fn one_node_at_a_time_is_drained_rebooted_and_brought_back() {
             Arc::clone(&site),
             ClientConfig::read(Path::new("/nonexistent")),
             Logins::of_user("/nonexistent", None, Box::new(|_| None)),
+            Directories { site: "/nonexistent".into(), cache: "/nonexistent".into() },
         ),
         cordoned: Mutex::default(),
         told: Mutex::default(),

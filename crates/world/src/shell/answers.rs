@@ -49,7 +49,8 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
     })
 }
 
-fn file(out: &str) -> Option<FileState> {
+/// Reads a sum, then size, permission bits and time of a file.
+pub(crate) fn file(out: &str) -> Option<FileState> {
     let (sum, rest) = out.split_once('\n')?;
     let sha256 = sum.split_whitespace().next().filter(|sum| sum.len() == 64)?.to_owned();
     let mut numbers = rest.split_whitespace();

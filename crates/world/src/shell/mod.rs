@@ -4,6 +4,8 @@
 //! [`quote::word`].
 
 mod answers;
+pub(crate) mod bmc;
+pub(crate) mod bmc_seed;
 mod effects;
 mod jobs;
 mod questions;
@@ -12,7 +14,7 @@ mod quote;
 mod recorded;
 mod script;
 
-pub(crate) use self::answers::answer;
+pub(crate) use self::answers::{answer, file};
 pub(crate) use self::effects::effect;
 pub(crate) use self::questions::question;
 pub(crate) use self::quote::word;

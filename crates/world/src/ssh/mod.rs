@@ -4,6 +4,7 @@
 
 mod client_config;
 mod failure;
+mod feed;
 mod host_key;
 mod hosts;
 mod login;
@@ -15,6 +16,7 @@ mod wildcard;
 
 pub use self::client_config::{ClientConfig, HostConfig};
 pub use self::failure::Failure;
+pub(crate) use self::feed::Hold;
 pub(crate) use self::hosts::Hosts;
 pub use self::login::{AskPassphrase, Logins};
 pub(crate) use self::resolve::{addresses, banner};

@@ -134,7 +134,7 @@ impl Session {
     }
 
     /// One piece of script as root.
-    async fn piece(&self, piece: &str) -> Result<Section, Failure> {
+    pub(crate) async fn piece(&self, piece: &str) -> Result<Section, Failure> {
         let mut script = Script::new();
         script.add(piece);
         let sections = self.script(&script).await?;

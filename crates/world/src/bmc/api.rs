@@ -1,0 +1,59 @@
+//! The BMC by its daemon's own API.
+
+use std::sync::Arc;
+
+use bringup_core::names::Slot;
+use bringup_core::world::Going;
+use serde_json::Value;
+
+use super::api_reply::{self, Transfer};
+use super::controls::Controls;
+use super::line::{self, Port};
+use super::query;
+use super::trouble::Trouble;
+use crate::ssh::Session;
+
+/// bmcd's API at the other end of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub session: Arc<Session>,
+    pub port: Port,
+}
+
+impl Api {
+    /// What a request gives.
+    pub async fn ask(&self, path: &str) -> Result<Value, Trouble> {
+        let (status, body) = line::get(&self.session, self.port, path).await?;
+        api_reply::result(status, &body)
+    }
+}
+
+impl Controls for Api {
+    fn power(&self) -> Going<'_, Result<[bool; 4], Trouble>> {
+        Box::pin(async { api_reply::power(&self.ask(&query::get("power")).await?) })
+    }
+
+    fn set_power(&self, slot: Slot, on: bool) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move { api_reply::ok(&self.ask(&query::power(slot, on)).await?) })
+    }
+
+    fn storage_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move { api_reply::ok(&self.ask(&query::storage_mode(slot)).await?) })
+    }
+
+    fn normal_mode(&self, _: Slot) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async { api_reply::ok(&self.ask(&query::clear_usb_boot()).await?) })
+    }
+
+    fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>> {
+        Box::pin(async move { api_reply::console(&self.ask(&query::console(slot)).await?) })
+    }
+
+    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> Going<'a, Result<Option<u64>, Trouble>> {
+        Box::pin(async move { api_reply::handle(&self.ask(&query::flash_local(slot, path)).await?).map(Some) })
+    }
+
+    fn transfer(&self) -> Going<'_, Result<Transfer, Trouble>> {
+        Box::pin(async { api_reply::transfer(&self.ask(&query::get("flash")).await?) })
+    }
+}

@@ -1,0 +1,110 @@
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Line {
+    request: Request,
+    response: Response,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    path: String,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    status: u16,
+    body: String,
+}
+
+fn recordings() -> Vec<Line> {
+    let files = [
+        include_str!("../../tests/recordings/bmcd-http.jsonl"),
+        include_str!("../../tests/recordings/bmcd-progress.jsonl"),
+    ];
+    files.iter().flat_map(|file| file.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Reads an answer as whoever sent its request does.
+fn understood(path: &str, value: &Value) -> Result<String, Trouble> {
+    let kind = path.split("type=").nth(1).map(|rest| rest.split('&').next().unwrap_or_default());
+    Ok(match (path.contains("opt=get"), kind) {
+        (true, Some("power")) => format!("{:?}", power(value)?),
+        (true, Some("flash")) => format!("{:?}", transfer(value)?),
+        (true, Some("about" | "other")) => versions(value).to_string(),
+        (false, Some("flash")) => handle(value)?.to_string(),
+        (false, Some(_)) => ok(value).map(|()| "ok".to_owned())?,
+        _ => value.to_string(),
+    })
+}
+
+#[test]
+fn every_answer_of_the_recordings_is_understood() {
+    let lines = recordings();
+    assert_eq!(lines.len(), 142);
+    for line in lines {
+        let (path, Response { status, body }) = (&line.request.path, &line.response);
+        match result(*status, body) {
+            Ok(value) => {
+                assert!((200..300).contains(status), "{path}: {body}");
+                let read = understood(path, &value);
+                assert!(read.is_ok(), "{path}: {body}: {read:?}");
+            }
+            Err(Trouble::Said(told, said)) => {
+                assert_eq!(told, *status, "{path}: {body}");
+                assert!(!said.is_empty() && !said.contains('{') || said.ends_with("{}"), "{path}: {said}");
+            }
+            Err(Trouble::NoModule(said)) => assert!(said.contains("USB"), "{said}"),
+            Err(other) => panic!("{path}: {body}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn how_a_transfer_stands() {
+    let read = |body: &str| transfer(&result(200, body).unwrap()).unwrap();
+    assert_eq!(read("\"Ready\""), Transfer::Ready);
+    assert_eq!(
+        read(
+            "{\"Transferring\":{\"id\":7,\"process_name\":\"Node 2 os install service\",\"size\":768,\
+             \"cancelled\":false,\"bytes_written\":60293120}}"
+        ),
+        Transfer::Running { handle: Some(7), slot: Slot::new(2), size: 768, written: Some(60_293_120) }
+    );
+    assert_eq!(read("{\"Done\":[{\"secs\":1,\"nanos\":2},768]}"), Transfer::Done { size: Some(768) });
+    assert_eq!(read("{\"Error\":\"Send timeout\"}"), Transfer::Failed("Send timeout".to_owned()));
+    assert!(transfer(&Value::Bool(true)).is_err());
+}
+
+#[test]
+fn errors_are_plain_text_or_framed_and_never_a_result() {
+    let trouble = |status, body: &str| result(status, body).unwrap_err();
+    assert!(matches!(trouble(500, "missing 626 kB bytes"), Trouble::Said(500, said) if said == "missing 626 kB bytes"));
+    let framed = "{\"response\":[{\"result\":\"Parameter `node` is out of range 0..3 of node IDs\"}]}";
+    assert!(matches!(trouble(400, framed), Trouble::Said(400, said) if said.starts_with("Parameter")));
+    assert!(matches!(trouble(500, "No supported USB devices found"), Trouble::NoModule(_)));
+    assert!(matches!(trouble(200, "<html>"), Trouble::Odd(_)));
+    assert!(matches!(trouble(502, ""), Trouble::Said(502, _)));
+}
+
+#[test]
+fn power_and_versions() {
+    let value = result(200, r#"{"response":[{"result":[{"node1":"1","node2":"0","node3":1,"node4":0}]}]}"#).unwrap();
+    assert_eq!(power(&value).unwrap(), [true, false, true, false]);
+    assert!(power(&serde_json::json!([{"node1": "1"}])).is_err());
+    let unpacks = |daemon: Option<&str>, firmware: Option<&str>| {
+        Versions { daemon: daemon.map(str::to_owned), firmware: firmware.map(str::to_owned) }.unpacks()
+    };
+    assert!(unpacks(Some("2.3.7"), Some("12 (bookworm)")));
+    assert!(unpacks(None, Some("2.1.0")) && unpacks(None, Some("v2.10.0")));
+    assert!(!unpacks(None, Some("2.0.5")) && !unpacks(None, Some("1.1.0")) && !unpacks(None, None));
+}
+
+#[test]
+fn a_console_is_text_under_its_own_name() {
+    let value = result(200, r#"{"response":[{"uart":"[    0.000000] Booting\r\n"}]}"#).unwrap();
+    assert_eq!(console(&value).unwrap(), "[    0.000000] Booting\r\n");
+    assert!(console(&Value::Null).is_err());
+}

@@ -1,0 +1,279 @@
+//! A board as this run knows it: which way it is spoken to, that we hold it, what we are sending to it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bringup_core::names::{Slot, Target};
+use bringup_core::site::{BmcInterface, Connection};
+use tokio::time::{Instant, sleep};
+
+use super::api::Api;
+use super::api_reply::{self, Versions};
+use super::controls::Controls;
+use super::line::Port;
+use super::lock::{self, Holder};
+use super::query;
+use super::tpi::Tpi;
+use super::trouble::Trouble;
+use super::upload::Upload;
+use crate::shell::{Section, bmc};
+use crate::ssh::{Failure, Hold, Hosts, Session};
+
+/// How long a slot without power is left so, for its module to lose what it holds.
+const SETTLE: Duration = Duration::from_secs(2);
+/// One that dies again this soon is left to its operator.
+const REVIVED_PAUSE: Duration = Duration::from_secs(300);
+/// How long a daemon may take to come back.
+const RESTART_BOUND: Duration = Duration::from_secs(45);
+
+/// The boards of a site.
+#[derive(Debug)]
+pub(crate) struct Boards {
+    interface: BmcInterface,
+    /// Directory on the BMCs for images.
+    pub(super) images: String,
+    holder: Holder,
+    boards: Mutex<BTreeMap<Target, Arc<Board>>>,
+}
+
+/// The way to a BMC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Way {
+    pub by: By,
+    pub versions: Versions,
+}
+
+/// By what a BMC is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum By {
+    Api(Port),
+    Tpi,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    way: tokio::sync::Mutex<Option<Way>>,
+    hold: tokio::sync::Mutex<Option<Hold>>,
+    pub upload: Mutex<Option<Upload>>,
+    /// What images on its card were like when they were read, and their sums.
+    pub sums: Mutex<BTreeMap<String, (String, String)>>,
+    /// When its daemon was found dead and started again.
+    revived: tokio::sync::Mutex<Option<Instant>>,
+    /// A flash found other bytes than it should have: what is kept of sums is not believed.
+    pub doubted: AtomicBool,
+}
+
+impl Boards {
+    /// Boards that nobody has spoken to yet. `interface` is what the site says, `images` their directory for images.
+    pub fn new(interface: BmcInterface, images: String) -> Self {
+        Self { interface, images, holder: Holder::this(), boards: Mutex::default() }
+    }
+
+    /// How the boards that were spoken to are spoken to.
+    pub async fn notices(&self) -> Vec<String> {
+        let boards: Vec<_> = self.lock().iter().map(|(target, board)| (target.clone(), Arc::clone(board))).collect();
+        let mut notices = Vec::new();
+        for (target, board) in boards {
+            if let Some(way) = board.way.lock().await.as_ref() {
+                notices.push(format!("{target}: {}", way.words()));
+            }
+        }
+        notices
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Target, Arc<Board>>> {
+        self.boards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Way {
+    fn words(&self) -> String {
+        let by = match self.by {
+            By::Api(Port::Secure) => "its own API, through SSH",
+            By::Api(Port::Plain) => "its own API without TLS, through SSH",
+            By::Tpi => "tpi, over SSH",
+        };
+        let unpacks = if self.versions.unpacks() { "" } else { "; the controller unpacks and checks images for it" };
+        format!("{} by {by}{unpacks}", self.versions)
+    }
+}
+
+/// A BMC that is being asked or told something.
+pub(crate) struct Bmc<'a> {
+    pub(super) hosts: &'a Hosts,
+    pub(super) boards: &'a Boards,
+    pub(super) target: &'a Target,
+    pub(super) connection: &'a Connection,
+    pub(super) board: Arc<Board>,
+}
+
+impl<'a> Bmc<'a> {
+    /// `None`: the site has no such board.
+    pub fn of(hosts: &'a Hosts, boards: &'a Boards, target: &'a Target) -> Option<Self> {
+        let connection = hosts.connection(target)?;
+        let board = Arc::clone(boards.lock().entry(target.clone()).or_default());
+        Some(Self { hosts, boards, target, connection, board })
+    }
+
+    pub(super) async fn session(&self) -> Result<Arc<Session>, Trouble> {
+        Ok(self.hosts.session(self.target, self.connection).await?)
+    }
+
+    /// Runs a piece of script as root.
+    pub(super) async fn piece(&self, piece: &str) -> Result<Section, Trouble> {
+        let session = self.session().await?;
+        let result = session.piece(piece).await;
+        if matches!(result, Err(Failure::Lost(_))) {
+            self.hosts.forget(self.target).await;
+        }
+        Ok(result?)
+    }
+
+    /// What a piece of script prints, if it ends well; `None` if it says that there is nothing.
+    pub(super) async fn read(&self, piece: &str) -> Result<Option<String>, Trouble> {
+        let section = self.piece(piece).await?;
+        match section.status {
+            0 => Ok(Some(section.out)),
+            bmc::NONE => Ok(None),
+            status => {
+                let said = if section.err.is_empty() { section.out } else { section.err };
+                Err(Trouble::Script(format!("{}\nexit status {status}", said.trim()).trim_start().to_owned()))
+            }
+        }
+    }
+
+    /// Keeps a text on the BMC under a name.
+    pub(super) async fn keep(&self, name: &str, text: &str) -> Result<(), Trouble> {
+        self.read(&bmc::write_state(name, text)).await.map(|_| ())
+    }
+
+    /// Makes us the board's one writer, if we are not already.
+    pub(super) async fn hold(&self) -> Result<(), Trouble> {
+        // Whoever else wants it for this run waits for the one attempt.
+        let mut hold = self.board.hold.lock().await;
+        if hold.as_ref().is_some_and(Hold::lasts) {
+            return Ok(());
+        }
+        *hold = None;
+        let session = self.session().await?;
+        // How root is come by has to be known before a command is started.
+        self.piece(bmc::BOOT_ID).await?;
+        *hold = Some(lock::take(&session, &self.boards.holder).await?);
+        Ok(())
+    }
+
+    /// The way to this BMC: found out when it is first needed.
+    pub(super) async fn way(&self) -> Result<Way, Trouble> {
+        let mut way = self.board.way.lock().await;
+        if let Some(way) = way.as_ref() {
+            return Ok(way.clone());
+        }
+        let found = self.find_way().await?;
+        *way = Some(found.clone());
+        Ok(found)
+    }
+
+    async fn find_way(&self) -> Result<Way, Trouble> {
+        let api = match self.versions(Port::Secure).await {
+            Ok(versions) => Ok(Way { by: By::Api(Port::Secure), versions }),
+            Err(Trouble::Host(failure)) => return Err(Trouble::Host(failure)),
+            Err(trouble) => match self.versions(Port::Plain).await {
+                Ok(versions) => Ok(Way { by: By::Api(Port::Plain), versions }),
+                Err(_) => Err(trouble),
+            },
+        };
+        let versions = api.as_ref().map(|way| way.versions.clone()).unwrap_or_default();
+        match (self.boards.interface, api) {
+            (BmcInterface::Api, api) => api,
+            (BmcInterface::Auto, Ok(way)) => Ok(way),
+            (BmcInterface::Tpi, _) => match self.read(bmc::TPI_VERSION).await? {
+                Some(_) => Ok(Way { by: By::Tpi, versions }),
+                None => Err(Trouble::Unable(
+                    "the site says bmc_interface: tpi, and there is no tpi on this BMC".to_owned(),
+                    "set bmc_interface: auto, or install tpi there",
+                )),
+            },
+            (BmcInterface::Auto, Err(trouble)) => {
+                // It speaks to the same daemon: where that is dead, it has nothing to say either.
+                let tpi = Tpi { session: self.session().await? };
+                match tpi.power().await {
+                    Ok(_) => Ok(Way { by: By::Tpi, versions }),
+                    Err(_) => Err(trouble),
+                }
+            }
+        }
+    }
+
+    async fn versions(&self, port: Port) -> Result<Versions, Trouble> {
+        let api = Api { session: self.session().await?, port };
+        let value = match api.ask(&query::get("about")).await {
+            Ok(value) => value,
+            // Older ones do not know that word.
+            Err(Trouble::Said(..)) => api.ask(&query::get("other")).await?,
+            Err(trouble) => return Err(trouble),
+        };
+        Ok(api_reply::versions(&value))
+    }
+
+    /// The BMC's API; `None` where it is told by `tpi`.
+    pub(super) async fn api(&self) -> Result<Option<Api>, Trouble> {
+        Ok(match self.way().await?.by {
+            By::Api(port) => Some(Api { session: self.session().await?, port }),
+            By::Tpi => None,
+        })
+    }
+
+    /// What tells this BMC what to do.
+    pub(super) async fn controls(&self) -> Result<Box<dyn Controls>, Trouble> {
+        Ok(match self.api().await? {
+            Some(api) => Box::new(api),
+            None => Box::new(self.tpi().await?),
+        })
+    }
+
+    pub(super) async fn tpi(&self) -> Result<Tpi, Trouble> {
+        Ok(Tpi { session: self.session().await? })
+    }
+
+    pub(super) async fn power_off(&self, slot: Slot) -> Result<(), Trouble> {
+        self.controls().await?.set_power(slot, false).await?;
+        sleep(SETTLE).await;
+        Ok(())
+    }
+
+    /// A module that was a disk would be one again.
+    pub(super) async fn power_on(&self, slot: Slot) -> Result<(), Trouble> {
+        let controls = self.controls().await?;
+        controls.normal_mode(slot).await?;
+        controls.set_power(slot, true).await
+    }
+
+    /// Starts a daemon that died while this run is at work on the board: two flashes in a row have run it out of memory.
+    /// What it was writing died with it. Whether it answers again; a run that only looks starts nothing.
+    pub(super) async fn revive(&self) -> bool {
+        if !self.board.hold.lock().await.as_ref().is_some_and(Hold::lasts) {
+            return false;
+        }
+        let mut revived = self.board.revived.lock().await;
+        if revived.is_some_and(|then| then.elapsed() < REVIVED_PAUSE) {
+            return false;
+        }
+        *revived = Some(Instant::now());
+        self.restart_daemon().await.is_ok()
+    }
+
+    pub(super) async fn restart_daemon(&self) -> Result<(), Trouble> {
+        self.read(bmc::RESTART_DAEMON).await?;
+        let began = Instant::now();
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            match self.controls().await?.power().await {
+                Ok(_) => return Ok(()),
+                Err(trouble) if began.elapsed() > RESTART_BOUND => return Err(trouble),
+                Err(_) => {}
+            }
+        }
+    }
+}

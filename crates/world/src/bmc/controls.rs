@@ -1,0 +1,32 @@
+//! What a BMC does with its slots, whichever way it is told.
+
+use bringup_core::names::Slot;
+use bringup_core::world::Going;
+
+use super::api_reply::Transfer;
+use super::trouble::Trouble;
+
+/// A way to tell a BMC what to do.
+pub(crate) trait Controls: Send + Sync {
+    /// Which slots have power: what was last set, not what is.
+    fn power(&self) -> Going<'_, Result<[bool; 4], Trouble>>;
+
+    /// Gives a slot power, or takes it.
+    fn set_power(&self, slot: Slot, on: bool) -> Going<'_, Result<(), Trouble>>;
+
+    /// Makes a module a disk of the BMC. It has power then.
+    fn storage_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
+
+    /// Lets modules boot by themselves again.
+    fn normal_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
+
+    /// The last that a slot's serial console said.
+    fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>>;
+
+    /// Starts to flash from a file of the BMC's own; what names the transfer, where something does. One that runs is
+    /// cancelled by it.
+    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> Going<'a, Result<Option<u64>, Trouble>>;
+
+    /// How the one transfer stands.
+    fn transfer(&self) -> Going<'_, Result<Transfer, Trouble>>;
+}

@@ -1,0 +1,143 @@
+//! Questions to a BMC.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use bringup_core::probe::{Answer, FileState, FlashJobState, FlashMarkState, JobPhase, Probe, SdCardState};
+
+use super::api_reply::Transfer;
+use super::board::Bmc;
+use super::controls::Controls as _;
+use super::record::{self, Record};
+use super::trouble::Trouble;
+use crate::shell::bmc;
+
+/// How many lines of a console go into a fault.
+const CONSOLE_LINES: usize = 40;
+
+impl Bmc<'_> {
+    /// `None`: this is no question to a BMC.
+    pub(super) async fn answer(&self, probe: &Probe) -> Result<Option<Answer>, Trouble> {
+        Ok(Some(match probe {
+            Probe::SlotPower(question) => {
+                let powered = self.controls().await?.power().await?;
+                Answer::SlotPower(powered[usize::from(question.slot.number() - 1)])
+            }
+            Probe::FlashMark(question) => Answer::FlashMark(self.mark(&record::mark_name(question.slot)).await?),
+            Probe::FlashJob(_) => Answer::FlashJob(self.flash_job().await?),
+            Probe::ImageFile(question) => Answer::ImageFile(self.image_file(&question.path).await?),
+            Probe::SdCard(_) => Answer::SdCard(self.free().await?.map(|free| SdCardState { free })),
+            Probe::Console(question) => {
+                let text = self.controls().await?.console(question.slot).await?;
+                let lines = printable_lines(&text);
+                Answer::Console(lines[lines.len().saturating_sub(CONSOLE_LINES)..].to_vec())
+            }
+            Probe::BootId(_) => {
+                let id = self.read(bmc::BOOT_ID).await?.unwrap_or_default();
+                Answer::BootId(id.trim().to_owned())
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    async fn mark(&self, name: &str) -> Result<Option<FlashMarkState>, Trouble> {
+        let Some(text) = self.read(&bmc::read_state(name)).await? else { return Ok(None) };
+        // Without it nobody knows whether the node lived when its power was cut, so it is not passed over.
+        record::read_mark(&text).map(Some).ok_or_else(|| {
+            Trouble::Unable(
+                format!("the mark {name} below /root/.bringup on the BMC makes no sense"),
+                "see in what state that slot's node is; then take the file away and run again",
+            )
+        })
+    }
+
+    /// The record of the last transfer that we started in this boot of the BMC, and that boot.
+    pub(super) async fn record(&self) -> Result<(String, Option<Record>), Trouble> {
+        let text = self.read(&bmc::read_transfer()).await?.unwrap_or_default();
+        let (boot, text) = text.split_once('\n').unwrap_or((&text, ""));
+        Ok((boot.trim().to_owned(), Record::read(text, boot.trim())))
+    }
+
+    async fn flash_job(&self) -> Result<Option<FlashJobState>, Trouble> {
+        let (_, record) = self.record().await?;
+        let transfer = match record.as_ref().filter(|record| record.by_tpi) {
+            Some(_) => self.tpi().await?.transfer().await?,
+            None => match self.api().await? {
+                Some(api) => api.transfer().await?,
+                None => Transfer::Ready,
+            },
+        };
+        let mut job = record::judge(record.as_ref(), transfer);
+        if let Some(job) = job.as_mut().filter(|job| job.phase == JobPhase::Failed && job.order.is_some()) {
+            // What broke off says why better than bmcd, to which it only ended.
+            let upload = self.board.upload.lock().unwrap_or_else(PoisonError::into_inner);
+            let handle = record.as_ref().and_then(|record| record.handle);
+            let why =
+                upload.as_ref().filter(|upload| Some(upload.handle) == handle).and_then(|upload| upload.trouble());
+            job.said.extend(why);
+            // "sha256 checksum failed", "crc error": what was written is not what was meant, whoever read it wrong.
+            if job.said.iter().any(|line| line.contains("checksum") || line.contains("crc error")) {
+                self.board.doubted.store(true, Ordering::Relaxed);
+                self.board.sums.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+        }
+        Ok(job)
+    }
+
+    async fn image_file(&self, path: &str) -> Result<Option<FileState>, Trouble> {
+        let sums = || self.board.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sums().get(path).cloned();
+        let known = known.as_ref().map(|(like, sum)| (like.as_str(), sum.as_str()));
+        let doubted = self.board.doubted.load(Ordering::Relaxed);
+        let Some(text) = self.read(&bmc::image_file(path, known, doubted)).await? else { return Ok(None) };
+        let file = crate::shell::file(&text).ok_or_else(|| Trouble::Script(format!("{path}: {text}")))?;
+        sums().insert(path.to_owned(), (format!("{} {}", file.size, file.modified), file.sha256.clone()));
+        Ok(Some(file))
+    }
+
+    /// Free bytes of the card that images are on; `None`: there is no card.
+    pub(super) async fn free(&self) -> Result<Option<u64>, Trouble> {
+        let Some(text) = self.read(&bmc::sd_card(&self.boards.images)).await? else { return Ok(None) };
+        let kilobytes: u64 = text.trim().parse().map_err(|_| Trouble::Script(format!("df: {text}")))?;
+        Ok(Some(kilobytes * 1024))
+    }
+}
+
+/// What a console says without what would move a terminal's cursor.
+pub(super) fn printable(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            // A control sequence runs to its first letter.
+            '\u{1b}' => {
+                if characters.next_if_eq(&'[').is_some() {
+                    while characters.next_if(|next| !next.is_ascii_alphabetic()).is_some() {}
+                }
+                characters.next();
+            }
+            '\n' => plain.push('\n'),
+            '\t' => plain.push(' '),
+            other if other.is_control() => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+fn printable_lines(text: &str) -> Vec<String> {
+    let lines = printable(text);
+    lines.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_is_read_without_its_colours() {
+        let text = "[\u{1b}[0;32m  OK  \u{1b}[0m] Started ssh\r\n\r\n\u{1b}[2Jlogin:\t\u{7}x\u{0}y\r\n";
+        assert_eq!(printable_lines(text), ["[  OK  ] Started ssh", "login: xy"]);
+        assert!(printable_lines("\u{1b}").is_empty() && printable_lines("\u{1b}[").is_empty());
+    }
+}

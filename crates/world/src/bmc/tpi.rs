@@ -1,0 +1,81 @@
+//! The BMC by `tpi`, which runs there.
+
+use std::sync::Arc;
+
+use bringup_core::names::Slot;
+use bringup_core::world::Going;
+
+use super::api_reply::Transfer;
+use super::controls::Controls;
+use super::tpi_reply::{self, Printed};
+use super::trouble::Trouble;
+use crate::shell::bmc;
+use crate::ssh::Session;
+
+/// `tpi` at the other end of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Tpi {
+    pub session: Arc<Session>,
+}
+
+impl Tpi {
+    async fn run(&self, arguments: &[&str]) -> Result<Printed, Trouble> {
+        self.piece(&bmc::tpi(arguments)).await
+    }
+
+    async fn piece(&self, piece: &str) -> Result<Printed, Trouble> {
+        let section = self.session.piece(piece).await?;
+        Ok(Printed { out: section.out, err: section.err, status: section.status })
+    }
+}
+
+impl Controls for Tpi {
+    fn power(&self) -> Going<'_, Result<[bool; 4], Trouble>> {
+        Box::pin(async { tpi_reply::power(&self.run(&["power", "status"]).await?) })
+    }
+
+    fn set_power(&self, slot: Slot, on: bool) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move {
+            let number = slot.to_string();
+            tpi_reply::ok(&self.run(&["power", if on { "on" } else { "off" }, "-n", &number]).await?)
+        })
+    }
+
+    fn storage_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move { tpi_reply::ok(&self.run(&["advanced", "msd", "-n", &slot.to_string()]).await?) })
+    }
+
+    fn normal_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move { tpi_reply::ok(&self.run(&["advanced", "normal", "-n", &slot.to_string()]).await?) })
+    }
+
+    fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>> {
+        Box::pin(async move { tpi_reply::console(&self.run(&["uart", "get", "-n", &slot.to_string()]).await?) })
+    }
+
+    /// It waits for the end of a flash itself, so it is left running by itself.
+    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> Going<'a, Result<Option<u64>, Trouble>> {
+        Box::pin(async move {
+            let printed = self.piece(&bmc::start_tpi_flash(slot.number(), path)).await?;
+            if printed.status == 0 { Ok(None) } else { Err(Trouble::Script(printed.err)) }
+        })
+    }
+
+    fn transfer(&self) -> Going<'_, Result<Transfer, Trouble>> {
+        Box::pin(async {
+            let printed = self.piece(&bmc::tpi_flash_state()).await?;
+            if printed.status == bmc::NONE {
+                return Ok(Transfer::Ready);
+            }
+            let mut lines = printed.out.splitn(3, '\n');
+            let moved = lines.next().unwrap_or_default().trim().parse().ok();
+            let state = lines.next().unwrap_or_default().trim().to_owned();
+            let out = lines.next().unwrap_or_default().to_owned();
+            Ok(match (state.as_str(), state.parse()) {
+                ("running", _) => Transfer::Running { handle: None, slot: None, size: 0, written: moved },
+                (_, Ok(status)) => tpi_reply::flashed(&Printed { out, err: printed.err, status }),
+                _ => Transfer::Failed("tpi was ended before the flash was".to_owned()),
+            })
+        })
+    }
+}

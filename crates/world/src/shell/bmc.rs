@@ -1,0 +1,194 @@
+//! What a BMC is asked and told besides its daemon, as shell for a busybox without `stat` and `timeout`.
+
+use super::quote::word;
+
+/// Exit status that says "there is none".
+pub(crate) const NONE: i32 = 44;
+
+/// Where marks and records live. The overlay keeps it over reboots, as it does root's `authorized_keys`; an SD card may be
+/// pulled, and a board that is flashed by streaming has none.
+const STATE: &str = "/root/.bringup";
+
+/// The text that is kept under a name.
+pub(crate) fn read_state(name: &str) -> String {
+    format!("[ -e {STATE}/{0} ] || exit {NONE}\ncat {STATE}/{0}", word(name))
+}
+
+/// Keeps a text under a name, whole or not at all.
+pub(crate) fn write_state(name: &str, text: &str) -> String {
+    let (name, text) = (word(name), word(text));
+    format!(
+        "umask 077; mkdir -p {STATE} && cd {STATE} && printf '%s\\n' {text} > .{name}.new && {} \
+         && mv -f .{name}.new {name} && {}",
+        sync(&format!(".{name}.new")),
+        sync(&name),
+    )
+}
+
+/// Has what was written to a file on disk; where only everything can be had there, everything.
+fn sync(file: &str) -> String {
+    format!("{{ sync -f {file} 2>/dev/null || sync; }}")
+}
+
+/// The boot id, then the record of the last transfer, if there is one.
+pub(crate) fn read_transfer() -> String {
+    format!("cat /proc/sys/kernel/random/boot_id || exit 1\n[ ! -e {STATE}/transfer ] || cat {STATE}/transfer")
+}
+
+/// The boot id.
+pub(crate) const BOOT_ID: &str = "cat /proc/sys/kernel/random/boot_id";
+
+/// What an image on the SD card is: sum, then size, mode and time. `known` is what it was like and its sum when it was
+/// last read; a file that is still like that is not read again. So is one whose sum stands beside it, unless it is
+/// `doubted`.
+pub(crate) fn image_file(path: &str, known: Option<(&str, &str)>, doubted: bool) -> String {
+    let (like, sum) = known.unwrap_or_default();
+    format!(
+        "path={}\n[ -f \"$path\" ] || exit {NONE}\n\
+         set -- $(ls -ln \"$path\") && size=$5 && time=$(date -r \"$path\" +%s) || exit 1\n\
+         sum={}; like={}; beside=\"${{path%/*}}/.${{path##*/}}.sum\"\n\
+         if [ \"$like\" != \"$size $time\" ] && [ {} = no ] && [ -r \"$beside\" ]; then read -r sum like < \"$beside\"; fi\n\
+         if [ \"$like\" != \"$size $time\" ] || [ ${{#sum}} -ne 64 ]; then\n\
+         sum=$(sha256sum < \"$path\") || exit 1\nsum=${{sum%% *}}\nfi\n\
+         printf '%s\\n%s 644 %s\\n' \"$sum\" \"$size\" \"$time\"",
+        word(path),
+        word(sum),
+        word(like),
+        if doubted { "yes" } else { "no" },
+    )
+}
+
+/// Free bytes of the card that a directory is on. Without a card the directory may be there all the same, and would fill
+/// the overlay.
+pub(crate) fn sd_card(directory: &str) -> String {
+    format!(
+        "at={}\nwhile [ \"$at\" != / ] && {{ [ ! -d \"$at\" ] || ! mountpoint -q \"$at\"; }}; do\n\
+         at=${{at%/*}}; [ -n \"$at\" ] || at=/\ndone\n[ \"$at\" != / ] || exit {NONE}\n\
+         free=$(df -P -k \"$at\" | tail -n 1) || exit 1\nset -- $free\necho \"$4\"",
+        word(directory)
+    )
+}
+
+/// How much of a file has arrived: `there` if all of it.
+pub(crate) fn arrived(to: &str, sha256: &str) -> String {
+    format!(
+        "to={}; sum={}\numask 022; mkdir -p \"${{to%/*}}\" || exit 1\n\
+         if [ -f \"$to\" ]; then have=$(sha256sum < \"$to\"); [ \"${{have%% *}}\" != \"$sum\" ] || {{ echo there; exit; }}; fi\n\
+         part={}\n[ -f \"$part\" ] || {{ echo 0; exit; }}\nset -- $(ls -ln \"$part\"); echo \"$5\"",
+        word(to),
+        word(sha256),
+        part(to, sha256)
+    )
+}
+
+/// The name of a file while it arrives, as a word: named for its content, so another file's part is never gone on with.
+fn part(to: &str, sha256: &str) -> String {
+    word(&format!("{to}.{}.part", sha256.get(..16).unwrap_or(sha256)))
+}
+
+/// Takes bytes from standard input behind those that have arrived, and prints the sum of all: summed while they come, so
+/// that nothing is read twice but what an earlier try left.
+pub(crate) fn receive(to: &str, sha256: &str, anew: bool) -> String {
+    let part = part(to, sha256);
+    let (before, tee) = if anew { (String::new(), "tee") } else { (format!("cat {part} && "), "tee -a") };
+    // tee's failure, a full card most of all, must not be hidden by the end of the pipe.
+    format!("{{ {before}{tee} {part} || echo failed >&3; }} 3>&2 | sha256sum")
+}
+
+/// Puts a file that has arrived in place, with its sum beside it.
+pub(crate) fn place(to: &str, sha256: &str) -> String {
+    format!(
+        "to={}; sum={}; part={}\nchmod 0644 \"$part\" && {sync} && mv -f \"$part\" \"$to\" || exit 1\n\
+         set -- $(ls -ln \"$to\") && time=$(date -r \"$to\" +%s) \
+         && printf '%s %s %s\\n' \"$sum\" \"$5\" \"$time\" > \"${{to%/*}}/.${{to##*/}}.sum\"; :",
+        word(to),
+        word(sha256),
+        part(to, sha256),
+        sync = sync("\"$part\""),
+    )
+}
+
+/// Takes away what arrived and is not what was sent.
+pub(crate) fn discard(to: &str, sha256: &str) -> String {
+    format!("rm -f {}", part(to, sha256))
+}
+
+/// The last bytes of a file.
+pub(crate) fn end_of(path: &str, bytes: u64) -> String {
+    format!("tail -c {bytes} {}", word(path))
+}
+
+/// Size of a file in bytes.
+pub(crate) fn size_of(path: &str) -> String {
+    format!("path={}\n[ -f \"$path\" ] || exit {NONE}\nset -- $(ls -ln \"$path\"); echo \"$5\"", word(path))
+}
+
+/// A file's bytes.
+pub(crate) fn bytes_of(path: &str) -> String {
+    format!("cat {}", word(path))
+}
+
+/// Restarts the daemon, which nothing else does.
+pub(crate) const RESTART_DAEMON: &str = "\
+[ ! -r /root/.bringup/tpi/pid ] || { read -r pid < /root/.bringup/tpi/pid; kill \"$pid\" 2>/dev/null; }
+/etc/init.d/S94bmcd restart < /dev/null > /dev/null 2>&1";
+
+/// Holds the board for one run for as long as a line comes every minute and a half, and says who has it if it is another.
+/// A connection that was lost may leave a holder of this same run behind: that one is ended.
+pub(crate) fn lock(token: &str, who: &str) -> String {
+    let script = format!(
+        "exec 9>>/run/bringup.lock || exit 1\n\
+         if ! flock -n 9; then\n\
+         read -r token pid who < /run/bringup.lock\n\
+         if [ \"$token\" = {token} ]; then kill \"$pid\" 2>/dev/null; sleep 1; fi\n\
+         flock -n 9 || {{ echo \"bringup busy $who\"; exit 0; }}\nfi\n\
+         printf '%s %s %s\\n' {token} $$ {} > /run/bringup.lock\necho bringup held\n\
+         while read -r -t 90 line; do :; done\n: > /run/bringup.lock",
+        word(who),
+        token = word(token),
+    );
+    // `read -t` is of bash and of busybox, not of every sh.
+    format!("if command -v bash >/dev/null 2>&1; then exec bash -c {0}; else exec sh -c {0}; fi", word(&script))
+}
+
+/// Whether `tpi` is there, and which.
+pub(crate) const TPI_VERSION: &str = "command -v tpi >/dev/null 2>&1 || exit 44\ntpi --version";
+
+/// Runs `tpi`.
+pub(crate) fn tpi(arguments: &[&str]) -> String {
+    let arguments: Vec<String> = arguments.iter().map(|argument| word(argument)).collect();
+    format!("tpi {}", arguments.join(" "))
+}
+
+/// Starts a flash by `tpi` that nobody has to wait for. It leaves what it printed and, last of all, its status.
+pub(crate) fn start_tpi_flash(slot: u8, path: &str) -> String {
+    let run = format!(
+        "tpi flash -l -n {slot} -i {} > out 2> err < /dev/null; echo $? > status.new; mv status.new status",
+        word(path)
+    );
+    format!(
+        "umask 077; rm -rf {STATE}/tpi && mkdir -p {STATE}/tpi && cd {STATE}/tpi || exit 1\n\
+         setsid sh -c {} < /dev/null > /dev/null 2>&1 &\n\
+         tries=0; until [ -s pid ] || [ $tries -ge 10 ]; do tries=$((tries + 1)); sleep 1; done\n[ -s pid ]",
+        word(&format!("echo $$ > pid; {run}"))
+    )
+}
+
+/// How that flash stands: bytes written to and read from the module's disk, or nothing; `running`, `gone` or its status;
+/// then what it printed.
+pub(crate) fn tpi_flash_state() -> String {
+    format!(
+        "cd {STATE}/tpi 2>/dev/null || exit {NONE}\n\
+         moved=\nfor vendor in /sys/block/*/device/vendor; do\n[ -r \"$vendor\" ] || continue\n\
+         read -r name < \"$vendor\" || :\ncase $name in Rockchip*|RPi-MSD-*)\n\
+         disk=${{vendor%/device/vendor}}; set -- $(cat \"$disk/stat\" 2>/dev/null)\n\
+         [ $# -lt 7 ] || moved=$((512 * ($3 + $7)));; esac\ndone\necho \"$moved\"\n\
+         if [ -e status ]; then cat status\nelif read -r pid < pid && kill -0 \"$pid\" 2>/dev/null; then echo running\n\
+         elif [ -e status ]; then cat status\nelse echo gone; fi\n\
+         tail -n 5 out; tail -n 5 err >&2; :"
+    )
+}
+
+#[cfg(test)]
+#[path = "bmc_tests.rs"]
+mod tests;

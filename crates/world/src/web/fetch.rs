@@ -1,0 +1,139 @@
+//! A file from the web or from a path, proved by its sum and in place at once.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::address::Address;
+use super::sink::{Part, Whole};
+use super::source::{Told, forget, from_file, from_web};
+use super::trouble::Trouble;
+use super::{archive, sums};
+
+/// How long nothing may come.
+pub(crate) const STALL_BOUND: Duration = Duration::from_secs(60);
+
+/// What is fetched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fetch<'a> {
+    /// From where.
+    pub url: &'a str,
+    /// SHA-256 of what is there, in hex, if it is known.
+    pub sha256: Option<&'a str>,
+    /// The file in it that is wanted, if it is an archive.
+    pub member: Option<&'a str>,
+    /// To where.
+    pub path: &'a Path,
+    /// Permission bits.
+    pub mode: u32,
+    /// How long nothing may come.
+    pub stall: Duration,
+}
+
+/// Fetches a file. `told` is given bytes done and bytes in all, 0 if that is not known.
+///
+/// What broke off is gone on with: what is there is read again, so that the sum is of every byte, and the rest is asked
+/// for. A file whose sum nobody knows is begun anew: nothing could tell whether both halves are of the same.
+///
+/// # Errors
+/// What kept us from it; whatever was in place still is.
+pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Trouble> {
+    let address = Address::parse(fetch.url)?;
+    let place = Place::of(fetch)?;
+    let mut part = Part::open(&place.part).await?;
+    if fetch.sha256.is_some() && matches!(address, Address::Web(_)) {
+        part = part.reread().await.map_err(|error| place.local(error))?;
+    } else {
+        part.restart().map_err(|error| place.local(error))?;
+    }
+    let whole = match &address {
+        Address::File(path) => from_file(path, part, told).await?,
+        Address::Web(uri) => {
+            let (whole, resumed) = from_web(uri, part, &place.etag, fetch.stall, told).await?;
+            match fetch.sha256 {
+                // Both halves may be of different files; from the beginning once, then.
+                Some(wanted) if resumed && whole.sha256 != wanted => {
+                    let mut part = whole.part;
+                    part.restart().map_err(|error| place.local(error))?;
+                    from_web(uri, part, &place.etag, fetch.stall, told).await?.0
+                }
+                _ => whole,
+            }
+        }
+    };
+    forget(&place.etag);
+    if let Some(wanted) = fetch.sha256.filter(|wanted| whole.sha256 != **wanted) {
+        forget(&place.part);
+        return Err(Trouble::Mismatch { wanted: wanted.to_owned(), got: whole.sha256 });
+    }
+    put(fetch, &place, whole).await
+}
+
+/// The names that a file has until it is whole.
+struct Place {
+    directory: PathBuf,
+    part: PathBuf,
+    etag: PathBuf,
+    member: PathBuf,
+}
+
+impl Place {
+    fn of(fetch: &Fetch<'_>) -> Result<Self, Trouble> {
+        let path = fetch.path;
+        let directory = path.parent().unwrap_or(Path::new("/")).to_path_buf();
+        fs::create_dir_all(&directory).map_err(|error| Trouble::Local(directory.display().to_string(), error))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Named for its content: the part of another file is never gone on with.
+        let content = fetch.sha256.map_or("new", |sha256| sha256.get(..16).unwrap_or(sha256));
+        let named = |what: &str| directory.join(format!(".{name}.{content}.{what}"));
+        Ok(Self { part: named("part"), etag: named("part.etag"), member: named("member"), directory })
+    }
+
+    fn local(&self, error: io::Error) -> Trouble {
+        Trouble::Local(self.part.display().to_string(), error)
+    }
+}
+
+/// Puts what came in place.
+async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole) -> Result<(), Trouble> {
+    let from = match fetch.member {
+        Some(member) => {
+            let (archive, to, member) = (place.part.clone(), place.member.clone(), member.to_owned());
+            let extracted = tokio::task::spawn_blocking(move || {
+                let local = |error| Trouble::Local(to.display().to_string(), error);
+                forget(&to);
+                let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&to).map_err(local)?;
+                archive::extract(&archive, &member, &mut file)?;
+                file.sync_all().map_err(local)
+            });
+            let extracted = extracted.await.map_err(|error| place.local(io::Error::other(error)))?;
+            if let Err(trouble) = extracted {
+                forget(&place.member);
+                forget(&place.part);
+                return Err(trouble);
+            }
+            &place.member
+        }
+        None => &place.part,
+    };
+    let placed = (|| {
+        fs::set_permissions(from, fs::Permissions::from_mode(fetch.mode))?;
+        fs::rename(from, fetch.path)?;
+        fs::File::open(&place.directory)?.sync_all()
+    })();
+    placed.map_err(|error| Trouble::Local(fetch.path.display().to_string(), error))?;
+    if fetch.member.is_some() {
+        forget(&place.part);
+    } else {
+        sums::keep(fetch.path, &whole.sha256);
+    }
+    // The lock goes with the file that holds it.
+    drop(whole.part);
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

@@ -1,0 +1,17 @@
+//! The web and the controller's disk as sources of files: fetched with resume, proved before they are in place, and
+//! kept in a cache.
+
+mod address;
+mod archive;
+mod client;
+mod fetch;
+mod sink;
+mod source;
+mod sums;
+mod text;
+mod tls;
+mod trouble;
+
+pub(crate) use self::fetch::{Fetch, STALL_BOUND, fetch};
+pub(crate) use self::sums::file_state;
+pub(crate) use self::text::text;
