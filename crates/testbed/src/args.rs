@@ -1,5 +1,8 @@
 //! The command line.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::breakage::What;
@@ -45,6 +48,9 @@ pub enum Command {
     /// Keep a host's container running (started by the testbed itself)
     #[command(hide = true)]
     Run(Which),
+    /// Stand in for bmcd (started on a board's BMC)
+    #[command(hide = true)]
+    Bmcd(Bmcd),
     /// Give hosts addresses, names and packages (started by the testbed itself)
     #[command(hide = true)]
     Serve,
@@ -62,6 +68,20 @@ pub struct Up {
     /// One more host, a workstation
     #[arg(long, value_name = "HOST", value_parser = check_name)]
     pub workstation: Vec<String>,
+}
+
+/// `testbed bmcd`.
+#[derive(Debug, Args)]
+pub struct Bmcd {
+    /// The board's directory
+    #[arg(long)]
+    pub board: PathBuf,
+    /// Where to listen
+    #[arg(long, default_value = "[::]:443")]
+    pub listen: SocketAddr,
+    /// The password of root
+    #[arg(long, default_value = "turing")]
+    pub password: String,
 }
 
 /// Which host.

@@ -4,6 +4,7 @@
 
 mod args;
 mod base;
+mod bmcd;
 mod breakage;
 mod commands;
 mod detached;
@@ -67,6 +68,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             let testbed = load()?;
             host::supervise::run(&testbed, testbed.host(&which.host)?)
         }
+        Command::Bmcd(which) => bmcd::run(which.board, which.listen, &which.password),
         Command::Serve => net::serve::run(&load()?),
     }
 }
