@@ -126,7 +126,7 @@ probes! {
     SshBanner {} -> bool;
     /// Node or BMC, from outside: the host keys that its SSH server shows now.
     HostKeys {} -> Vec<HostKey>;
-    /// BMC: whether it says that a slot has power.
+    /// BMC: whether it says that a slot has power to run. A module that is a disk of the BMC runs nothing.
     SlotPower {
         /// Which.
         slot: Slot

@@ -247,6 +247,7 @@ impl<'a> Bmc<'a> {
     pub(super) async fn power_on(&self, slot: Slot) -> Result<(), Trouble> {
         let controls = self.controls().await?;
         controls.normal_mode(slot).await?;
+        self.read(bmc::NO_DISK_NOTED).await?;
         controls.set_power(slot, true).await
     }
 

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use bringup_core::names::Slot;
 use bringup_core::probe::{Answer, FileState, FlashJobState, FlashMarkState, JobPhase, Probe, SdCardState};
 
 use super::api_reply::Transfer;
@@ -19,10 +20,7 @@ impl Bmc<'_> {
     /// `None`: this is no question to a BMC.
     pub(super) async fn answer(&self, probe: &Probe) -> Result<Option<Answer>, Trouble> {
         Ok(Some(match probe {
-            Probe::SlotPower(question) => {
-                let powered = self.controls().await?.power().await?;
-                Answer::SlotPower(powered[usize::from(question.slot.number() - 1)])
-            }
+            Probe::SlotPower(question) => Answer::SlotPower(self.has_power(question.slot).await?),
             Probe::FlashMark(question) => Answer::FlashMark(self.mark(&record::mark_name(question.slot)).await?),
             Probe::FlashJob(_) => Answer::FlashJob(self.flash_job().await?),
             Probe::ImageFile(question) => Answer::ImageFile(self.image_file(&question.path).await?),
@@ -38,6 +36,13 @@ impl Bmc<'_> {
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// A module that is a disk of the BMC has power and runs nothing: a run that died while it gave one its identity leaves
+    /// it so, and nobody is to take that for a node that may live.
+    async fn has_power(&self, slot: Slot) -> Result<bool, Trouble> {
+        let powered = self.controls().await?.power().await?;
+        Ok(powered[usize::from(slot.number() - 1)] && self.read(&bmc::is_disk(slot.number())).await?.is_none())
     }
 
     async fn mark(&self, name: &str) -> Result<Option<FlashMarkState>, Trouble> {

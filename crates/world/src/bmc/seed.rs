@@ -51,12 +51,16 @@ impl Bmc<'_> {
             places: PLACES,
         });
         let controls = self.controls().await?;
+        self.read(&bmc::note_disk(slot.number())).await?;
         let written = match controls.storage_mode(slot).await {
             Ok(()) => self.write_identity(&script).await,
             Err(trouble) => Err(trouble),
         };
         // After a failure too: bmcd leaves a module with power that it did not find on USB.
         let left = leave_storage_mode(controls.as_ref(), slot).await;
+        if left.is_ok() {
+            self.read(bmc::NO_DISK_NOTED).await?;
+        }
         written?;
         left?;
         Ok(public)

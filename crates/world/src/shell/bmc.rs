@@ -38,6 +38,29 @@ pub(crate) fn read_transfer() -> String {
 /// The boot id.
 pub(crate) const BOOT_ID: &str = "cat /proc/sys/kernel/random/boot_id";
 
+/// Notes which slot's module is made a disk, in which boot of the BMC.
+pub(crate) fn note_disk(slot: u8) -> String {
+    let name = "disk";
+    format!(
+        "umask 077; mkdir -p {STATE} && cd {STATE} && {{ echo {slot}; cat /proc/sys/kernel/random/boot_id; }} > {name} && {}",
+        sync(name)
+    )
+}
+
+/// Takes that note away.
+pub(crate) const NO_DISK_NOTED: &str = "rm -f /root/.bringup/disk";
+
+/// Whether a slot's module is a disk of the BMC: by our note of this boot, and by a disk that is there.
+pub(crate) fn is_disk(slot: u8) -> String {
+    format!(
+        "{{ read -r slot && read -r boot; }} < {STATE}/disk 2>/dev/null || exit {NONE}\n\
+         read -r now < /proc/sys/kernel/random/boot_id\n\
+         [ \"$slot\" = {slot} ] && [ \"$boot\" = \"$now\" ] || exit {NONE}\n\
+         for vendor in /sys/block/*/device/vendor; do\n[ -r \"$vendor\" ] || continue\n\
+         read -r name < \"$vendor\" || :\ncase $name in Rockchip*|RPi-MSD-*) exit 0;; esac\ndone\nexit {NONE}"
+    )
+}
+
 /// What an image on the SD card is: sum, then size, mode and time. `known` is what it was like and its sum when it was
 /// last read; a file that is still like that is not read again. So is one whose sum stands beside it, unless it is
 /// `doubted`.

@@ -83,6 +83,27 @@ fn what_is_kept_comes_back_whole() {
 }
 
 #[test]
+fn a_module_that_is_a_disk_is_told_by_our_note_and_by_the_disk() {
+    for bmc in bmcs() {
+        let is = |slot| {
+            let piece = is_disk(slot).replace("/sys/block", &bmc.text("sys"));
+            bmc.feed(&piece, b"").status.code().unwrap()
+        };
+        assert_eq!(is(2), NONE);
+        assert_eq!(bmc.run(&note_disk(2)), (0, String::new()));
+        assert_eq!(is(2), NONE, "no disk is there");
+        fs::create_dir_all(bmc.at("sys/sdb/device")).unwrap();
+        fs::write(bmc.at("sys/sdb/device/vendor"), "RPi-MSD- \n").unwrap();
+        assert_eq!((is(2), is(3)), (0, NONE));
+        fs::write(bmc.at("state/disk"), "2\n00000000-of-another-boot\n").unwrap();
+        assert_eq!(is(2), NONE);
+        bmc.run(&note_disk(2));
+        bmc.run(NO_DISK_NOTED.replace("/root/.bringup", &bmc.text("state")).as_str());
+        assert_eq!(is(2), NONE);
+    }
+}
+
+#[test]
 fn an_image_is_read_once_and_again_when_it_changed_or_is_doubted() {
     for bmc in bmcs() {
         let path = bmc.text("an image.img");
