@@ -1,8 +1,9 @@
 //! One host: its root file system, the process that keeps it running, and its power.
 
+pub mod container;
 pub mod guest;
 pub mod power;
-mod prepare;
+pub mod prepare;
 pub mod ready;
 pub mod root;
 pub mod supervise;
