@@ -105,13 +105,16 @@ fn ssh_config(testbed: &Testbed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testbed::Place;
 
     fn testbed() -> Testbed {
-        let host = |name: &str, number, workstation| Host { name: name.to_owned(), number, workstation };
+        let host =
+            |name: &str, number, workstation| Host { name: name.to_owned(), number, workstation, place: Place::Alone };
         Testbed {
             name: "x".to_owned(),
             subnet: 3,
             base: String::new(),
+            bmc_base: String::new(),
             disks: false,
             hosts: vec![host("node01", 1, false), host("ws01", 2, true)],
         }
@@ -128,7 +131,8 @@ mod tests {
     #[test]
     fn nodes_with_disks_sit_in_boards_of_four() {
         let mut testbed = Testbed { disks: true, ..testbed() };
-        let node = |number: u8| Host { name: format!("node0{number}"), number, workstation: false };
+        let node =
+            |number: u8| Host { name: format!("node0{number}"), number, workstation: false, place: Place::Alone };
         testbed.hosts = (1..=5).map(node).collect();
         let text = hosts(&testbed, |_| "10.97.3.11".to_owned());
         assert!(text.contains("board2_nodes:\n  hosts:\n    node05:\n"), "{text}");

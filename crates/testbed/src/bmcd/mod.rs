@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use board::{Drive, SLOTS};
 pub use seat::Seat;
 pub use server::run;
 
@@ -103,7 +104,7 @@ impl Bmcd {
     fn publish(&self, before: &Board, after: &Board) {
         for (node, (was, is)) in before.slots.iter().zip(&after.slots).enumerate() {
             if (was.drive, was.epoch) != (is.drive, is.epoch)
-                && let Err(failure) = self.seat.set_power(node, is)
+                && let Err(failure) = self.seat.set_power(node, is.drive, is.epoch)
             {
                 eprintln!("bmcd: {failure}");
             }

@@ -45,8 +45,8 @@ impl Seat {
     }
 
     /// Says what the module of a slot does now.
-    pub fn set_power(&self, node: usize, slot: &Slot) -> Result<(), Failure> {
-        let text = format!("{} {}\n", slot.drive.word(), slot.epoch);
+    pub fn set_power(&self, node: usize, drive: Drive, epoch: u64) -> Result<(), Failure> {
+        let text = format!("{} {epoch}\n", drive.word());
         write_whole(&self.of_slot(node, "power"), text.as_bytes())
     }
 
@@ -77,6 +77,11 @@ impl Seat {
         [self.of_slot(node, "faults").join(name), self.directory.join("faults").join(name)]
             .into_iter()
             .find(|path| path.exists())
+    }
+
+    /// What is noted of a fault that lasts, if it is there.
+    pub fn fault(&self, name: &str, node: usize) -> Option<String> {
+        fs::read_to_string(self.fault_path(name, node)?).ok().map(|text| text.trim().to_owned())
     }
 
     /// A fault that happens so many times.
@@ -122,8 +127,8 @@ mod tests {
     fn power_is_found_again_and_faults_end() {
         let directory = tempfile::tempdir().unwrap();
         let seat = Seat::new(directory.path());
-        seat.set_power(1, &Slot { drive: Drive::Normal, epoch: 7, ..Slot::default() }).unwrap();
-        seat.set_power(2, &Slot { drive: Drive::Msd, epoch: 1, ..Slot::default() }).unwrap();
+        seat.set_power(1, Drive::Normal, 7).unwrap();
+        seat.set_power(2, Drive::Msd, 1).unwrap();
         let found = seat.found().slots;
         assert_eq!((found[1].drive, found[1].epoch, found[2].drive), (Drive::Normal, 7, Drive::Dark));
 
