@@ -22,7 +22,11 @@ done
 set -- $places
 [ $count = 2 ] || { echo 'mount: usage: mount -t vfat DEVICE DIRECTORY' >&2; exit 1; }
 [ -b "$1" ] || { echo "mount: mounting $1 on $2 failed: No such file or directory" >&2; exit 255; }
+mode=rw+
 case ,$options, in
-*,ro,*) exec fusefat -o ro "$1" "$2" ;;
-*) exec fusefat -o rw+ "$1" "$2" ;;
+*,ro,*) mode=ro ;;
 esac
+# It tells a lot, and goes on with what it was given as its output.
+fusefat -o $mode "$1" "$2" > /run/fusefat.log 2>&1 && exit 0
+echo "mount: mounting $1 on $2 failed: $(tail -n 1 /run/fusefat.log)" >&2
+exit 255

@@ -12,6 +12,7 @@ mod detached;
 mod disks;
 mod failure;
 mod host;
+mod images;
 mod net;
 mod places;
 mod process;

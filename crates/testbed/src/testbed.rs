@@ -61,6 +61,9 @@ pub struct Testbed {
     /// The system of its BMCs, likewise.
     #[serde(default)]
     pub bmc_base: String,
+    /// The images of its modules, likewise.
+    #[serde(default)]
+    pub images: String,
     /// Whether hosts have two disks each.
     pub disks: bool,
     /// Its hosts.
@@ -202,6 +205,7 @@ mod tests {
             subnet: 1,
             base: String::new(),
             bmc_base: String::new(),
+            images: String::new(),
             disks: false,
             hosts: vec![host.clone()],
         };

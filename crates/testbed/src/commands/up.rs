@@ -13,7 +13,7 @@ use crate::places::{self, Lock};
 use crate::run::Run;
 use crate::subnet::{self, Subnet};
 use crate::testbed::{Host, Place, Testbed, directory_of};
-use crate::{base, board, disks, say, site, tools};
+use crate::{base, board, disks, images, say, site, tools};
 
 /// As many hosts as have addresses.
 const MOST: usize = 200;
@@ -79,10 +79,21 @@ fn claim(name: &str, base: String, bmc_base: String, wanted: &Wanted) -> Result<
             Failure::new("find a free network", "all of 10.97.1.0/24 to 10.97.254.0/24 are in use")
                 .help(format!("see the testbeds in {}, and take some down", state.display()))
         })?;
-        Testbed { name: name.to_owned(), subnet, base, bmc_base: String::new(), disks: wanted.disks, hosts: Vec::new() }
+        Testbed {
+            name: name.to_owned(),
+            subnet,
+            base,
+            bmc_base: String::new(),
+            images: String::new(),
+            disks: wanted.disks,
+            hosts: Vec::new(),
+        }
     };
     if testbed.bmc_base.is_empty() {
         testbed.bmc_base = bmc_base;
+    }
+    if testbed.images.is_empty() && wanted.boards > 0 {
+        testbed.images = images::provide(&testbed.base)?;
     }
     if testbed.disks != wanted.disks {
         return Err(Failure::new(format!("change the disks of `{name}`"), "its hosts are made without or with them")
@@ -168,6 +179,7 @@ mod tests {
             subnet: 1,
             base: String::new(),
             bmc_base: String::new(),
+            images: String::new(),
             disks: false,
             hosts: Vec::new(),
         };

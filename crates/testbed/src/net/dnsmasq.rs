@@ -74,6 +74,7 @@ mod tests {
             subnet: 7,
             base: String::new(),
             bmc_base: String::new(),
+            images: String::new(),
             disks: false,
             hosts: vec![host(1), host(2)],
         };
