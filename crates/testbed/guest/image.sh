@@ -9,7 +9,8 @@ sed -i '/^   default_user:/,/name:/s/name: debian/name: ubuntu/' root/etc/cloud/
 mkdir -p root/boot/firmware
 # cloud-init sets a language, which an image of Ubuntu has the programs for.
 for name in locale-gen update-locale; do
-    [ -e root/usr/sbin/$name ] || { printf '#!/bin/sh\nexit 0\n' > root/usr/sbin/$name; chmod 0755 root/usr/sbin/$name; }
+    printf '#!/bin/sh\nexit 0\n' > root/usr/sbin/$name
+    chmod 0755 root/usr/sbin/$name
 done
 case $kind in
 rk1) label=cloudimg-rootfs boot_label=CIDATA boot_mib=4 root_at=20 table=gpt ;;

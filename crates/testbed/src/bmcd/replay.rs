@@ -8,6 +8,7 @@
 mod expected;
 mod faults;
 mod stage;
+mod tpi;
 
 use std::sync::Arc;
 

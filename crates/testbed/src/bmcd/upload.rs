@@ -10,6 +10,9 @@ use multer::Multipart;
 use super::answer::Answer;
 use super::{Bmcd, lock};
 
+/// How many bytes a piece of an upload has at most.
+const PIECE: usize = 32 * 1024;
+
 /// Ends the transfer unless it is told that all is well: a client that goes away is not heard of in any other way.
 struct Watched<'a> {
     bmcd: &'a Bmcd,
@@ -56,10 +59,13 @@ where
             if came > size {
                 return Err(failed(&"Received more bytes as negotiated"));
             }
-            if inflow.send(piece).await.is_err() {
-                // The worker has ended and said why.
-                watched.whole = true;
-                return Err(failed(&"channel closed"));
+            // As small as bmcd gets them: a client is to be held back while the eMMC is busy.
+            for piece in cut(piece) {
+                if inflow.send(piece).await.is_err() {
+                    // The worker has ended and said why.
+                    watched.whole = true;
+                    return Err(failed(&"channel closed"));
+                }
             }
         }
     }
@@ -68,6 +74,10 @@ where
     }
     watched.whole = true;
     Ok(())
+}
+
+fn cut(mut bytes: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || (!bytes.is_empty()).then(|| bytes.split_to(bytes.len().min(PIECE))))
 }
 
 /// In the unit that leaves less than a thousand, with two digits behind the point at most.

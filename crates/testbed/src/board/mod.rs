@@ -67,7 +67,7 @@ pub fn make(testbed: &Testbed, bmc: &Host) -> Result<(), Failure> {
     if !card.exists() {
         let unfinished = card.with_extension("unfinished");
         image::make(&unfinished, SD_CARD)?;
-        Run::new("mkfs.ext4").args(["-q", "-F", "-L", "sdcard"]).arg(&unfinished).output()?;
+        Run::new("mkfs.ext4").args(["-q", "-F", "-m", "0", "-L", "sdcard"]).arg(&unfinished).output()?;
         fs::rename(&unfinished, &card).tried(|| format!("name {} as finished", card.display()))?;
     }
     Ok(())

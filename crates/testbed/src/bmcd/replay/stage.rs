@@ -89,6 +89,10 @@ impl Stage {
             self.last = (1, 0);
             self.bmcd.gate.set(Limit { pass: 1, bytes: 0 });
         }
+        if line["request"]["body"] == "<8388755 bytes>" {
+            // More than bmcd holds: it is taken as fast as it is written.
+            self.bmcd.gate.set(Limit::NONE);
+        }
         if path.contains("opt=get&type=flash") {
             let limit = self.limit(line["response"]["body"].as_str().unwrap());
             self.bmcd.gate.set(limit);
@@ -264,6 +268,6 @@ fn padded(mut compressed: Vec<u8>, size: usize) -> Vec<u8> {
     compressed
 }
 
-fn sum(bytes: &[u8]) -> String {
+pub fn sum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
