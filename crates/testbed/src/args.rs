@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
-use crate::breakage::What;
 use crate::testbed::check_name;
 
 /// Real Debian hosts for tests, in containers on a bridge of their own
@@ -38,13 +40,16 @@ pub enum Command {
     Stop(Which),
     /// Make a host new: cut, forget what it has changed, start
     Reset(Which),
-    /// Break something in a host
+    /// Break something in a host or at a board
     Break(Breaking),
     /// Mend it
     Mend(Breaking),
     /// Keep a host's container running (started by the testbed itself)
     #[command(hide = true)]
     Run(Which),
+    /// Stand in for bmcd (started on a board's BMC)
+    #[command(hide = true)]
+    Bmcd(Bmcd),
     /// Give hosts addresses, names and packages (started by the testbed itself)
     #[command(hide = true)]
     Serve,
@@ -53,15 +58,35 @@ pub enum Command {
 /// `testbed up`.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// How many nodes, called node01 and so on
-    #[arg(long, default_value_t = 1)]
-    pub nodes: usize,
+    /// How many nodes that are in no board, called node01 and so on [default: 1, with boards 0]
+    #[arg(long)]
+    pub nodes: Option<usize>,
+    /// How many boards, called board1 and so on: a BMC each, and modules that are flashed through it
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub boards: u8,
+    /// How many of a board's four slots have a module; their nodes are counted on from the others
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub slots: u8,
     /// Each host has two disks, and its root on the first
     #[arg(long)]
     pub disks: bool,
     /// One more host, a workstation
     #[arg(long, value_name = "HOST", value_parser = check_name)]
     pub workstation: Vec<String>,
+}
+
+/// `testbed bmcd`.
+#[derive(Debug, Args)]
+pub struct Bmcd {
+    /// The board's directory
+    #[arg(long)]
+    pub board: PathBuf,
+    /// Where to listen
+    #[arg(long, default_value = "[::]:443")]
+    pub listen: SocketAddr,
+    /// The password of root
+    #[arg(long, default_value = "turing")]
+    pub password: String,
 }
 
 /// Which host.
@@ -84,8 +109,14 @@ pub struct Exec {
 /// `testbed break` and `testbed mend`.
 #[derive(Debug, Args)]
 pub struct Breaking {
-    /// The host
+    /// The host, or the board
     pub host: String,
-    /// What
-    pub what: What,
+    /// What; of a board: usb-not-found, worker-stuck, wrong-bytes, power-cut, slow, msd-late, msd-letter, never-boots,
+    /// uart-text, bmcd-dead, sd-missing, sd-full
+    pub what: String,
+    /// How often, where or what, as the fault is
+    pub value: Option<String>,
+    /// At one slot of the board only
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub slot: Option<u8>,
 }

@@ -4,12 +4,15 @@
 
 mod args;
 mod base;
+mod bmcd;
+mod board;
 mod breakage;
 mod commands;
 mod detached;
 mod disks;
 mod failure;
 mod host;
+mod images;
 mod net;
 mod places;
 mod process;
@@ -27,8 +30,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Arguments, Command};
+use crate::commands::breaking::Verb;
 use crate::commands::power::Deed;
-use crate::commands::{down, list, power, up};
+use crate::commands::{breaking, down, list, power, up};
 use crate::failure::Failure;
 use crate::testbed::Testbed;
 
@@ -47,8 +51,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let load = || Testbed::load(&name);
     match arguments.command {
         Command::Up(wanted) => {
-            let (nodes, disks, workstations) = (wanted.nodes, wanted.disks, wanted.workstation);
-            up::run(&name, &up::Wanted { nodes, disks, workstations })
+            let nodes = wanted.nodes.unwrap_or(usize::from(wanted.boards == 0));
+            let (boards, slots) = (wanted.boards, wanted.slots);
+            let (disks, workstations) = (wanted.disks, wanted.workstation);
+            up::run(&name, &up::Wanted { nodes, boards, slots, disks, workstations })
         }
         Command::Down => down::run(&name),
         Command::Site => load().map(|testbed| say::line(&site::directory(&testbed).display().to_string())),
@@ -61,12 +67,13 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Start(which) => power::run(&load()?, &which.host, Deed::Start),
         Command::Stop(which) => power::run(&load()?, &which.host, Deed::Stop),
         Command::Reset(which) => power::run(&load()?, &which.host, Deed::Reset),
-        Command::Break(which) => power::run(&load()?, &which.host, Deed::Break(which.what)),
-        Command::Mend(which) => power::run(&load()?, &which.host, Deed::Mend(which.what)),
+        Command::Break(which) => breaking::run(&load()?, Verb::Break, &which),
+        Command::Mend(which) => breaking::run(&load()?, Verb::Mend, &which),
         Command::Run(which) => {
             let testbed = load()?;
             host::supervise::run(&testbed, testbed.host(&which.host)?)
         }
+        Command::Bmcd(which) => bmcd::run(which.board, which.listen, &which.password),
         Command::Serve => net::serve::run(&load()?),
     }
 }

@@ -6,9 +6,10 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use crate::failure::{Failure, Tried};
+use crate::images;
 use crate::net::dnsmasq::DOMAIN;
 use crate::records::write_whole;
-use crate::testbed::{ACCOUNT, Host, REPOSITORY_PORT, Testbed};
+use crate::testbed::{ACCOUNT, Host, Place, REPOSITORY_PORT, Testbed};
 
 /// Where it is.
 pub fn directory(testbed: &Testbed) -> PathBuf {
@@ -35,15 +36,28 @@ pub fn write(testbed: &Testbed) -> Result<(), Failure> {
 /// and nothing answers there.
 fn hosts(testbed: &Testbed, reached: impl Fn(&Host) -> String) -> String {
     let mut text = String::from("controller:\n  hosts:\n    localhost:\n      ansible_connection: local\n\n");
-    let (in_boards, extra): (Vec<&Host>, Vec<&Host>) =
-        testbed.hosts.iter().partition(|host| testbed.disks && !host.workstation);
+    let real = testbed.hosts.iter().filter(|host| host.place == Place::Bmc);
+    let alone = testbed.hosts.iter().filter(|host| host.place == Place::Alone);
+    let made_up = testbed.disks && testbed.hosts.iter().all(|host| host.place == Place::Alone);
+    let (in_boards, extra): (Vec<&Host>, Vec<&Host>) = alone.partition(|host| made_up && !host.workstation);
     let boards: Vec<(String, &[&Host])> =
         in_boards.chunks(4).enumerate().map(|(i, hosts)| (format!("board{}", i + 1), hosts)).collect();
     text.push_str("turing_pis:\n  hosts:");
-    text.push_str(if boards.is_empty() { " {}\n" } else { "\n" });
+    let real: Vec<&Host> = real.collect();
+    text.push_str(if boards.is_empty() && real.is_empty() { " {}\n" } else { "\n" });
     // Writing to a text cannot fail.
+    for bmc in &real {
+        let _ = writeln!(text, "    {}:\n      ansible_host: {}\n      ansible_user: root", bmc.name, reached(bmc));
+    }
     for (board, _) in &boards {
         let _ = writeln!(text, "    {board}:\n      ansible_host: {board}.invalid");
+    }
+    for bmc in &real {
+        let _ = writeln!(text, "\n{}_nodes:\n  hosts:", bmc.name);
+        for (host, slot) in testbed.slots(&bmc.name) {
+            let _ = writeln!(text, "    {}:\n      ansible_host: {}", host.name, reached(host));
+            let _ = writeln!(text, "      slot_num: {slot}\n      type: rk1");
+        }
     }
     for (board, hosts) in &boards {
         let _ = writeln!(text, "\n{board}_nodes:\n  hosts:");
@@ -64,7 +78,7 @@ fn hosts(testbed: &Testbed, reached: impl Fn(&Host) -> String) -> String {
         }
     }
     text.push_str("\nall_nodes:\n  children:\n    extra_nodes:\n");
-    for (board, _) in &boards {
+    for board in boards.iter().map(|(board, _)| board).chain(real.iter().map(|bmc| &bmc.name)) {
         let _ = writeln!(text, "    {board}_nodes:");
     }
     text.push_str("  vars:\n    ansible_user: \"{{ ansible_account }}\"\n");
@@ -73,8 +87,9 @@ fn hosts(testbed: &Testbed, reached: impl Fn(&Host) -> String) -> String {
 
 fn settings(testbed: &Testbed) -> String {
     let directory = testbed.directory();
-    let control_plane = testbed.hosts.first().map_or("", |host| host.name.as_str());
-    format!(
+    let mut nodes = testbed.hosts.iter().filter(|host| host.place != Place::Bmc);
+    let control_plane = nodes.next().map_or("", |host| host.name.as_str());
+    let mut text = format!(
         "ansible_account: {ACCOUNT}\nansible_ssh_private_key_file: {key}\nknown_hosts: {directory}/site/known_hosts\n\
          local_domain: .{DOMAIN}\ncontrol_plane: {control_plane}\ncluster_domain: testbed.example\n\
          domain_email: admin@testbed.example\nrepo_remote: http://testbed.{DOMAIN}/none.git\nrepo_branch: main\n\
@@ -83,7 +98,14 @@ fn settings(testbed: &Testbed) -> String {
         key = testbed.key().display(),
         directory = directory.display(),
         gateway = testbed.gateway(),
-    )
+    );
+    if !testbed.images.is_empty() {
+        for (kind, file) in images::KINDS {
+            let (url, sum) = images::address(testbed, kind, file);
+            let _ = writeln!(text, "{kind}_image_url: {url}\n{kind}_image_sha256: {sum}");
+        }
+    }
+    text
 }
 
 /// For `ssh -F`: hosts by their names, with the testbed's key, and keys as the hosts themselves tell them.
@@ -91,6 +113,9 @@ fn ssh_config(testbed: &Testbed) -> String {
     let mut text = String::new();
     for host in &testbed.hosts {
         let _ = writeln!(text, "Host {0} {0}.{DOMAIN} {1}\n  HostName {1}", host.name, testbed.address(host));
+        if host.place == Place::Bmc {
+            text.push_str("  User root\n");
+        }
     }
     let _ = write!(
         text,
@@ -107,11 +132,14 @@ mod tests {
     use super::*;
 
     fn testbed() -> Testbed {
-        let host = |name: &str, number, workstation| Host { name: name.to_owned(), number, workstation };
+        let host =
+            |name: &str, number, workstation| Host { name: name.to_owned(), number, workstation, place: Place::Alone };
         Testbed {
             name: "x".to_owned(),
             subnet: 3,
             base: String::new(),
+            bmc_base: String::new(),
+            images: String::new(),
             disks: false,
             hosts: vec![host("node01", 1, false), host("ws01", 2, true)],
         }
@@ -128,7 +156,8 @@ mod tests {
     #[test]
     fn nodes_with_disks_sit_in_boards_of_four() {
         let mut testbed = Testbed { disks: true, ..testbed() };
-        let node = |number: u8| Host { name: format!("node0{number}"), number, workstation: false };
+        let node =
+            |number: u8| Host { name: format!("node0{number}"), number, workstation: false, place: Place::Alone };
         testbed.hosts = (1..=5).map(node).collect();
         let text = hosts(&testbed, |_| "10.97.3.11".to_owned());
         assert!(text.contains("board2_nodes:\n  hosts:\n    node05:\n"), "{text}");

@@ -18,6 +18,23 @@ pub const REPOSITORY_PORT: u16 = 8917;
 /// The account on every host.
 pub const ACCOUNT: &str = "ansible";
 
+/// What a host is to a board.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Place {
+    /// Nothing.
+    #[default]
+    Alone,
+    /// Its BMC.
+    Bmc,
+    /// The module in one of its slots.
+    Slot {
+        /// The board.
+        board: String,
+        /// Which, from 1.
+        slot: u8,
+    },
+}
+
 /// One host.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Host {
@@ -27,6 +44,9 @@ pub struct Host {
     pub number: u8,
     /// Whether it is a workstation.
     pub workstation: bool,
+    /// What it is to a board.
+    #[serde(default)]
+    pub place: Place,
 }
 
 /// One testbed, as it is kept in its `testbed.json`.
@@ -38,6 +58,12 @@ pub struct Testbed {
     pub subnet: Subnet,
     /// The base system of its hosts: a directory's name in the cache.
     pub base: String,
+    /// The system of its BMCs, likewise.
+    #[serde(default)]
+    pub bmc_base: String,
+    /// The images of its modules, likewise.
+    #[serde(default)]
+    pub images: String,
     /// Whether hosts have two disks each.
     pub disks: bool,
     /// Its hosts.
@@ -119,6 +145,19 @@ impl Testbed {
         self.directory().join("ssh/id_ed25519")
     }
 
+    /// Where the system of its BMCs is.
+    pub fn bmc_base_directory(&self) -> PathBuf {
+        places::cache().join(&self.bmc_base)
+    }
+
+    /// The modules in a board's slots.
+    pub fn slots<'a>(&'a self, board: &'a str) -> impl Iterator<Item = (&'a Host, u8)> {
+        self.hosts.iter().filter_map(move |host| match &host.place {
+            Place::Slot { board: its, slot } if its == board => Some((host, *slot)),
+            _ => None,
+        })
+    }
+
     /// Where the base system is.
     pub fn base_directory(&self) -> PathBuf {
         places::cache().join(&self.base)
@@ -155,11 +194,18 @@ mod tests {
 
     #[test]
     fn interfaces_have_names_that_the_kernel_takes_and_testbeds_have_their_own() {
-        let host = Host { name: "a-workstation-with-a-long-name".to_owned(), number: 255, workstation: true };
+        let host = Host {
+            name: "a-workstation-with-a-long-name".to_owned(),
+            number: 255,
+            workstation: true,
+            place: Place::Alone,
+        };
         let testbed = |name: &str| Testbed {
             name: name.to_owned(),
             subnet: 1,
             base: String::new(),
+            bmc_base: String::new(),
+            images: String::new(),
             disks: false,
             hosts: vec![host.clone()],
         };

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::run::{Run, is_there};
 
 /// A program and the Debian package that brings it.
-const NEEDED: [(&str, &str); 18] = [
+const NEEDED: [(&str, &str); 21] = [
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("dnsmasq", "dnsmasq-base"),
@@ -25,6 +25,9 @@ const NEEDED: [(&str, &str); 18] = [
     ("partx", "util-linux"),
     ("sfdisk", "fdisk"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("mkfs.vfat", "dosfstools"),
+    ("fusefat", "fusefat"),
+    ("xz", "xz-utils"),
 ];
 
 /// Sees to it that they are there.

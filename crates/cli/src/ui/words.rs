@@ -60,10 +60,16 @@ pub fn why(reason: &Reason) -> Vec<String> {
 /// A fault for a person: what was tried, where, what came back, what it may be, what to do.
 pub fn fault_lines(fault: &Fault) -> Vec<String> {
     let mut lines = vec![format!("tried to {} on {}: {}", fault.doing, fault.at, fault.cause)];
-    lines.extend(fault.said.iter().map(|line| format!("  | {line}")));
+    lines.extend(fault.said.iter().map(|line| format!("  | {}", printable(line))));
     lines.extend(fault.likely.iter().map(|likely| format!("likely: {likely}")));
     lines.extend(fault.next.iter().map(|next| format!("next: {next}")));
     lines
+}
+
+/// What a target said, without what would move the cursor or colour what comes after: a console's last lines are full of
+/// that.
+fn printable(line: &str) -> String {
+    console::strip_ansi_codes(line).chars().filter(|one| *one == '\t' || !one.is_control()).collect()
 }
 
 /// A field and its values. Long values are cut unless the whole is wanted.
@@ -85,6 +91,11 @@ pub fn change_line(change: &Change, whole: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_target_says_moves_no_cursor() {
+        assert_eq!(printable("\u{1b}[31mred\u{1b}[0m\tbell\u{7}\r\u{9b}2J"), "red\tbell");
+    }
 
     #[test]
     fn times_are_read_easily() {

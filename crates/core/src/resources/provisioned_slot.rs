@@ -31,8 +31,6 @@ const FLASH_BOUND: Duration = Duration::from_secs(600);
 const SLOWEST: u64 = 1_500_000;
 /// How long a transfer may stand still.
 const STALL_BOUND: Duration = Duration::from_secs(120);
-/// From power-on to the first login; a first boot grows the file system and makes accounts.
-const BOOT_BOUND: Duration = Duration::from_secs(600);
 /// How long another slot's transfer is waited for.
 const BUSY_BOUND: Duration = Duration::from_secs(3600);
 /// How long a silent node is given: it may be on its way through a reboot.
@@ -68,6 +66,8 @@ pub struct ProvisionedSlot {
     pub usual_flash: Duration,
     /// How long the way from power-on to the first login usually is.
     pub usual_boot: Duration,
+    /// How long it may be: a first boot grows the file system and makes accounts.
+    pub boot_within: Duration,
 }
 
 impl ProvisionedSlot {
@@ -282,13 +282,14 @@ impl ProvisionedSlot {
             result => result,
         }?;
         let node = self.slot.target();
-        let wait = Wait { target: &node, wanted: "the first login", bound: BOOT_BOUND, every: EVERY };
+        let wait = Wait { target: &node, wanted: "the first login", bound: self.boot_within, every: EVERY };
         act.wait_until(wait, BootId {}, |_| Some(())).await
     }
 
     async fn shows(&self, act: &Act<'_>, expected: &HostKey) -> Result<(), Fault> {
         let node = self.slot.target();
-        let wait = Wait { target: &node, wanted: "SSH with the key made for it", bound: BOOT_BOUND, every: EVERY };
+        let wait =
+            Wait { target: &node, wanted: "SSH with the key made for it", bound: self.boot_within, every: EVERY };
         act.wait_until(wait, HostKeys {}, |shown| shown.contains(expected).then_some(())).await
     }
 

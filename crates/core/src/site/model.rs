@@ -252,7 +252,7 @@ pub struct Settings {
     pub kubeconfig_context: String,
     /// The user's known_hosts file on the controller.
     pub known_hosts: String,
-    /// How long a node may take from the order to reboot to its next boot.
+    /// How long a node may take from the order to reboot, or from its first power, to a boot that answers.
     pub reboot_timeout: Duration,
 }
 

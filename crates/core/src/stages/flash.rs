@@ -34,6 +34,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             known_hosts: settings.known_hosts.clone(),
             dialled: (node.connection.host.clone(), node.connection.port),
             control_plane: settings.control_plane.as_ref() == Some(&node.name),
+            boot_within: settings.reboot_timeout,
             usual_flash,
             usual_boot,
         };

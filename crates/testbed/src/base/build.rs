@@ -13,7 +13,7 @@ use crate::records::write_whole;
 use crate::run::Run;
 
 /// A mirror may be slow, and another testbed may be making the same base.
-const BOUND: Duration = Duration::from_secs(1200);
+pub(super) const BOUND: Duration = Duration::from_secs(1200);
 
 /// Sees to it that the base system is in the cache; its name there.
 pub fn provide() -> Result<String, Failure> {
@@ -34,7 +34,7 @@ pub fn provide() -> Result<String, Failure> {
     let _ = fs::remove_dir_all(&unfinished);
     let root = unfinished.join("root");
     fs::create_dir_all(&unfinished).tried(|| format!("make {}", unfinished.display()))?;
-    bootstrap(&suite, &root)?;
+    bootstrap(&suite, recipe::PACKAGES, &root)?;
     let architecture = Run::new("dpkg").arg("--print-architecture").output()?;
     repository::make(&unfinished.join("repository"), architecture.trim())?;
     set_up(&root, &unfinished.join("repository/key.gpg"))?;
@@ -49,7 +49,7 @@ pub fn provide() -> Result<String, Failure> {
 }
 
 /// The machine's own release if it is Debian: its sources fit then.
-fn suite() -> String {
+pub(super) fn suite() -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = |name: &str| {
         text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.trim_matches('"').to_owned()))
@@ -60,7 +60,7 @@ fn suite() -> String {
     }
 }
 
-fn bootstrap(suite: &str, root: &Path) -> Result<(), Failure> {
+pub(super) fn bootstrap(suite: &str, packages: &str, root: &Path) -> Result<(), Failure> {
     let work = tempfile::tempdir().tried(|| "make a temporary directory".to_owned())?;
     let put = |name: &str, text: &str| {
         let path = work.path().join(name);
@@ -82,7 +82,7 @@ fn bootstrap(suite: &str, root: &Path) -> Result<(), Failure> {
         .collect();
     let options = put("settings", &settings)?;
     let run = Run::new("mmdebstrap").args(["--mode=root", "--variant=minbase"]);
-    run.arg(format!("--include={}", recipe::PACKAGES))
+    run.arg(format!("--include={packages}"))
         .arg(format!("--aptopt={}", options.display()))
         .arg(suite)
         .arg(root)

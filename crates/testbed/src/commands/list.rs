@@ -1,9 +1,10 @@
 //! `testbed list`.
 
+use crate::board;
 use crate::breakage::marks;
 use crate::failure::Failure;
 use crate::say;
-use crate::testbed::{ACCOUNT, Host, Testbed};
+use crate::testbed::{ACCOUNT, Host, Place, Testbed};
 
 /// A line for each host.
 pub fn run(testbed: &Testbed) -> Result<(), Failure> {
@@ -15,17 +16,34 @@ pub fn run(testbed: &Testbed) -> Result<(), Failure> {
 
 /// Name, address, state, and how to log in.
 pub fn line(testbed: &Testbed, host: &Host) -> Result<String, Failure> {
-    let runs = testbed.records().process(&host.name)?.is_some();
-    let mut state = vec![if runs { "running" } else { "off" }.to_owned()];
+    let mut state = vec![state(testbed, host)?.to_owned()];
     state.extend(marks::all(testbed, host)?);
+    if host.place == Place::Bmc {
+        state.extend(board::fault::all(testbed, host));
+    }
+    let account = if host.place == Place::Bmc { "root" } else { ACCOUNT };
     let (key, directory) = (testbed.key(), testbed.directory());
     let address = testbed.address(host);
     Ok(format!(
         "{:<8} {address:<12} {:<9} ssh -i {} -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new \
-         -o UserKnownHostsFile={}/ssh/known_hosts {ACCOUNT}@{address}",
+         -o UserKnownHostsFile={}/ssh/known_hosts {account}@{address}",
         host.name,
         state.join(","),
         key.display(),
         directory.display()
     ))
+}
+
+/// Whether it runs; of a module: what it does.
+fn state(testbed: &Testbed, host: &Host) -> Result<&'static str, Failure> {
+    if testbed.records().process(&host.name)?.is_none() {
+        return Ok("off");
+    }
+    Ok(match &host.place {
+        Place::Slot { board, slot } => {
+            let seat = board::seat(testbed, testbed.host(board)?);
+            seat.power(usize::from(*slot).saturating_sub(1)).0.word()
+        }
+        _ => "running",
+    })
 }

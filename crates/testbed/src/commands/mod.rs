@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub mod breaking;
 pub mod down;
 pub mod list;
 pub mod power;

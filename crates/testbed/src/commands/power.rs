@@ -3,11 +3,11 @@
 use std::os::unix::process::CommandExt;
 
 use super::at_host;
-use crate::breakage::{self, What};
+use crate::breakage;
 use crate::failure::Failure;
 use crate::host::{guest, power};
-use crate::testbed::{Host, Testbed};
-use crate::tools;
+use crate::testbed::{Host, Place, Testbed};
+use crate::{board, tools};
 
 /// Something that is done to a host.
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +20,6 @@ pub enum Deed {
     Cut,
     /// New from the base system.
     Reset,
-    /// Break something.
-    Break(What),
-    /// Mend it.
-    Mend(What),
 }
 
 /// Does it.
@@ -31,6 +27,10 @@ pub fn run(testbed: &Testbed, name: &str, deed: Deed) -> Result<(), Failure> {
     tools::root()?;
     let host = testbed.host(name)?;
     let _locks = at_host(testbed, host)?;
+    if let Place::Slot { board, .. } = &host.place {
+        return Err(Failure::new(format!("change the power of {name}"), format!("it is in a slot of {board}"))
+            .help(format!("its BMC does that: testbed exec --name {} {board} -- tpi power --help", testbed.name)));
+    }
     match deed {
         Deed::Start => {
             if guest::leader(testbed, host)?.is_none() {
@@ -39,10 +39,12 @@ pub fn run(testbed: &Testbed, name: &str, deed: Deed) -> Result<(), Failure> {
             power::start(testbed, host)
         }
         Deed::Stop => power::stop(testbed, host),
+        Deed::Cut if host.place == Place::Bmc => {
+            power::cut(testbed, host)?;
+            board::bmc::modules_off(&board::seat(testbed, host))
+        }
         Deed::Cut => power::cut(testbed, host),
         Deed::Reset => power::reset(testbed, host),
-        Deed::Break(what) => breakage::break_it(testbed, host, what),
-        Deed::Mend(what) => breakage::mend(testbed, host, what),
     }
 }
 

@@ -12,8 +12,8 @@ use crate::net::{bridge, dnsmasq, serve};
 use crate::places::{self, Lock};
 use crate::run::Run;
 use crate::subnet::{self, Subnet};
-use crate::testbed::{Host, Testbed, directory_of};
-use crate::{base, disks, say, site, tools};
+use crate::testbed::{Host, Place, Testbed, directory_of};
+use crate::{base, board, disks, images, say, site, tools};
 
 /// As many hosts as have addresses.
 const MOST: usize = 200;
@@ -23,6 +23,10 @@ const MOST: usize = 200;
 pub struct Wanted {
     /// How many nodes.
     pub nodes: usize,
+    /// How many boards.
+    pub boards: u8,
+    /// How many slots of each have a module.
+    pub slots: u8,
     /// Whether each host has two disks.
     pub disks: bool,
     /// The names of workstations.
@@ -34,22 +38,29 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     tools::root()?;
     tools::provide()?;
     let base = base::provide()?;
+    let bmc_base =
+        if wanted.boards > 0 { base::tpi::provide().and_then(|_| base::bmc::provide())? } else { String::new() };
     let _lock = alone(name)?;
-    let testbed = claim(name, base, wanted)?;
+    let testbed = claim(name, base, bmc_base, wanted)?;
     make_key(&testbed)?;
     bridge::make(&testbed)?;
     bridge::masquerade(&testbed)?;
     dnsmasq::tell(&testbed)?;
     serve::provide(&testbed)?;
     for host in &testbed.hosts {
-        if testbed.disks {
-            disks::make(&testbed, host)?;
+        match host.place {
+            Place::Bmc => board::make(&testbed, host)?,
+            Place::Alone if testbed.disks => disks::make(&testbed, host)?,
+            _ => {}
         }
         power::on(&testbed, host)?;
     }
     site::write(&testbed)?;
     for host in &testbed.hosts {
-        ready::wait(&testbed, host)?;
+        // A module comes up when it has been flashed and its BMC gives it power.
+        if !matches!(host.place, Place::Slot { .. }) {
+            ready::wait(&testbed, host)?;
+        }
         say::line(&list::line(&testbed, host)?);
     }
     Ok(())
@@ -57,7 +68,7 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
 
 /// Writes down which testbed this is, with a network that nobody else has. One that exists keeps its network, its base
 /// system and its hosts, and may get more hosts.
-fn claim(name: &str, base: String, wanted: &Wanted) -> Result<Testbed, Failure> {
+fn claim(name: &str, base: String, bmc_base: String, wanted: &Wanted) -> Result<Testbed, Failure> {
     let state = places::state();
     let _lock = places::lock(&state, "all", Lock::Alone, Duration::from_secs(60))?;
     let mut testbed = if directory_of(name).join("testbed.json").exists() {
@@ -68,8 +79,22 @@ fn claim(name: &str, base: String, wanted: &Wanted) -> Result<Testbed, Failure> 
             Failure::new("find a free network", "all of 10.97.1.0/24 to 10.97.254.0/24 are in use")
                 .help(format!("see the testbeds in {}, and take some down", state.display()))
         })?;
-        Testbed { name: name.to_owned(), subnet, base, disks: wanted.disks, hosts: Vec::new() }
+        Testbed {
+            name: name.to_owned(),
+            subnet,
+            base,
+            bmc_base: String::new(),
+            images: String::new(),
+            disks: wanted.disks,
+            hosts: Vec::new(),
+        }
     };
+    if testbed.bmc_base.is_empty() {
+        testbed.bmc_base = bmc_base;
+    }
+    if testbed.images.is_empty() && wanted.boards > 0 {
+        testbed.images = images::provide(&testbed.base)?;
+    }
     if testbed.disks != wanted.disks {
         return Err(Failure::new(format!("change the disks of `{name}`"), "its hosts are made without or with them")
             .help(format!("testbed down --name {name}, and up again")));
@@ -100,11 +125,33 @@ fn add_hosts(testbed: &mut Testbed, wanted: &Wanted) -> Result<(), Failure> {
             }
             continue;
         }
-        let number = testbed.hosts.len() + 1;
-        let number = u8::try_from(number).ok().filter(|_| number <= MOST);
-        let number = number.ok_or_else(|| Failure::new("make so many hosts", format!("{MOST} is the most")))?;
-        testbed.hosts.push(Host { name, number, workstation });
+        add(testbed, name, workstation, Place::Alone)?;
     }
+    (1..=wanted.boards).try_for_each(|number| add_board(testbed, &format!("board{number}"), wanted.slots))
+}
+
+/// A BMC and its modules. Their nodes are called by the first free numbers.
+fn add_board(testbed: &mut Testbed, name: &str, slots: u8) -> Result<(), Failure> {
+    if testbed.hosts.iter().all(|host| host.name != name) {
+        add(testbed, name.to_owned(), false, Place::Bmc)?;
+    }
+    for slot in 1..=slots {
+        let place = Place::Slot { board: name.to_owned(), slot };
+        if testbed.hosts.iter().any(|host| host.place == place) {
+            continue;
+        }
+        let mut names = (1..=MOST).map(|number| format!("node{number:02}"));
+        let free = names.find(|name| testbed.hosts.iter().all(|host| host.name != *name));
+        add(testbed, free.unwrap_or_default(), false, place)?;
+    }
+    Ok(())
+}
+
+fn add(testbed: &mut Testbed, name: String, workstation: bool, place: Place) -> Result<(), Failure> {
+    let number = testbed.hosts.len() + 1;
+    let number = u8::try_from(number).ok().filter(|_| number <= MOST);
+    let number = number.ok_or_else(|| Failure::new("make so many hosts", format!("{MOST} is the most")))?;
+    testbed.hosts.push(Host { name, number, workstation, place });
     Ok(())
 }
 
@@ -127,10 +174,19 @@ mod tests {
 
     #[test]
     fn hosts_keep_their_numbers_when_more_are_added() {
-        let mut testbed =
-            Testbed { name: "x".to_owned(), subnet: 1, base: String::new(), disks: false, hosts: Vec::new() };
+        let mut testbed = Testbed {
+            name: "x".to_owned(),
+            subnet: 1,
+            base: String::new(),
+            bmc_base: String::new(),
+            images: String::new(),
+            disks: false,
+            hosts: Vec::new(),
+        };
         let wanted = |nodes, workstations: &[&str]| Wanted {
             nodes,
+            boards: 0,
+            slots: 4,
             disks: false,
             workstations: workstations.iter().map(|name| (*name).to_owned()).collect(),
         };
@@ -138,6 +194,11 @@ mod tests {
         add_hosts(&mut testbed, &wanted(2, &["ws01"])).unwrap();
         let all: Vec<_> = testbed.hosts.iter().map(|host| (host.name.as_str(), host.number)).collect();
         assert_eq!(all, [("node01", 1), ("ws01", 2), ("node02", 3)]);
+        let board = Wanted { boards: 1, slots: 2, ..wanted(2, &["ws01"]) };
+        add_hosts(&mut testbed, &board).unwrap();
+        add_hosts(&mut testbed, &Wanted { slots: 3, ..board }).unwrap();
+        let slots: Vec<_> = testbed.slots("board1").map(|(host, slot)| (host.name.as_str(), slot)).collect();
+        assert_eq!(slots, [("node03", 1), ("node04", 2), ("node05", 3)]);
         assert!(add_hosts(&mut testbed, &wanted(2, &["node01"])).is_err());
         assert!(add_hosts(&mut testbed, &wanted(201, &[])).is_err());
     }

@@ -23,7 +23,11 @@ const BEHIND: u64 = 2;
 /// How big the second disk is, in MiB.
 const SECOND_SIZE: u64 = 3000;
 
-fn make(path: &Path, mebibytes: u64) -> Result<(), Failure> {
+/// Makes a file of nothing, of so many MiB.
+pub fn make(path: &Path, mebibytes: u64) -> Result<(), Failure> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).tried(|| format!("make {}", directory.display()))?;
+    }
     let file = File::create(path).tried(|| format!("make {}", path.display()))?;
     file.set_len(mebibytes * MIB).tried(|| format!("make {} as big as it should be", path.display()))
 }
@@ -37,9 +41,6 @@ pub fn empty(path: &Path) -> Result<(), Failure> {
 pub fn install(base: &Path, path: &Path) -> Result<(), Failure> {
     let root = root(base)?;
     let unfinished = path.with_extension("unfinished");
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).tried(|| format!("make {}", directory.display()))?;
-    }
     make(&unfinished, ROOT_BEGINS + ROOT_SIZE + BEHIND)?;
     let table = format!(
         "label: gpt\nstart=1MiB, size=4MiB, name=CIDATA\nstart={ROOT_BEGINS}MiB, size={ROOT_SIZE}MiB, name=rootfs\n"

@@ -30,6 +30,12 @@ pub fn attach(records: &Records, image: &Path) -> Result<PathBuf, Failure> {
     Ok(found)
 }
 
+/// A device over a file that has been written to behind the back of any that was there.
+pub fn attach_anew(records: &Records, image: &Path) -> Result<PathBuf, Failure> {
+    detach(image)?;
+    attach(records, image)
+}
+
 /// The device nodes of a device's partitions, in their order.
 pub fn partitions(device: &Path) -> Result<Vec<PathBuf>, Failure> {
     let name = device.file_name().and_then(|name| name.to_str()).unwrap_or_default();

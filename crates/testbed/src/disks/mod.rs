@@ -3,8 +3,8 @@
 //! Both have the layout of the RK1's image: a small first partition (empty, as the kernel may have no vfat) and the root
 //! in the second.
 
-mod image;
-mod loops;
+pub mod image;
+pub mod loops;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::testbed::{Host, Testbed};
 use crate::wait;
 
 /// What the file system is called that holds a root.
-const ROOT_LABEL: &str = "cloudimg-rootfs";
+pub const ROOT_LABEL: &str = "cloudimg-rootfs";
 
 /// Which of a host's disks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +81,23 @@ pub fn devices(testbed: &Testbed, host: &Host) -> Result<(Vec<PathBuf>, PathBuf)
     Ok((nodes, root))
 }
 
-fn label(partition: &Path) -> String {
+/// The second disk of a module, which boots from its eMMC: its nodes, and the partition that a root moved to.
+pub fn beside_emmc(testbed: &Testbed, host: &Host) -> Result<(Vec<PathBuf>, Option<PathBuf>), Failure> {
+    if !testbed.disks {
+        return Ok((Vec::new(), None));
+    }
+    let image = Disk::Second.image(testbed, host);
+    if !image.exists() {
+        image::empty(&image)?;
+    }
+    let device = loops::attach(&testbed.records(), &image)?;
+    let partitions = loops::partitions(&device)?;
+    let root = partitions.get(1).filter(|partition| label(partition) == ROOT_LABEL).cloned();
+    Ok(([vec![device], partitions].concat(), root))
+}
+
+/// What a file system is called.
+pub fn label(partition: &Path) -> String {
     // It fails where there is nothing, which is an answer.
     let said = Run::new("blkid").args(["-p", "-o", "value", "-s", "LABEL"]).arg(partition).said();
     said.map(|said| said.out.trim().to_owned()).unwrap_or_default()

@@ -1,9 +1,10 @@
 //! One host: its root file system, the process that keeps it running, and its power.
 
 pub mod cgroup;
+pub mod container;
 pub mod guest;
 pub mod power;
-mod prepare;
+pub mod prepare;
 pub mod ready;
 pub mod root;
 pub mod supervise;

@@ -20,10 +20,21 @@ pub fn once(testbed: &Testbed, host: &Host, root: &Path) -> Result<(), Failure> 
     let key = testbed.key().with_extension("pub");
     let key = fs::read_to_string(&key).tried(|| format!("read {}", key.display()))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let gateway = testbed.gateway();
-    let files = [
+    let seed = [
         ("var/lib/cloud/seed/nocloud/meta-data", meta_data(&host.name, now)),
         ("var/lib/cloud/seed/nocloud/user-data", user_data(key.trim())),
+    ];
+    for (path, text) in seed {
+        put(root, path, &text)?;
+    }
+    surroundings(testbed, host, root)?;
+    write_whole(&done, b"")
+}
+
+/// Writes what comes with the place a host is in, whatever it runs: its network card, and where its packages are.
+pub fn surroundings(testbed: &Testbed, host: &Host, root: &Path) -> Result<(), Failure> {
+    let gateway = testbed.gateway();
+    let files = [
         ("etc/systemd/network/10-testbed.network", network(testbed, host)),
         ("etc/resolv.conf", format!("nameserver {gateway}\nsearch {DOMAIN}\n")),
         (
@@ -32,12 +43,16 @@ pub fn once(testbed: &Testbed, host: &Host, root: &Path) -> Result<(), Failure> 
         ),
     ];
     for (path, text) in files {
-        let path = root.join(path);
-        write_whole(&path, text.as_bytes())?;
-        let readable = fs::Permissions::from_mode(0o644);
-        fs::set_permissions(&path, readable).tried(|| format!("make {} readable", path.display()))?;
+        put(root, path, &text)?;
     }
-    write_whole(&done, b"")
+    Ok(())
+}
+
+fn put(root: &Path, path: &str, text: &str) -> Result<(), Failure> {
+    let path = root.join(path);
+    write_whole(&path, text.as_bytes())?;
+    let readable = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(&path, readable).tried(|| format!("make {} readable", path.display()))
 }
 
 fn meta_data(name: &str, now: u128) -> String {

@@ -8,7 +8,7 @@ use super::guest;
 use crate::breakage::marks;
 use crate::failure::Failure;
 use crate::net::{dns, dnsmasq};
-use crate::testbed::{Host, Testbed};
+use crate::testbed::{Host, Place, Testbed};
 use crate::wait;
 
 /// Thirty hosts that boot at once on two cores take their time.
@@ -30,7 +30,11 @@ pub fn wait(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
         };
         // Looked at without following it: where a link leads is inside, and only that it is there counts.
         let result = guest::root(leader).join("run/cloud-init/result.json");
-        if result.symlink_metadata().is_err() {
+        if host.place == Place::Bmc {
+            if !listens(testbed.address(host), 443) {
+                return done("an answer of its bmcd");
+            }
+        } else if result.symlink_metadata().is_err() {
             return done("the end of cloud-init");
         }
         if !marks::is_set(testbed, host, "wrong-dns")
@@ -47,6 +51,10 @@ pub fn wait(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
         let log = testbed.host_directory(host).join("console.log");
         failure.help(format!("what it lacked last was {lacks}; see {}", log.display()))
     })
+}
+
+fn listens(address: Ipv4Addr, port: u16) -> bool {
+    TcpStream::connect_timeout(&SocketAddr::from((address, port)), Duration::from_millis(1000)).is_ok()
 }
 
 /// Whether an SSH server answers with its banner.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::disks;
 use crate::failure::{Failure, Tried};
 use crate::run::Run;
-use crate::testbed::{Host, Testbed};
+use crate::testbed::{Host, Place, Testbed};
 
 /// A root that is mounted for this process and its children only.
 pub struct Root {
@@ -19,7 +19,7 @@ pub struct Root {
 /// Mounts it.
 pub fn mount(testbed: &Testbed, host: &Host) -> Result<Root, Failure> {
     let directory = testbed.host_directory(host);
-    if testbed.disks {
+    if testbed.disks && host.place == Place::Alone {
         let path = directory.join("root");
         fs::create_dir_all(&path).tried(|| format!("make {}", path.display()))?;
         let (devices, partition) = disks::devices(testbed, host)?;
@@ -30,7 +30,8 @@ pub fn mount(testbed: &Testbed, host: &Host) -> Result<Root, Failure> {
     for path in [&upper, &work, &root] {
         fs::create_dir_all(path).tried(|| format!("make {}", path.display()))?;
     }
-    let base = testbed.base_directory().join("root");
+    let base = if host.place == Place::Bmc { testbed.bmc_base_directory() } else { testbed.base_directory() };
+    let base = base.join("root");
     let options = format!("lowerdir={},upperdir={},workdir={}", base.display(), upper.display(), work.display());
     Run::new("mount").args(["-t", "overlay", "testbed", "-o", &options]).arg(&root).output()?;
     Ok(Root { path: root, devices: Vec::new() })

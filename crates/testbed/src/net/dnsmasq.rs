@@ -63,15 +63,18 @@ pub fn tell(testbed: &Testbed) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testbed::Host;
+    use crate::testbed::{Host, Place};
 
     #[test]
     fn each_host_has_its_address_and_a_wrong_one_its_domain() {
-        let host = |number: u8| Host { name: format!("node0{number}"), number, workstation: false };
+        let host =
+            |number: u8| Host { name: format!("node0{number}"), number, workstation: false, place: Place::Alone };
         let testbed = Testbed {
             name: "x".to_owned(),
             subnet: 7,
             base: String::new(),
+            bmc_base: String::new(),
+            images: String::new(),
             disks: false,
             hosts: vec![host(1), host(2)],
         };

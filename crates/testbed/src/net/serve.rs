@@ -13,7 +13,7 @@ use crate::places::{self, Lock};
 use crate::process::Process;
 use crate::records::{Thing, write_whole};
 use crate::testbed::{REPOSITORY_PORT, Testbed};
-use crate::wait;
+use crate::{images, wait};
 
 /// Its role in the records.
 pub const ROLE: &str = "serve";
@@ -46,8 +46,11 @@ pub fn run(testbed: &Testbed) -> Result<(), Failure> {
     let address = (testbed.gateway(), REPOSITORY_PORT);
     let listener = TcpListener::bind(address)
         .map_err(|error| Failure::new(format!("listen on {}:{}", address.0, address.1), error))?;
-    let packages = testbed.base_directory().join("repository");
-    thread::spawn(move || http::serve(&listener, &packages));
+    let mut shelves = vec![(String::new(), testbed.base_directory().join("repository"))];
+    if !testbed.images.is_empty() {
+        shelves.insert(0, ("/images/".to_owned(), images::directory(testbed)));
+    }
+    thread::spawn(move || http::serve(&listener, shelves));
     keep_dnsmasq(testbed)
 }
 

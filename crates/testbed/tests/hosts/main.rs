@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod bed;
+mod boards;
 mod controller;
 mod faults;
 mod killed;

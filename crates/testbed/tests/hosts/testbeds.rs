@@ -7,23 +7,28 @@ use std::time::Duration;
 
 use crate::bed::Bed;
 
-/// What of a testbed's is left on the machine: its bridge and the processes of its hosts.
-fn left_of(name: &str) -> usize {
-    let bridges = fs::read_dir("/sys/class/net").unwrap().flatten();
-    let bridges = bridges.filter(|entry| entry.file_name().to_string_lossy().starts_with("tb-")).count();
+const NAME: &str = "cut-short";
+
+/// The bridges that its records name.
+fn bridges() -> Vec<String> {
+    let records = fs::read_dir(format!("/var/lib/bringup-testbed/{NAME}/records")).into_iter().flatten().flatten();
+    let names = records.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| Some(name.strip_prefix("bridge-")?.strip_suffix(".json")?.to_owned())).collect()
+}
+
+/// How many processes work for it.
+fn processes() -> usize {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    let word = format!("--name\0{name}\0");
-    bridges + lines.filter(|line| String::from_utf8_lossy(line).contains(&word)).count()
+    lines.filter(|line| String::from_utf8_lossy(line).contains(&format!("--name\0{NAME}\0"))).count()
 }
 
 #[test]
 #[ignore = "needs root and real hosts"]
 fn one_that_was_killed_while_it_was_made_is_cleaned_up() {
-    let before = left_of("cut-short");
     for after in [300, 1200, 2500] {
         let mut up = Command::new(env!("CARGO_BIN_EXE_testbed"))
-            .args(["up", "--nodes", "2", "--disks", "--name", "cut-short"])
+            .args(["up", "--nodes", "2", "--disks", "--name", NAME])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -31,9 +36,13 @@ fn one_that_was_killed_while_it_was_made_is_cleaned_up() {
         thread::sleep(Duration::from_millis(after));
         up.kill().unwrap();
         up.wait().unwrap();
-        let down = Command::new(env!("CARGO_BIN_EXE_testbed")).args(["down", "--name", "cut-short"]).status().unwrap();
+        let bridges = bridges();
+        let down = Command::new(env!("CARGO_BIN_EXE_testbed")).args(["down", "--name", NAME]).status().unwrap();
         assert!(down.success(), "killed after {after} ms");
-        assert_eq!(left_of("cut-short"), before, "killed after {after} ms");
+        assert_eq!(processes(), 0, "killed after {after} ms");
+        for bridge in bridges {
+            assert!(!fs::exists(format!("/sys/class/net/{bridge}")).unwrap(), "{bridge}, killed after {after} ms");
+        }
         let loops = Command::new("losetup").args(["--list", "--noheadings", "--output", "BACK-FILE"]).output().unwrap();
         assert!(!String::from_utf8_lossy(&loops.stdout).contains("/cut-short/"), "killed after {after} ms");
     }

@@ -145,6 +145,11 @@ fn k3s(out: &str) -> Option<K3sState> {
     Some(K3sState { role, version, active, config_sha256: or_none(), run: or_none(), last_error: None })
 }
 
+/// A line as a terminal shows it in the end: dpkg counts over the same place again and again.
+fn last_written(line: &str) -> String {
+    line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default().to_owned()
+}
+
 fn job(out: &str) -> Option<JobStatus> {
     let mut lines = out.lines();
     let (hash, boot_id) = (lines.next()?.trim().to_owned(), lines.next()?.trim().to_owned());
@@ -153,5 +158,5 @@ fn job(out: &str) -> Option<JobStatus> {
         "0" => JobPhase::Succeeded,
         _ => JobPhase::Failed,
     };
-    Some(JobStatus { hash, boot_id, phase, said: lines.map(str::to_owned).collect() })
+    Some(JobStatus { hash, boot_id, phase, said: lines.map(last_written).collect() })
 }

@@ -10,6 +10,8 @@ mod effects;
 mod jobs;
 mod questions;
 mod quote;
+#[cfg(test)]
+mod recorded;
 mod script;
 
 pub(crate) use self::answers::{answer, file};

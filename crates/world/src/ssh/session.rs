@@ -1,5 +1,6 @@
 //! A connection to one host, and commands over its channels.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use bringup_core::known_hosts::{HostKey, KnownHosts};
 use bringup_core::secret::Secret;
 use russh::client::{self, Handle};
-use russh::{ChannelMsg, Disconnect, Preferred};
+use russh::{ChannelMsg, Disconnect, Preferred, cipher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -28,6 +29,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Output beyond this is not for us: our questions print a few kilobytes.
 const MOST_OUTPUT: usize = 4 << 20;
 const WINDOW: u32 = 16 << 20;
+/// The one that processors do themselves comes first: images go through it.
+const CIPHERS: [cipher::Name; 6] = [
+    cipher::AES_128_GCM,
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
 
 /// What a connection is spoken over.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -109,7 +119,7 @@ impl Session {
         let trust = Trust::of(known, &route.known_hosts, &route.names);
         let recorded = trust.recorded.clone();
         let config = Arc::new(client::Config {
-            preferred: Preferred { key: trust.algorithms(), ..Preferred::default() },
+            preferred: Preferred { key: trust.algorithms(), cipher: Cow::Borrowed(&CIPHERS), ..Preferred::default() },
             keepalive_interval: Some(KEEP_ALIVE),
             window_size: WINDOW,
             nodelay: true,

@@ -11,6 +11,11 @@ use crate::shell::{Script, Section, word};
 /// How much is read and handed on at once.
 const PIECE: usize = 256 << 10;
 
+/// A function of shell that gives the SHA-256 of its input. OpenSSL's is some times as fast as that of coreutils where the
+/// processor has instructions for it, and is not there on every BMC.
+const SUM: &str = "\
+sum() { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi | cut -d ' ' -f 1; }";
+
 /// Why a file did not arrive.
 #[derive(Debug)]
 pub enum Trouble {
@@ -51,7 +56,7 @@ impl Session {
         let to = word(upload.to);
         let begun = self
             .piece(&format!(
-                "if [ -e {to} ] && [ \"$(sha256sum < {to} | cut -d ' ' -f 1)\" = {sha256} ]; then echo there\n\
+                "{SUM}\nif [ -e {to} ] && [ \"$(sum < {to})\" = {sha256} ]; then echo there\n\
                  elif [ -e {part} ]; then wc -c < {part}\n\
                  else (umask 077; : > {part}) && echo 0; fi",
                 sha256 = word(upload.sha256)
@@ -67,19 +72,24 @@ impl Session {
             done = 0;
         }
         file.seek(std::io::SeekFrom::Start(done)).await.map_err(Trouble::Local)?;
-        self.send(&mut file, &part, done, total, told).await?;
-        let proved = self
+        let arrived = self.send(&mut file, &part, done, total, told).await?;
+        let placed = self
             .piece(&format!(
-                "if [ \"$(sha256sum < {part} | cut -d ' ' -f 1)\" = {sha256} ]; then\n\
-                 chmod {mode:04o} {part} && mv -f {part} {to}\n\
-                 else rm -f {part}; echo 'other bytes arrived than were sent' >&2; exit 1; fi",
+                "size=$(wc -c < {part}) && [ $((size)) -eq {total} ] \
+                 || {{ echo \"$size of {total} bytes could be written\" >&2; exit 1; }}\n\
+                 [ {arrived} = {sha256} ] \
+                 || {{ rm -f {part}; echo 'other bytes arrived than were sent' >&2; exit 1; }}\n\
+                 chmod {mode:04o} {part} && mv -f {part} {to}",
+                arrived = word(&arrived),
                 sha256 = word(upload.sha256),
                 mode = upload.mode
             ))
             .await?;
-        if proved.status == 0 { Ok(()) } else { Err(Trouble::There(proved.err)) }
+        if placed.status == 0 { Ok(()) } else { Err(Trouble::There(placed.err)) }
     }
 
+    /// Sends what is missing, and has it summed up there while it is written: to read a large file again takes as long
+    /// as to write it. What came before is read first. Gives the sum of all.
     async fn send(
         &self,
         file: &mut tokio::fs::File,
@@ -87,8 +97,9 @@ impl Session {
         mut done: u64,
         total: u64,
         told: &(dyn Fn(u64, u64) + Send + Sync),
-    ) -> Result<(), Trouble> {
-        let mut running = self.start_as_root(&format!("cat >> {part}")).await?;
+    ) -> Result<String, Trouble> {
+        let command = format!("{SUM}\n{{ cat {part}; tee -a {part}; }} | sum");
+        let mut running = self.start_as_root(&command).await?;
         let (read, write) = (&mut running.read, &running.write);
         let sending = async {
             let mut piece = vec![0; PIECE];
@@ -115,7 +126,9 @@ impl Session {
             }
         };
         match output.status {
-            Some(0) => Ok(()),
+            Some(0) => {
+                Ok(String::from_utf8_lossy(&output.out).split_whitespace().last().unwrap_or_default().to_owned())
+            }
             _ => Err(Trouble::There(String::from_utf8_lossy(&output.err).trim().to_owned())),
         }
     }

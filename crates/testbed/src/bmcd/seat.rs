@@ -1,0 +1,142 @@
+//! The board's files: what bmcd shares with whoever plays the modules.
+//!
+//! `slotN/power` says what the module of slot N does: a word and a number that grows with each change. `slotN/emmc.img`
+//! is its eMMC; a slot without one is empty. `slotN/uart.log` is what its serial console says. Faults are files in
+//! `faults/` of the board or of a slot. `speed` bounds how many bytes a second an eMMC takes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::board::{Board, Drive, SLOTS, Slot};
+use crate::failure::Failure;
+use crate::records::write_whole;
+
+/// How much of a serial console bmcd keeps.
+const UART_RING: usize = 16 * 1024;
+
+/// A board's directory.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    directory: PathBuf,
+}
+
+impl Seat {
+    /// The one in a directory.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// A file of a slot, which is counted from 0 as the API does.
+    pub fn of_slot(&self, node: usize, name: &str) -> PathBuf {
+        self.directory.join(format!("slot{}", node + 1)).join(name)
+    }
+
+    /// A module's eMMC, if there is a module.
+    pub fn emmc(&self, node: usize) -> Option<PathBuf> {
+        Some(self.of_slot(node, "emmc.img")).filter(|path| path.exists())
+    }
+
+    /// What a module does, and its number.
+    pub fn power(&self, node: usize) -> (Drive, u64) {
+        let text = fs::read_to_string(self.of_slot(node, "power")).unwrap_or_default();
+        let mut words = text.split_whitespace();
+        let drive = words.next().and_then(Drive::of).unwrap_or(Drive::Off);
+        (drive, words.next().and_then(|word| word.parse().ok()).unwrap_or(0))
+    }
+
+    /// Says what the module of a slot does now.
+    pub fn set_power(&self, node: usize, drive: Drive, epoch: u64) -> Result<(), Failure> {
+        let text = format!("{} {epoch}\n", drive.word());
+        write_whole(&self.of_slot(node, "power"), text.as_bytes())
+    }
+
+    /// The board as a daemon finds it that is started.
+    pub fn found(&self) -> Board {
+        let slots: [Slot; SLOTS] = std::array::from_fn(|node| {
+            let (drive, epoch) = self.power(node);
+            Slot { drive, epoch, since: (drive != Drive::Off).then_some(0), usb_boot: false }
+        });
+        Board::found(slots)
+    }
+
+    /// What a slot's serial console said last, if there is one.
+    pub fn uart(&self, node: usize) -> Option<String> {
+        let bytes = fs::read(self.of_slot(node, "uart.log")).ok()?;
+        let last = bytes.get(bytes.len().saturating_sub(UART_RING)..).unwrap_or_default();
+        Some(String::from_utf8_lossy(last).into_owned())
+    }
+
+    /// Types a line at a slot's serial console.
+    pub fn type_at(&self, node: usize, line: &str) -> std::io::Result<()> {
+        use std::io::Write;
+        let path = self.of_slot(node, "uart.in");
+        fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(line.as_bytes())
+    }
+
+    fn fault_path(&self, name: &str, node: usize) -> Option<PathBuf> {
+        [self.of_slot(node, "faults").join(name), self.directory.join("faults").join(name)]
+            .into_iter()
+            .find(|path| path.exists())
+    }
+
+    /// What is noted of a fault that lasts, if it is there.
+    pub fn fault(&self, name: &str, node: usize) -> Option<String> {
+        fs::read_to_string(self.fault_path(name, node)?).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// A fault that happens so many times.
+    pub fn count_down(&self, name: &str, node: usize) -> bool {
+        let Some(path) = self.fault_path(name, node) else { return false };
+        let left: u64 = read_number(&path).unwrap_or(1);
+        let noted = if left > 1 {
+            write_whole(&path, (left - 1).to_string().as_bytes()).is_ok()
+        } else {
+            fs::remove_file(&path).is_ok()
+        };
+        left > 0 && noted
+    }
+
+    /// A fault that happens at a byte of the next transfer, and once.
+    pub fn take(&self, name: &str, node: usize) -> Option<u64> {
+        let path = self.fault_path(name, node)?;
+        let byte = read_number(&path).unwrap_or(0);
+        fs::remove_file(&path).ok().map(|()| byte)
+    }
+
+    /// How many bytes a second an eMMC takes; `None`: as many as come.
+    pub fn speed(&self, node: usize) -> Option<u64> {
+        let own = read_number(&self.of_slot(node, "speed"));
+        own.or_else(|| read_number(&self.directory.join("speed"))).filter(|speed| *speed > 0)
+    }
+
+    /// Asks whoever plays the board to take its power away.
+    pub fn cut_power(&self) -> Result<(), Failure> {
+        write_whole(&self.directory.join("power-cut"), b"")
+    }
+}
+
+fn read_number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_is_found_again_and_faults_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let seat = Seat::new(directory.path());
+        seat.set_power(1, Drive::Normal, 7).unwrap();
+        seat.set_power(2, Drive::Msd, 1).unwrap();
+        let found = seat.found().slots;
+        assert_eq!((found[1].drive, found[1].epoch, found[2].drive), (Drive::Normal, 7, Drive::Dark));
+
+        write_whole(&directory.path().join("faults/usb-not-found"), b"2").unwrap();
+        let seen: Vec<bool> = (0..3).map(|_| seat.count_down("usb-not-found", 0)).collect();
+        assert_eq!(seen, [true, true, false]);
+        write_whole(&directory.path().join("slot1/faults/worker-stuck"), b"512\n").unwrap();
+        assert_eq!((seat.take("worker-stuck", 1), seat.take("worker-stuck", 0)), (None, Some(512)));
+        assert_eq!(seat.take("worker-stuck", 0), None);
+    }
+}

@@ -1,0 +1,187 @@
+//! Boards: from an image's address to prepared nodes, by each way; killed anywhere; with things going wrong.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::bed::Bed;
+use crate::controller::{Controller, Ran};
+
+const TAGS: &str = "flash,known_hosts,servers";
+const SLOTS: [(&str, &str); 4] = [
+    ("node01", "slot_num: 1, type: rk1"),
+    ("node02", "slot_num: 2, type: rk1"),
+    ("node03", "slot_num: 3, type: rk1"),
+    ("node04", "slot_num: 4, type: rk1"),
+];
+
+fn flash(controller: &Controller, words: &[&str]) -> Ran {
+    controller.run(&[&["apply", "-y", "--tags", TAGS, "-e", "do_flash=true"], words].concat())
+}
+
+/// Nodes are who we made them, and let nobody in with a password.
+fn are_ours(bed: &Bed, controller: &Controller, hosts: &[(&str, &str)]) {
+    let known = std::fs::read_to_string(controller.file(".ssh/known_hosts")).unwrap();
+    for (host, _) in hosts {
+        let key = bed.shell(host, "cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub");
+        assert!(known.contains(&format!("{host}.lan {key}")), "{host}: {key}\n{known}");
+        assert_eq!(bed.shell(host, "ls /etc/ssh/ssh_host_*_key"), "/etc/ssh/ssh_host_ed25519_key", "{host}");
+        assert_eq!(bed.shell(host, "sshd -T | grep '^passwordauthentication'"), "passwordauthentication no", "{host}");
+        assert_eq!(bed.shell(host, "hostname"), *host);
+        assert_eq!(bed.shell(host, "stat -c %a /etc/ssh/ssh_host_ed25519_key"), "600", "{host}");
+    }
+}
+
+/// Whoever was believed at first sight: nobody but the boards may be.
+fn believed(ran: &Ran) -> Vec<String> {
+    ran.hazards().into_iter().filter(|hazard| hazard.contains("trust_key") && hazard.contains("node")).collect()
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
+fn four_empty_slots_become_four_prepared_nodes_by_each_way() {
+    let bed = Bed::up("boards", &["--boards", "1", "--slots", "4"]);
+    let controller = Controller::new(&bed, &SLOTS, "");
+    let first = flash(&controller, &[]);
+    assert!(first.converged(), "{:#?}\n{}", first.troubles(), first.stderr);
+    assert_eq!(believed(&first), [""; 0]);
+    are_ours(&bed, &controller, &SLOTS);
+    let again = flash(&controller, &[]);
+    assert!(again.changed_nothing(), "{again:#?}");
+    for (transport, interface) in [("stream", "api"), ("stage", "tpi"), ("stream", "tpi")] {
+        let (transport, interface) = (format!("flash_transport={transport}"), format!("bmc_interface={interface}"));
+        let ways = ["-e", transport.as_str(), "-e", interface.as_str()];
+        let before = bed.boot_id("node02");
+        let forced = flash(&controller, &[&ways[..], &["-e", "flash_force=true", "--limit", "node02"]].concat());
+        assert!(forced.converged(), "{ways:?}: {:#?}\n{}", forced.troubles(), forced.stderr);
+        assert_eq!(forced.outcome("node02/provisioned_slot"), "changed", "{ways:?}");
+        assert_ne!(bed.boot_id("node02"), before, "{ways:?}");
+        are_ours(&bed, &controller, &SLOTS);
+        let again = flash(&controller, &ways);
+        assert!(again.changed_nothing(), "{ways:?}: {again:#?}");
+    }
+}
+
+/// Runs until an event that is like this, and kills it.
+fn kill_at(controller: &Controller, words: &[&str], like: impl Fn(&Value) -> bool) -> bool {
+    let mut command =
+        controller.command(&[&["apply", "-y", "--json", "--tags", TAGS, "-e", "do_flash=true"], words].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).any(|line| like(&serde_json::from_str(&line).unwrap()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reached
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
+fn a_flash_that_is_killed_anywhere_is_gone_on_with() {
+    let bed = Bed::up("board-killed", &["--boards", "1", "--slots", "1"]);
+    let deed = |words: &'static str| {
+        move |event: &Value| {
+            event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
+        }
+    };
+    let writing = |event: &Value| {
+        event["event"] == "progress"
+            && event["step"] == "node01/provisioned_slot"
+            && event["done"].as_u64().is_some_and(|done| done > 0)
+    };
+    let boots = |event: &Value| {
+        event["event"] == "waiting"
+            && event["wanted"].as_str().is_some_and(|wanted| wanted.starts_with("SSH with the key"))
+    };
+    type Like = Box<dyn Fn(&Value) -> bool>;
+    let moments: [(&str, Like); 8] = [
+        ("download", Box::new(deed("fetch"))),
+        ("stage", Box::new(deed("put the image"))),
+        ("power off", Box::new(deed("power off"))),
+        ("flash", Box::new(deed("flash slot"))),
+        ("write", Box::new(writing)),
+        ("identity", Box::new(deed("give slot"))),
+        ("power on", Box::new(deed("power on"))),
+        ("boot", Box::new(boots)),
+    ];
+    for (moment, like) in moments {
+        bed.run(&["reset", "board1"]);
+        let controller = Controller::new(&bed, &SLOTS[..1], "");
+        assert!(kill_at(&controller, &[], like), "{moment}: it never came to that");
+        // What it had begun may look like a node that lives: the next run is told that it may go on.
+        let next = flash(&controller, &["--limit", "node01"]);
+        assert!(next.converged(), "{moment}: {:#?}\n{}", next.troubles(), next.stderr);
+        assert_eq!(believed(&next), [""; 0], "{moment}");
+        are_ours(&bed, &controller, &SLOTS[..1]);
+        let again = flash(&controller, &[]);
+        assert!(again.changed_nothing(), "{moment}: {again:#?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
+fn what_goes_wrong_on_a_board_is_overcome() {
+    let bed = Bed::up("board-odd", &["--boards", "1", "--slots", "1"]);
+    for (fault, value) in [("usb-not-found", "2"), ("wrong-bytes", "1048576"), ("msd-late", "8"), ("msd-letter", "c")] {
+        bed.run(&["reset", "board1"]);
+        let controller = Controller::new(&bed, &SLOTS[..1], "");
+        bed.run(&["break", "board1", fault, "--slot", "1", "--value", value]);
+        let ran = flash(&controller, &[]);
+        assert!(ran.converged(), "{fault}: {:#?}\n{}", ran.troubles(), ran.stderr);
+        are_ours(&bed, &controller, &SLOTS[..1]);
+    }
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
+fn what_goes_wrong_on_a_board_is_told() {
+    let bed = Bed::up("board-wrong", &["--boards", "1", "--slots", "1"]);
+    let controller = Controller::new(&bed, &SLOTS[..1], "reboot_timeout: 20");
+    let trusted = controller.run(&["apply", "-y", "--tags", "known_hosts", "--limit", "board1"]);
+    assert!(trusted.converged(), "{:#?}", trusted.troubles());
+
+    bed.run(&["break", "board1", "sd-missing"]);
+    let ran = flash(&controller, &[]);
+    assert_eq!(ran.outcome("board1/rk1_image"), "blocked", "{:#?}", ran.troubles());
+    bed.run(&["mend", "board1", "sd-missing"]);
+
+    bed.run(&["break", "board1", "sd-full"]);
+    let ran = flash(&controller, &[]);
+    ran.fault("board1/rk1_image", &["failed"]);
+    bed.run(&["mend", "board1", "sd-full"]);
+
+    bed.run(&["break", "board1", "bmcd-dead"]);
+    let ran = flash(&controller, &[]);
+    assert_ne!(ran.status, 0);
+    assert!(ran.troubles().keys().any(|step| step.starts_with("board1/") || step.starts_with("node01/")));
+    bed.run(&["mend", "board1", "bmcd-dead"]);
+
+    let wrong = "rk1_image_sha256=0000000000000000000000000000000000000000000000000000000000000000";
+    let ran = flash(&controller, &["-e", wrong]);
+    ran.fault("board1/rk1_image", &["mismatch"]);
+
+    bed.run(&["break", "board1", "never-boots", "--slot", "1"]);
+    let ran = flash(&controller, &[]);
+    let fault = ran.fault("node01/provisioned_slot", &["failed"]);
+    assert!(fault["next"].to_string().contains("console"), "{fault:#}");
+    bed.run(&["mend", "board1", "never-boots", "--slot", "1"]);
+    // It has power and is silent: to take that needs its name.
+    let ran = flash(&controller, &[]);
+    assert_eq!(ran.outcome("node01/provisioned_slot"), "blocked", "{:#?}", ran.troubles());
+    let ran = flash(&controller, &["--limit", "node01"]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    are_ours(&bed, &controller, &SLOTS[..1]);
+
+    // Whoever lives is left alone, also by whoever does not know it.
+    let stranger = Controller::new(&bed, &SLOTS[..1], "");
+    let before = bed.boot_id("node01");
+    flash(&stranger, &[]);
+    let wrong_suffix = Controller::new(&bed, &SLOTS[..1], "local_domain: .wrong");
+    flash(&wrong_suffix, &[]);
+    assert_eq!(bed.boot_id("node01"), before);
+
+    bed.run(&["cut", "board1"]);
+    let ran = flash(&controller, &[]);
+    ran.fault("board1/known_host", &["unreachable"]);
+    bed.run(&["start", "board1"]);
+}
