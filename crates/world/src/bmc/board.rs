@@ -57,6 +57,8 @@ pub(super) struct Board {
     way: tokio::sync::Mutex<Option<Way>>,
     hold: tokio::sync::Mutex<Option<Hold>>,
     pub upload: Mutex<Option<Upload>>,
+    /// A transfer that was seen to run, by its order and handle: an earlier run died before it could note the handle.
+    pub seen: Mutex<Option<(String, u64)>>,
     /// What images on its card were like when they were read, and their sums.
     pub sums: Mutex<BTreeMap<String, (String, String)>>,
     /// When its daemon was found dead and started again.

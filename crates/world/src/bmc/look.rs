@@ -64,7 +64,7 @@ impl Bmc<'_> {
     }
 
     async fn flash_job(&self) -> Result<Option<FlashJobState>, Trouble> {
-        let (_, record) = self.record().await?;
+        let (_, mut record) = self.record().await?;
         let transfer = match record.as_ref().filter(|record| record.by_tpi) {
             Some(_) => self.tpi().await?.transfer().await?,
             None => match self.api().await? {
@@ -72,6 +72,9 @@ impl Bmc<'_> {
                 None => Transfer::Ready,
             },
         };
+        if let Some(record) = record.as_mut() {
+            self.complete(record, &transfer);
+        }
         let mut job = record::judge(record.as_ref(), transfer);
         if let Some(job) = job.as_mut().filter(|job| job.phase == JobPhase::Failed && job.order.is_some()) {
             // What broke off says why better than bmcd, to which it only ended.
@@ -87,6 +90,18 @@ impl Bmc<'_> {
             }
         }
         Ok(job)
+    }
+
+    /// Gives a record without a handle that of the transfer that this run has seen to be its own.
+    fn complete(&self, record: &mut Record, transfer: &Transfer) {
+        let mut seen = self.board.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Transfer::Running { handle: Some(handle), slot, .. } = transfer
+            && record.is(Some(*handle), *slot)
+        {
+            *seen = Some((record.order.clone(), *handle));
+        }
+        let known = seen.as_ref().filter(|(order, _)| *order == record.order).map(|(_, handle)| *handle);
+        record.handle = record.handle.or(known);
     }
 
     async fn image_file(&self, path: &str) -> Result<Option<FileState>, Trouble> {

@@ -110,7 +110,7 @@ impl Record {
     }
 
     /// Whether a transfer that runs is this one.
-    fn is(&self, handle: Option<u64>, slot: Option<Slot>) -> bool {
+    pub fn is(&self, handle: Option<u64>, slot: Option<Slot>) -> bool {
         if self.by_tpi {
             return true;
         }
