@@ -182,6 +182,8 @@ probes! {
         /// What names it: the kind of work.
         name: &'static str
     } -> Option<JobStatus>;
+    /// Node: whether anybody holds a lock of dpkg's or apt's.
+    PackagesBusy {} -> bool;
     /// Node: the names of our detached jobs that run there in this boot.
     RunningJobs {} -> BTreeSet<String>;
     /// Node: version of the GPU driver that the kernel has loaded or that is installed.

@@ -205,7 +205,8 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
                 since: State::seconds(k3s.since),
             }))
         }
-        Probe::JobState(job) => Answer::JobState(machine.job(job.name)),
+        Probe::JobState(job) => Answer::JobState(machine.job(job.name, now)),
+        Probe::PackagesBusy(_) => Answer::PackagesBusy(machine.running_jobs().iter().any(|name| name != "move-root")),
         Probe::RunningJobs(_) => Answer::RunningJobs(machine.running_jobs()),
         Probe::GpuDriver(_) => Answer::GpuDriver(system.gpu_driver.clone()),
         Probe::K3s(_) => Answer::K3s(system.k3s.as_ref().map(|k3s| K3sState {
@@ -247,6 +248,7 @@ fn nvme(machine: &Machine, path: &str) -> Option<DiskState> {
         file_systems: machine.disk_holds_root.then(|| "ext4 cloudimg-rootfs".to_owned()).into_iter().collect(),
         holds_root: machine.disk_holds_root && !carries_root,
         carries_root,
+        mounted: Vec::new(),
     })
 }
 

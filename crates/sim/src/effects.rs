@@ -339,7 +339,7 @@ fn start_job(state: &mut State, name: &NodeName, job: &Job) -> Result<Reply, Fau
     let Some(machine) = state.machines.get_mut(name) else {
         return Err(nonsense(Target::Node(name.clone()), &Deed::Reboot));
     };
-    let running = machine.job(job.name()).is_some_and(|job| job.phase == JobPhase::Running);
+    let running = machine.job(job.name(), now).is_some_and(|job| job.phase == JobPhase::Running);
     let (kind, boot) = (machine.kind, machine.boots);
     if let Some(system) = &mut machine.system {
         // Whoever comes while cloud-init holds apt's lock waits for it.

@@ -239,13 +239,13 @@ impl Machine {
     pub fn running_jobs(&self) -> BTreeSet<String> {
         let names = self.system.iter().flat_map(|system| system.jobs.keys());
         let runs = |name: &&&str| {
-            self.job(name).is_some_and(|job| job.phase == JobPhase::Running && job.boot_id == self.boot_id())
+            self.job(name, 0).is_some_and(|job| job.phase == JobPhase::Running && job.boot_id == self.boot_id())
         };
         names.filter(runs).map(|name| (*name).to_owned()).collect()
     }
 
     /// How a job stands.
-    pub fn job(&self, name: &str) -> Option<JobStatus> {
+    pub fn job(&self, name: &str, now: u64) -> Option<JobStatus> {
         let job = self.system.as_ref()?.jobs.get(name)?;
         let gone = !job.settled && job.boot != self.boots;
         let phase = match (job.settled, job.fails || gone) {
@@ -258,6 +258,7 @@ impl Machine {
             hash: job.job.hash(),
             boot_id: format!("{}-boot-{}", self.name, job.boot),
             phase,
+            ended_ago: job.settled.then(|| now.saturating_sub(job.ends_at) / 1000),
             said: said.lines().map(str::to_owned).collect(),
         })
     }

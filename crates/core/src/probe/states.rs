@@ -152,6 +152,8 @@ pub struct DiskState {
     pub holds_root: bool,
     /// Whether `/` is on it now, by whichever path the disk was named.
     pub carries_root: bool,
+    /// Where something of it is mounted, `[SWAP]` included.
+    pub mounted: Vec<String>,
 }
 
 /// Where cloud-init stands.
@@ -200,6 +202,8 @@ pub struct JobStatus {
     pub boot_id: String,
     /// How it stands.
     pub phase: JobPhase,
+    /// Seconds since it ended, if it came to an end of its own.
+    pub ended_ago: Option<u64>,
     /// Its last lines.
     pub said: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What an earlier run began on a node, and did not see the end of, has ended.
+//! What is under way with a node's packages has ended: what an earlier run began, and what others do.
 //!
 //! It comes before all that looks at packages: in the middle of an upgrade they look half-configured, nothing is left to
 //! upgrade, and a reboot would be asked for.
@@ -6,18 +6,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::maintenance;
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{Probe, RunningJobs};
+use crate::probe::{PackagesBusy, Probe, RunningJobs};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;
 
 /// A dist-upgrade on a slow module with slow storage.
 const BOUND: Duration = Duration::from_secs(7200);
+const EVERY: Duration = Duration::from_secs(5);
 
-/// A node on which no job of an earlier run goes on.
+/// A node on which no job of an earlier run goes on, and whose packages nobody else is at work on.
 #[derive(Debug)]
 pub struct EarlierWorkEnded {
     /// Which.
@@ -28,7 +30,11 @@ pub struct EarlierWorkEnded {
 
 /// What a look finds.
 #[derive(Debug)]
-pub struct Seen(BTreeSet<String>);
+pub struct Seen {
+    jobs: BTreeSet<String>,
+    /// Someone holds dpkg's or apt's locks.
+    busy: bool,
+}
 
 impl EarlierWorkEnded {
     fn left(&self, mut running: BTreeSet<String>) -> BTreeSet<String> {
@@ -49,27 +55,35 @@ impl Resource for EarlierWorkEnded {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), RunningJobs {}.into())]
+        vec![(Resource::target(self), RunningJobs {}.into()), (Resource::target(self), PackagesBusy {}.into())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         if !look.guards().hold(Guard::Takeover) {
-            return Ok(Seen(BTreeSet::new()));
+            return Ok(Seen { jobs: BTreeSet::new(), busy: false });
         }
-        Ok(Seen(self.left(look.ask(&Resource::target(self), RunningJobs {}).await?)))
+        let target = Resource::target(self);
+        let jobs = self.left(look.ask(&target, RunningJobs {}).await?);
+        Ok(Seen { jobs, busy: look.ask(&target, PackagesBusy {}).await? })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
-        Diff::of(seen.0.iter().map(|name| Change::new(name, "running, begun by an earlier run", "ended")).collect())
+        let jobs = seen.jobs.iter().map(|name| Change::new(name, "running, begun by an earlier run", "ended"));
+        let locks = (seen.busy && seen.jobs.is_empty()).then(|| Change::new("dpkg's and apt's locks", "held", "free"));
+        Diff::of(jobs.chain(locks).collect())
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let target = Resource::target(self);
-        let names: Vec<&str> = seen.0.iter().map(String::as_str).collect();
-        let wanted = format!("the end of {}", names.join(", "));
-        let wait = Wait { target: &target, wanted: &wanted, bound: BOUND, every: Duration::from_secs(5) };
-        act.wait_until(wait, RunningJobs {}, |running| self.left(running).is_empty().then_some(())).await?;
-        Ok(Applied::TookOver)
+        let applied = if seen.jobs.is_empty() { Applied::Changed } else { Applied::TookOver };
+        if !seen.jobs.is_empty() {
+            let names: Vec<&str> = seen.jobs.iter().map(String::as_str).collect();
+            let wanted = format!("the end of {}", names.join(", "));
+            let wait = Wait { target: &target, wanted: &wanted, bound: BOUND, every: EVERY };
+            act.wait_until(wait, RunningJobs {}, |running| self.left(running).is_empty().then_some(())).await?;
+        }
+        maintenance::packages_are_free(act, &target).await?;
+        Ok(applied)
     }
 
     fn estimate(&self) -> Duration {

@@ -8,13 +8,15 @@ use crate::deed::Deed;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{BootId, InMaintenance, K3s, KubeNode, KubeNodeState};
+use crate::probe::{BootId, InMaintenance, K3s, KubeNode, KubeNodeState, PackagesBusy};
 use crate::sabotage::Guard;
 
 /// How long a node that was told to reboot may still answer: systemd gives what it stops 90 s.
 const SHUTDOWN_BOUND: Duration = Duration::from_secs(240);
 /// How long its Node may take to be Ready again.
 const READY_BOUND: Duration = Duration::from_secs(600);
+/// How long somebody else's work on a node's packages may take: unattended-upgrades on a slow module.
+const LOCKS_BOUND: Duration = Duration::from_secs(3600);
 const EVERY: Duration = Duration::from_secs(5);
 
 /// How long a node waits for another one's maintenance.
@@ -92,6 +94,8 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
     if in_cluster {
         clear_out(act, node).await?;
     }
+    // Whoever unpacks a kernel now must not lose power over it.
+    packages_are_free(act, &target).await?;
     let before = act.look().ask(&target, BootId {}).await?;
     match act.act(&target, Deed::Reboot).await {
         Ok(_) => {}
@@ -127,6 +131,22 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
     Ok(())
 }
 
+/// Waits until nobody is at work on a node's packages.
+pub(super) async fn packages_are_free(act: &Act<'_>, node: &Target) -> Result<(), Fault> {
+    if !act.look().ask(node, PackagesBusy {}).await? {
+        return Ok(());
+    }
+    let wait = Wait { target: node, wanted: "dpkg's and apt's locks", bound: LOCKS_BOUND, every: EVERY };
+    let freed = act.wait_until(wait, PackagesBusy {}, |busy| (!busy).then_some(())).await;
+    freed.map_err(|fault| fault.likely("an upgrade hangs there").next("see who holds them: lslocks; then run again"))
+}
+
+/// Cordons and drains a node before it is copied, if it is one of the cluster's: what it writes after the copy is lost.
+/// `gate` says whether the maintenance span is held.
+pub(super) async fn quieten(act: &Act<'_>, node: &NodeName, gate: bool) -> Result<(), Fault> {
+    if gate { clear_out(act, node).await } else { Ok(()) }
+}
+
 /// Ends a maintenance that an earlier run began: the node is up.
 pub(super) async fn bring_back(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
     let wanted = format!("Node {node} to be Ready");
@@ -154,7 +174,7 @@ async fn clear_out(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
     act.act(&cluster, Deed::Cordon { node: node.clone() }).await?;
     match act.act(&cluster, Deed::Drain { node: node.clone() }).await {
         Ok(_) => Ok(()),
-        Err(fault) if fault.cause == Cause::Refused => {
+        Err(fault) if matches!(fault.cause, Cause::Refused | Cause::TimedOut) => {
             // A reboot that an earlier run ordered may have begun meanwhile: only who answers is let go.
             act.look().ask(&Target::Node(node.clone()), BootId {}).await?;
             act.act(&cluster, Deed::Uncordon { node: node.clone() }).await?;

@@ -16,7 +16,7 @@ use crate::resource::{Applied, Resource};
 pub struct Rebooted {
     /// Which.
     pub node: NodeName,
-    /// Someone sits at it: told, not rebooted.
+    /// Someone sits at it, or it is the machine that this runs on: told, not rebooted.
     pub workstation: bool,
     /// How long a reboot usually takes.
     pub usual: Duration,
@@ -75,7 +75,7 @@ impl Resource for Rebooted {
 
     fn notices(&self, seen: &Seen) -> Vec<String> {
         if seen.required && self.workstation {
-            vec![format!("{} wants a reboot; it is a workstation, so that is left to whoever sits at it", self.node)]
+            vec![format!("{} wants a reboot; it is left to whoever sits at it", self.node)]
         } else {
             Vec::new()
         }

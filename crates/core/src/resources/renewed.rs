@@ -33,6 +33,7 @@ fn fresh_node(probe: &Probe) -> Option<Answer> {
         Probe::Directory(_) => Answer::Directory(false),
         Probe::Unit(_) => Answer::Unit(None),
         Probe::JobState(_) => Answer::JobState(None),
+        Probe::PackagesBusy(_) => Answer::PackagesBusy(false),
         Probe::RunningJobs(_) => Answer::RunningJobs(BTreeSet::new()),
         Probe::GpuDriver(_) => Answer::GpuDriver(None),
         Probe::MissingKernelFeatures(_) => Answer::MissingKernelFeatures(Vec::new()),

@@ -10,13 +10,16 @@ use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{Hazard, Liveness};
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, Probe, RootPartition, SshBanner};
+use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, JobStatus, Probe, RootPartition, SshBanner};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;
 use crate::site::Kind;
 
 /// How long the copy may take: an eMMC of 32 GB at its slowest.
 const BOUND: Duration = Duration::from_secs(3600);
+
+/// For how long after its end a copy is what the root is, in seconds.
+const COPY_LASTS: u64 = 180;
 
 /// A node with `/` on `root_dev`.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct RootDevice {
     pub kind: Kind,
     /// The disk, such as `/dev/nvme0n1`.
     pub root_dev: String,
+    /// Someone sits at it, or it is the machine that this runs on: it is not rebooted.
+    pub workstation: bool,
     /// How long the reboot to it may take.
     pub reboot_within: Duration,
 }
@@ -52,11 +57,17 @@ impl RootDevice {
         Job::MoveRoot { disk: self.root_dev.clone() }
     }
 
-    /// What has become of the copy that an earlier run began in this boot.
+    /// What has become of the copy that an earlier run began in this boot. One that ended a while ago has grown old: what
+    /// was written since is not in it.
     async fn copied(&self, look: &Look<'_>) -> Result<Option<JobPhase>, Fault> {
         let (target, job) = (Resource::target(self), self.job());
         let status = look.ask(&target, JobState { name: job.name() }).await?.filter(|status| status.hash == job.hash());
-        let Some(status) = status.filter(|status| status.phase != JobPhase::Failed) else { return Ok(None) };
+        let counts = |status: &JobStatus| match status.phase {
+            JobPhase::Running => true,
+            JobPhase::Succeeded => status.ended_ago.is_some_and(|seconds| seconds <= COPY_LASTS),
+            JobPhase::Failed => false,
+        };
+        let Some(status) = status.filter(counts) else { return Ok(None) };
         let boot_id = look.ask(&target, BootId {}).await?;
         Ok((status.boot_id == boot_id).then_some(status.phase))
     }
@@ -135,6 +146,19 @@ impl Resource for RootDevice {
                 "take root_dev away from this node",
             ));
         }
+        if self.workstation {
+            return Diff::Blocked(Reason::new(
+                format!("{} is a workstation, and a root moves with a reboot", self.node),
+                "move it by hand, or take root_dev away from this node",
+            ));
+        }
+        let mounted = seen.disk.as_ref().and_then(Option::as_ref).map(|disk| disk.mounted.as_slice()).unwrap_or_default();
+        if seen.copied.is_none() && !mounted.is_empty() {
+            return Diff::Blocked(Reason::new(
+                format!("{} is in use: {} is on it", self.root_dev, mounted.join(", ")),
+                "if it may be erased, unmount what is on it, then run again",
+            ));
+        }
         if seen.disk == Some(None) {
             return Diff::Blocked(Reason::new(
                 format!("there is no disk {} in {}", self.root_dev, self.node),
@@ -166,7 +190,10 @@ impl Resource for RootDevice {
                 job::watch(act, &target, &self.job(), BOUND).await?;
                 Applied::TookOver
             }
-            _ => job::see_through(act, &target, self.job(), BOUND).await?,
+            _ => {
+                maintenance::quieten(act, &self.node, seen.membership.needs_gate()).await?;
+                job::see_through(act, &target, self.job(), BOUND).await?
+            }
         };
         maintenance::reboot(act, &self.node, seen.membership.needs_gate(), self.reboot_within).await?;
         Ok(applied)

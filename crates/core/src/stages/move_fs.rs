@@ -4,7 +4,7 @@ use super::Wanted;
 use super::lanes::Lanes;
 use crate::deed::Job;
 use crate::names::StageName;
-use crate::resources::{EarlierWorkEnded, RootDevice};
+use crate::resources::{CloudInitEnded, EarlierWorkEnded, RootDevice};
 
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     for node in wanted.nodes() {
@@ -12,10 +12,12 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         if let Some(lane) = lanes.node(&node.name) {
             let copy = Job::MoveRoot { disk: root_dev.clone() }.name();
             lane.push(StageName::MoveFs, EarlierWorkEnded { node: node.name.clone(), but: Some(copy) });
+            lane.push(StageName::MoveFs, CloudInitEnded { node: node.name.clone() });
             let resource = RootDevice {
                 node: node.name.clone(),
                 kind: node.kind,
                 root_dev: root_dev.clone(),
+                workstation: node.workstation || node.connection.local,
                 reboot_within: wanted.site.settings.reboot_timeout,
             };
             let placed = lane.push(StageName::MoveFs, resource);

@@ -28,8 +28,8 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         // With `move_fs` before it, that has been seen to.
         if !(node.root_dev.is_some() && wanted.scope.stages.contains(&StageName::MoveFs)) {
             lane.push(STAGE, EarlierWorkEnded { node: name(), but: None });
+            lane.push(STAGE, CloudInitEnded { node: name() });
         }
-        lane.push(STAGE, CloudInitEnded { node: name() });
         lane.push(STAGE, upkeep(Upkeep::Configured));
         lane.push(STAGE, upkeep(Upkeep::Upgraded)).unsettled_by([step("configured")]);
         let mut reboot_after = vec![step("upgraded")];
@@ -39,7 +39,8 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         }
         let usual = usual::reboot(node.kind);
         let within = settings.reboot_timeout;
-        let reboot = lane.push(STAGE, Rebooted { node: name(), workstation: node.workstation, usual, within });
+        let workstation = node.workstation || node.connection.local;
+        let reboot = lane.push(STAGE, Rebooted { node: name(), workstation, usual, within });
         reboot.unsettled_by(reboot_after);
         if control_plane {
             // The control plane last: the others' maintenance needs its API.

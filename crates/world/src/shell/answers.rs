@@ -41,6 +41,7 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::Upgrades(_) => Answer::Upgrades(upgrades(out).ok_or_else(odd)?),
         Probe::RebootRequired(_) => Answer::RebootRequired(!none),
         Probe::Unit(_) => Answer::Unit(unit(out).ok_or_else(odd)?),
+        Probe::PackagesBusy(_) => Answer::PackagesBusy(!none),
         Probe::RunningJobs(_) => Answer::RunningJobs(out.lines().map(str::to_owned).collect()),
         Probe::JobState(_) => Answer::JobState(if none { None } else { Some(job(out).ok_or_else(odd)?) }),
         Probe::K3s(_) => Answer::K3s(if none { None } else { Some(k3s(out).ok_or_else(odd)?) }),
@@ -73,7 +74,10 @@ fn disk(out: &str) -> Option<DiskState> {
     let or_unknown = |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
     let (model, serial) = (or_unknown(lines.next()?), or_unknown(lines.next()?));
     let carries_root = lines.next()? == "root";
+    let (mounted, lines): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("at "));
+    let mounted = mounted.into_iter().filter_map(|line| line.strip_prefix("at ")).map(str::to_owned).collect();
     let holds: Vec<String> = lines
+        .into_iter()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|line| !line.is_empty())
         .collect();
@@ -85,6 +89,7 @@ fn disk(out: &str) -> Option<DiskState> {
         holds_root: !carries_root && holds.iter().any(is_root),
         carries_root,
         file_systems: holds,
+        mounted,
     })
 }
 
@@ -158,5 +163,6 @@ fn job(out: &str) -> Option<JobStatus> {
         "0" => JobPhase::Succeeded,
         _ => JobPhase::Failed,
     };
-    Some(JobStatus { hash, boot_id, phase, said: lines.map(last_written).collect() })
+    let ended_ago = lines.next()?.trim().parse().ok();
+    Some(JobStatus { hash, boot_id, phase, ended_ago, said: lines.map(last_written).collect() })
 }

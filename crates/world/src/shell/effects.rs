@@ -57,6 +57,9 @@ fn fetch_keyring(url: &str, path: &str) -> String {
          tr -d '\\r' < \"$new\" | sed -n '/^-----BEGIN/,/^-----END/p' | sed -e '1,/^$/d' -e '/^=/d' -e '/^-----END/d' \
          | base64 -d > \"$new.bin\" && [ -s \"$new.bin\" ] && mv \"$new.bin\" \"$new\" || {{ rm -f \"$new\" \"$new.bin\"; exit 1; }}\n\
          fi\n\
+         # A public key begins with a packet of kind 6 (RFC 9580, 4.2); a web page does not.\n\
+         case $(od -A n -t x1 -N 1 \"$new\") in *98 | *99 | *9a | *c6) ;;\n\
+         *) rm -f \"$new\"; echo 'what came is no OpenPGP key' >&2; exit 1;; esac\n\
          chmod 0644 \"$new\" && mv -f \"$new\" {path}"
     )
 }

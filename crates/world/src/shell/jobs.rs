@@ -15,17 +15,18 @@ const DIRECTORY: &str = "/var/lib/bringup/jobs";
 /// How many of its last lines a job's state brings.
 const LINES: u32 = 12;
 
-/// Hash, boot and how it stands, then its last lines.
+/// Hash, boot, how it stands and how many seconds ago it ended, then its last lines.
 pub(super) fn state(name: &str) -> String {
     let (directory, unit) = (format!("{DIRECTORY}/{name}"), unit(name));
     format!(
         "cd {directory} 2>/dev/null && [ -e hash ] && [ -e boot ] || exit {NONE}\n\
          cat hash boot\n\
          read -r now < /proc/sys/kernel/random/boot_id; read -r then < boot\n\
-         if [ -e status ]; then cat status\n\
-         elif [ \"$now\" = \"$then\" ] && systemctl is-active --quiet {unit}; then echo running\n\
-         elif [ -e status ]; then cat status\n\
-         else echo gone; fi\n\
+         ended() {{ cat status; echo $(($(date +%s) - $(stat -c %Y status))); }}\n\
+         if [ -e status ]; then ended\n\
+         elif [ \"$now\" = \"$then\" ] && systemctl is-active --quiet {unit}; then echo running; echo\n\
+         elif [ -e status ]; then ended\n\
+         else echo gone; echo; fi\n\
          tail -n {LINES} log 2>/dev/null; :"
     )
 }

@@ -31,6 +31,7 @@ pub(crate) fn question(probe: &Probe) -> Option<String> {
         Probe::Unit(unit) => format!("{UNIT} {}", word(&unit.name)),
         Probe::JobState(job) => jobs::state(job.name),
         Probe::RunningJobs(_) => jobs::running(),
+        Probe::PackagesBusy(_) => PACKAGES_BUSY.to_owned(),
         Probe::GpuDriver(_) => GPU_DRIVER.to_owned(),
         Probe::K3s(_) => K3S.to_owned(),
         _ => return None,
@@ -48,8 +49,8 @@ number=$(findmnt -n -o MAJ:MIN /) || exit 1
 name=$(readlink -f \"/sys/dev/block/${number# }\") && [ -n \"$name\" ] && [ -d \"$name\" ] \
 && echo \"/dev/${name##*/}\" || findmnt -n -o SOURCE /";
 
-/// Size, model, serial, whether `/` is on it, then a line for each file system: `ext4 cloudimg-rootfs`. A partition is
-/// no disk.
+/// Size, model, serial, whether `/` is on it, then a line for each place where something of it is mounted, `at /srv`, and
+/// one for each file system, `ext4 cloudimg-rootfs`. A partition is no disk.
 fn disk_script() -> String {
     format!(
         "[ -b \"$disk\" ] || exit {NONE}\n\
@@ -61,6 +62,7 @@ fn disk_script() -> String {
          echo \"$value\"\ndone\n\
          root=$(findmnt -n -o MAJ:MIN /); lsblk -n -o MAJ:MIN \"$disk\" | tr -d ' ' | grep -qxF \"${{root# }}\" \
          && echo root || echo no\n\
+         lsblk -n -o MOUNTPOINT \"$disk\" 2>/dev/null | sed -n 's/^ *\\([^ ]\\)/at \\1/p'\n\
          lsblk -n -o FSTYPE,LABEL \"$disk\" 2>/dev/null; :"
     )
 }
@@ -75,7 +77,7 @@ else echo running; fi";
 /// Half-configured packages, packages to change, packages to remove, age of the lists.
 ///
 /// A simulated dist-upgrade costs a second of work, so what it said is kept under `/run` for as long as
-/// dpkg's state, apt's lists and apt's settings are what they were.
+/// dpkg's state, apt's lists and apt's settings are what they were. Lists may be newer than a clock that was wrong.
 const UPGRADES: &str = "\
 dpkg-query -W -f='${db:Status-Abbrev}\\n' | grep -c -v -e '^[a-z][inc] ' || :
 key=$( { stat -c '%n %s %Y %Z' /var/lib/dpkg/status /var/lib/apt/extended_states /var/lib/apt/lists \
@@ -94,7 +96,15 @@ for file in /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/
 time=$(stat -c %Y \"$file\" 2>/dev/null) && [ \"$time\" -gt \"$newest\" ] && newest=$time
 done
 for file in /var/lib/apt/lists/*_Packages*; do [ -e \"$file\" ] || newest=0; break; done
-echo $(( $(date +%s) - newest ))";
+age=$(( $(date +%s) - newest )); [ $age -ge 0 ] || age=0; echo $age";
+
+/// The kernel's own list of locks names the files by their inodes. What takes them is `fcntl`, which no tool asks for.
+const PACKAGES_BUSY: &str = "\
+for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+inode=$(stat -c %i \"$lock\" 2>/dev/null) || continue
+grep -q \"POSIX .* WRITE .*:$inode \" /proc/locks && exit 0
+done
+exit 44";
 
 /// With the time since boot and the time now, which turn systemd's monotonic times into those of the clock.
 const UNIT: &str = "\

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use bringup_core::deed::{Content, Deed, Job, UnitAction};
 use bringup_core::probe::{
-    BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, K3s, Packages, Probe, RebootRequired, RootPartition,
+    BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, K3s, Packages, PackagesBusy, Probe, RebootRequired, RootPartition,
     RunningJobs, System, Unit, Upgrades,
 };
 use bringup_core::secret::Secret;
@@ -52,6 +52,7 @@ fn questions() -> Vec<Probe> {
         Unit { name: "no-such-unit.service".to_owned() }.into(),
         JobState { name: "dist-upgrade" }.into(),
         RunningJobs {}.into(),
+        PackagesBusy {}.into(),
         GpuDriver {}.into(),
         K3s {}.into(),
     ]

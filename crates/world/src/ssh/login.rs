@@ -109,7 +109,8 @@ pub(super) async fn log_in(
     {
         return Ok(());
     }
-    for path in logins.usual_keys.iter().filter(|_| !identity.only_named) {
+    // As OpenSSH has it: where no file is named, the usual ones are meant.
+    for path in logins.usual_keys.iter().filter(|_| !identity.only_named || identity.named_keys.is_empty()) {
         if path.exists() && attempt.file(path, logins, !has_password).await? {
             return Ok(());
         }

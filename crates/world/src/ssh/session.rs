@@ -161,7 +161,7 @@ impl Session {
             named_keys: &route.key_files,
             agent: route.agent.as_deref(),
             only_named: route.only_key_files,
-            password: route.password.as_ref().or(logins.password.as_ref()),
+            password: route.password.as_ref(),
         };
         match timeout(LOGIN_BOUND, log_in(&mut handle, &identity, logins, &host_key)).await {
             Ok(result) => result?,
