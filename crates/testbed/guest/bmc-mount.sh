@@ -27,6 +27,6 @@ case ,$options, in
 *,ro,*) mode=ro ;;
 esac
 # It tells a lot, and goes on with what it was given as its output.
-fusefat -o $mode "$1" "$2" > /run/fusefat.log 2>&1 && exit 0
+fusefat -o "$mode,fsname=$1" "$1" "$2" > /run/fusefat.log 2>&1 && exit 0
 echo "mount: mounting $1 on $2 failed: $(tail -n 1 /run/fusefat.log)" >&2
 exit 255

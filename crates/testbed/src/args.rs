@@ -67,6 +67,9 @@ pub struct Up {
     /// How many of a board's four slots have a module; their nodes are counted on from the others
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub slots: u8,
+    /// This slot of each board has a CM4; the others have RK1s
+    #[arg(long, value_name = "SLOT", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub cm4: Vec<u8>,
     /// Each host has two disks, and its root on the first
     #[arg(long)]
     pub disks: bool,

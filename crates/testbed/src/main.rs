@@ -52,9 +52,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Up(wanted) => {
             let nodes = wanted.nodes.unwrap_or(usize::from(wanted.boards == 0));
-            let (boards, slots) = (wanted.boards, wanted.slots);
+            let (boards, slots, cm4) = (wanted.boards, wanted.slots, wanted.cm4);
             let (disks, workstations) = (wanted.disks, wanted.workstation);
-            up::run(&name, &up::Wanted { nodes, boards, slots, disks, workstations })
+            up::run(&name, &up::Wanted { nodes, boards, slots, cm4, disks, workstations })
         }
         Command::Down => down::run(&name),
         Command::Site => load().map(|testbed| say::line(&site::directory(&testbed).display().to_string())),

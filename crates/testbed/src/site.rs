@@ -56,7 +56,8 @@ fn hosts(testbed: &Testbed, reached: impl Fn(&Host) -> String) -> String {
         let _ = writeln!(text, "\n{}_nodes:\n  hosts:", bmc.name);
         for (host, slot) in testbed.slots(&bmc.name) {
             let _ = writeln!(text, "    {}:\n      ansible_host: {}", host.name, reached(host));
-            let _ = writeln!(text, "      slot_num: {slot}\n      type: rk1");
+            let kind = if testbed.has_cm4(&bmc.name, slot) { "pi4" } else { "rk1" };
+            let _ = writeln!(text, "      slot_num: {slot}\n      type: {kind}");
         }
     }
     for (board, hosts) in &boards {
@@ -163,6 +164,21 @@ mod tests {
         assert!(text.contains("board2_nodes:\n  hosts:\n    node05:\n"), "{text}");
         assert_eq!(text.matches("slot_num: 1\n").count(), 2, "{text}");
         assert!(text.contains("extra_nodes:\n  hosts: {}\n"), "{text}");
+    }
+
+    #[test]
+    fn a_board_has_its_bmc_and_its_nodes() {
+        let mut testbed = testbed();
+        let slot = |slot, cm4| Place::Slot { board: "board1".to_owned(), slot, cm4 };
+        let host = |name: &str, number, place| Host { name: name.to_owned(), number, workstation: false, place };
+        testbed.hosts =
+            vec![host("board1", 1, Place::Bmc), host("node01", 2, slot(1, false)), host("node02", 3, slot(2, true))];
+        let text = hosts(&testbed, |host| format!("{}.lan", host.name));
+        assert!(text.contains("    board1:\n      ansible_host: board1.lan\n      ansible_user: root\n"), "{text}");
+        let second = "    node02:\n      ansible_host: node02.lan\n      slot_num: 2\n      type: pi4\n";
+        assert!(text.contains("\nboard1_nodes:\n  hosts:\n    node01:\n") && text.contains(second), "{text}");
+        assert!(text.contains("    extra_nodes:\n    board1_nodes:\n"), "{text}");
+        assert!(settings(&testbed).contains("control_plane: node01\n"));
     }
 
     #[test]

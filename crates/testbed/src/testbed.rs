@@ -32,6 +32,9 @@ pub enum Place {
         board: String,
         /// Which, from 1.
         slot: u8,
+        /// It is a CM4 and no RK1.
+        #[serde(default)]
+        cm4: bool,
     },
 }
 
@@ -153,9 +156,15 @@ impl Testbed {
     /// The modules in a board's slots.
     pub fn slots<'a>(&'a self, board: &'a str) -> impl Iterator<Item = (&'a Host, u8)> {
         self.hosts.iter().filter_map(move |host| match &host.place {
-            Place::Slot { board: its, slot } if its == board => Some((host, *slot)),
+            Place::Slot { board: its, slot, .. } if its == board => Some((host, *slot)),
             _ => None,
         })
+    }
+
+    /// Whether a board has a CM4 in a slot.
+    pub fn has_cm4(&self, board: &str, slot: u8) -> bool {
+        let sought = Place::Slot { board: board.to_owned(), slot, cm4: true };
+        self.hosts.iter().any(|host| host.place == sought)
     }
 
     /// Where the base system is.

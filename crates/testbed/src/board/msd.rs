@@ -15,8 +15,8 @@ use crate::records::write_whole;
 use crate::run::Run;
 use crate::testbed::{Host, Testbed};
 
-/// What the kernel calls the vendor of an RK1, in eight characters.
-const VENDOR: &str = "Rockchip";
+/// What the kernel calls the vendor of an RK1 and of a CM4, in eight characters.
+const VENDORS: [&str; 2] = ["Rockchip", "RPi-MSD-"];
 
 /// Who is on the bus.
 pub struct Bus<'a> {
@@ -51,14 +51,14 @@ impl<'a> Bus<'a> {
             return Ok(());
         }
         let letter = seat.fault("msd-letter", node).filter(|letter| letter.len() == 1).unwrap_or("a".to_owned());
-        self.show(&seat.of_slot(node, "emmc.img"), &format!("sd{letter}"))
+        self.show(&seat.of_slot(node, "emmc.img"), node, &format!("sd{letter}"))
     }
 
     fn devices(&self) -> Result<Option<PathBuf>, Failure> {
         Ok(guest::leader(self.testbed, self.bmc)?.map(|leader| guest::root(leader).join("dev")))
     }
 
-    fn show(&mut self, emmc: &Path, name: &str) -> Result<(), Failure> {
+    fn show(&mut self, emmc: &Path, node: usize, name: &str) -> Result<(), Failure> {
         let Some(devices) = self.devices()? else { return Ok(()) };
         let disk = loops::attach_anew(&self.testbed.records(), emmc)?;
         let partitions = loops::partitions(&disk)?;
@@ -71,7 +71,9 @@ impl<'a> Bus<'a> {
             // Somebody else's stick, so that the first disk is the wrong one.
             describe(&tree.join("sda"), &disk, "Generic", &[])?;
         }
-        describe(&tree.join(name), &disk, VENDOR, &partitions)?;
+        let slot = u8::try_from(node + 1).unwrap_or_default();
+        let vendor = VENDORS[usize::from(self.testbed.has_cm4(&self.bmc.name, slot))];
+        describe(&tree.join(name), &disk, vendor, &partitions)?;
         self.shown = Some(name.to_owned());
         Ok(())
     }
@@ -87,8 +89,7 @@ impl<'a> Bus<'a> {
         }
         if self.devices()?.is_some() {
             // What is mounted from it is nobody's any more.
-            let script = "for at in $(grep \"^/dev/$1\" /proc/self/mounts | cut -d' ' -f2; \
-                          ls -d /run/testbed-msd 2>/dev/null); do umount -l \"$at\" || :; done; rm -f /dev/\"$1\"*";
+            let script = "for at in $(grep \"^/dev/$1\" /proc/self/mounts | cut -d' ' -f2); do umount -l \"$at\" || :; done; rm -f /dev/\"$1\"*";
             guest::shell(self.testbed, self.bmc, script, &[&name])?;
         }
         Ok(())

@@ -40,7 +40,7 @@ fn state(testbed: &Testbed, host: &Host) -> Result<&'static str, Failure> {
         return Ok("off");
     }
     Ok(match &host.place {
-        Place::Slot { board, slot } => {
+        Place::Slot { board, slot, .. } => {
             let seat = board::seat(testbed, testbed.host(board)?);
             seat.power(usize::from(*slot).saturating_sub(1)).0.word()
         }

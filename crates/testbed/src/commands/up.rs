@@ -27,6 +27,8 @@ pub struct Wanted {
     pub boards: u8,
     /// How many slots of each have a module.
     pub slots: u8,
+    /// Which of them have a CM4.
+    pub cm4: Vec<u8>,
     /// Whether each host has two disks.
     pub disks: bool,
     /// The names of workstations.
@@ -127,17 +129,17 @@ fn add_hosts(testbed: &mut Testbed, wanted: &Wanted) -> Result<(), Failure> {
         }
         add(testbed, name, workstation, Place::Alone)?;
     }
-    (1..=wanted.boards).try_for_each(|number| add_board(testbed, &format!("board{number}"), wanted.slots))
+    (1..=wanted.boards).try_for_each(|number| add_board(testbed, &format!("board{number}"), wanted))
 }
 
 /// A BMC and its modules. Their nodes are called by the first free numbers.
-fn add_board(testbed: &mut Testbed, name: &str, slots: u8) -> Result<(), Failure> {
+fn add_board(testbed: &mut Testbed, name: &str, wanted: &Wanted) -> Result<(), Failure> {
     if testbed.hosts.iter().all(|host| host.name != name) {
         add(testbed, name.to_owned(), false, Place::Bmc)?;
     }
-    for slot in 1..=slots {
-        let place = Place::Slot { board: name.to_owned(), slot };
-        if testbed.hosts.iter().any(|host| host.place == place) {
+    for slot in 1..=wanted.slots {
+        let place = Place::Slot { board: name.to_owned(), slot, cm4: wanted.cm4.contains(&slot) };
+        if testbed.slots(name).any(|(_, taken)| taken == slot) {
             continue;
         }
         let mut names = (1..=MOST).map(|number| format!("node{number:02}"));
@@ -187,6 +189,7 @@ mod tests {
             nodes,
             boards: 0,
             slots: 4,
+            cm4: vec![2],
             disks: false,
             workstations: workstations.iter().map(|name| (*name).to_owned()).collect(),
         };
@@ -199,6 +202,7 @@ mod tests {
         add_hosts(&mut testbed, &Wanted { slots: 3, ..board }).unwrap();
         let slots: Vec<_> = testbed.slots("board1").map(|(host, slot)| (host.name.as_str(), slot)).collect();
         assert_eq!(slots, [("node03", 1), ("node04", 2), ("node05", 3)]);
+        assert_eq!((testbed.has_cm4("board1", 2), testbed.has_cm4("board1", 3)), (true, false));
         assert!(add_hosts(&mut testbed, &wanted(2, &["node01"])).is_err());
         assert!(add_hosts(&mut testbed, &wanted(201, &[])).is_err());
     }

@@ -23,7 +23,7 @@ pub fn run(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
     match &host.place {
         Place::Alone => keep(testbed, host)?,
         Place::Bmc => board::bmc::keep(testbed, host)?,
-        Place::Slot { board, slot } => board::module::keep(testbed, host, testbed.host(board)?, *slot)?,
+        Place::Slot { board, slot, .. } => board::module::keep(testbed, host, testbed.host(board)?, *slot)?,
     }
     testbed.records().strike(&record)
 }
