@@ -216,7 +216,7 @@ pub struct Rehearse {
     #[arg(long)]
     pub faults: bool,
     /// How many times faster than real time it is shown; 0 shows it at once [default: 200 on a terminal, else 0].
-    #[arg(long, value_name = "TIMES")]
+    #[arg(long, value_name = "TIMES", value_parser = speed)]
     pub speed: Option<f64>,
     /// Stop after the plan.
     #[arg(long)]
@@ -245,4 +245,14 @@ pub struct InventoryArguments {
     /// Leave templates as they are written.
     #[arg(long)]
     pub raw: bool,
+}
+
+/// A speed that a clock can be run at.
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a number, such as 200".to_owned())?;
+    if speed == 0.0 || (0.01..=1e9).contains(&speed) {
+        Ok(speed)
+    } else {
+        Err("0, or from 0.01 to 1000000000".to_owned())
+    }
 }

@@ -174,10 +174,10 @@ fn what_is_not_built_says_so() {
     let plan = bringup(&["plan", "-i", path, "--tags", stages]);
     assert_eq!(status(&plan), 0, "{}", err(&plan));
     let message = "Not built yet, and nothing is done with them: tools, k3s, cluster.";
-    assert!(out(&plan).contains(message), "{}", out(&plan));
+    assert!(err(&plan).contains(message), "{}", err(&plan));
     let apply = bringup(&["apply", "-y", "-i", path, "--tags", stages]);
     assert_eq!(status(&apply), 1, "nobody is to take this for a cluster that is as it should be");
-    assert!(out(&apply).contains(message));
+    assert!(err(&apply).contains(message));
     assert_eq!(status(&bringup(&["plan", "-i", tests().join("broken").to_str().unwrap()])), 2);
 }
 

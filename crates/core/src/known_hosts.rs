@@ -125,6 +125,16 @@ impl KnownHosts {
         revoked.filter_map(|(_, key)| HostKey::parse(key)).collect()
     }
 
+    /// The lines whose names are patterns, with wildcards or negated, each with its key: no name of a host is looked for
+    /// in them.
+    pub fn pattern_lines(&self) -> Vec<(&str, HostKey)> {
+        let lines = self.lines.iter().flatten().map(|line| line.text.trim());
+        let lines = lines.filter_map(|line| line.split_once([' ', '\t']));
+        let patterns =
+            lines.filter(|(names, _)| !names.starts_with(['#', '@', '|']) && names.contains(['*', '?', '!']));
+        patterns.filter_map(|(names, key)| Some((names, HostKey::parse(key.trim_start())?))).collect()
+    }
+
     /// Drops the entries for exactly this name; a line that lists others too keeps those. Says whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();

@@ -7,7 +7,7 @@ use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::Connection;
 
 use crate::shell::{self, Script, Section};
-use crate::ssh::{self, Failure, Hosts};
+use crate::ssh::{Failure, Hosts};
 use crate::{local, not_built};
 
 /// Asks a host some questions: at most one connection and one script.
@@ -91,10 +91,10 @@ pub(crate) async fn outside(
 ) -> Option<Result<Answer, Fault>> {
     Some(match probe {
         Probe::Addresses(_) if connection.local => Ok(Answer::Addresses(vec!["127.0.0.1".to_owned()])),
-        Probe::Addresses(_) => Ok(Answer::Addresses(ssh::addresses(&connection.host, connection.port).await)),
+        Probe::Addresses(_) => Ok(Answer::Addresses(hosts.addresses(connection).await)),
         Probe::SshBanner(_) if connection.local => Ok(Answer::SshBanner(true)),
         // An open connection says nothing of a host whose power was cut a moment ago.
-        Probe::SshBanner(_) => Ok(Answer::SshBanner(ssh::banner(&connection.host, connection.port).await)),
+        Probe::SshBanner(_) => Ok(Answer::SshBanner(hosts.answers(connection).await)),
         Probe::HostKeys(_) => match hosts.session(target, connection).await {
             Ok(session) => Ok(Answer::HostKeys(vec![session.host_key().clone()])),
             Err(failure) => match failure.shown() {

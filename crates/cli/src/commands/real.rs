@@ -17,7 +17,7 @@ use bringup_world::{Directories, Journal, LocalSource, RealWorld, RunLock, run_n
 
 use crate::args::{LoginArguments, RunArguments};
 use crate::commands::site;
-use crate::consent::{Ask, decide};
+use crate::consent::{Ask, Decision, decide};
 use crate::exit_status::ExitStatus;
 use crate::problems;
 use crate::ui::{PlanText, say, screen};
@@ -63,7 +63,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         eprintln!("error: {error}");
         ExitStatus::Failed
     })?;
-    let left_out = leave_out_what_is_not_built(&mut scope, &loaded.directory, arguments.json);
+    let left_out = leave_out_what_is_not_built(&mut scope, &loaded.directory);
     if scope.stages.is_empty() {
         return Ok(match wanted {
             Wanted::Plan { .. } => ExitStatus::Done,
@@ -96,13 +96,18 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         journal: Mutex::new(journal),
         stop: Stop::default(),
     };
-    Ok(runtime.block_on(async {
+    let status = runtime.block_on(async {
         tokio::select! {
             biased;
             () = leave_on_second_interrupt(&real.stop) => ExitStatus::Interrupted,
             status = real.run(wanted) => status,
         }
-    }))
+    });
+    // Whoever reads a question that nobody will answer is not waited for.
+    runtime.shutdown_background();
+    // Nobody is to take this for a cluster that is as it should be.
+    let incomplete = left_out && matches!(wanted, Wanted::Apply { .. }) && status == ExitStatus::Done;
+    Ok(if incomplete { ExitStatus::Failed } else { status })
 }
 
 /// What hosts are logged in to with. Passwords are asked for now, passphrases when a key that has one is needed.
@@ -120,15 +125,15 @@ pub(super) fn logins(login: &LoginArguments) -> Result<Logins, ExitStatus> {
 }
 
 /// Says which stages are not built and takes them out of the scope; whether there were any.
-fn leave_out_what_is_not_built(scope: &mut Scope, directory: &str, json: bool) -> bool {
+fn leave_out_what_is_not_built(scope: &mut Scope, directory: &str) -> bool {
     let missing: Vec<&str> =
         scope.stages.iter().filter(|stage| !BUILT.contains(stage)).map(|stage| stage.tag()).collect();
-    if !missing.is_empty() && !json {
-        say(&format!(
+    if !missing.is_empty() {
+        eprintln!(
             "Not built yet, and nothing is done with them: {}.\n\
              `bringup rehearse -i {directory}` plays them in a simulated world.",
             missing.join(", "),
-        ));
+        );
     }
     scope.stages.retain(|stage| BUILT.contains(stage));
     !missing.is_empty()
@@ -193,11 +198,15 @@ impl Real<'_> {
         if planned.in_sync() {
             return ExitStatus::Done;
         }
-        let decision = match decide(&planned.hazards, yes, &self.scope.named, &mut Terminal) {
-            Ok(decision) => decision,
-            Err(error) => {
+        let decision = match self.decide(&planned.hazards, yes).await {
+            Some(Ok(decision)) => decision,
+            Some(Err(error)) => {
                 eprintln!("error: the terminal cannot be read: {error}");
                 return ExitStatus::Failed;
+            }
+            None => {
+                eprintln!();
+                return ExitStatus::Interrupted;
             }
         };
         if decision.declined {
@@ -222,6 +231,17 @@ impl Real<'_> {
         };
         let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).finish();
         ExitStatus::of_apply(applied.tally, applied.interrupted)
+    }
+
+    /// Asks for leave where the run goes on meanwhile: an interrupt is heard. `None`: it was.
+    async fn decide(&self, hazards: &[Hazard], yes: bool) -> Option<io::Result<Decision>> {
+        let (hazards, named) = (hazards.to_vec(), self.scope.named.clone());
+        let asking = tokio::task::spawn_blocking(move || decide(&hazards, yes, &named, &mut Terminal));
+        tokio::select! {
+            biased;
+            () = self.stop.wait() => None,
+            decision = asking => Some(decision.unwrap_or_else(|error| Err(io::Error::other(error)))),
+        }
     }
 
     async fn pass(

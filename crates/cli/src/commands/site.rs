@@ -108,7 +108,9 @@ fn vault_password(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Result<Option<
     let Some(path) = path else { return Ok(None) };
     let failed = |why: String| problem(format!("cannot take the vault password from {}: {why}", path.display()), None);
     let text = if is_executable(&path) {
-        let given = Command::new(&path).output().map_err(|error| failed(error.to_string()))?;
+        // A name without a slash is a file here, not a program of the PATH.
+        let program = if path.is_absolute() { path.clone() } else { Path::new(".").join(&path) };
+        let given = Command::new(program).output().map_err(|error| failed(error.to_string()))?;
         if !given.status.success() {
             return Err(failed(format!("it ended with {}", given.status)));
         }

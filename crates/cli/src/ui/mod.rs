@@ -60,10 +60,8 @@ pub fn screen(json: bool, verbose: u8) -> Box<dyn Screen> {
     }
 }
 
-/// Writes a line to standard output. Whoever closed it does not want to read on.
+/// Writes a line to standard output. That whoever closed it does not want to read on changes nothing of what is done.
 pub fn say(text: &str) {
     let mut out = io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }

@@ -152,7 +152,8 @@ impl Resource for RootDevice {
                 "move it by hand, or take root_dev away from this node",
             ));
         }
-        let mounted = seen.disk.as_ref().and_then(Option::as_ref).map(|disk| disk.mounted.as_slice()).unwrap_or_default();
+        let mounted =
+            seen.disk.as_ref().and_then(Option::as_ref).map(|disk| disk.mounted.as_slice()).unwrap_or_default();
         if seen.copied.is_none() && !mounted.is_empty() {
             return Diff::Blocked(Reason::new(
                 format!("{} is in use: {} is on it", self.root_dev, mounted.join(", ")),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::inventory::{Inventory, Variable, Variables};
-use super::problem::Problem;
+use super::problem::{Problem, Severity};
 use super::template::Resolved;
 use super::yaml::Origin;
 use crate::secret::{HIDDEN, Secret};
@@ -129,8 +129,16 @@ impl<'a> Fields<'a> {
     /// A secret: nobody sees it, whoever wrote it in the open.
     pub fn secret(&self, names: &[&str], found: &mut Found) -> Option<Secret> {
         names.iter().find_map(|name| {
-            let value = self.value(name, found)?;
-            value.as_str().map(Secret::new).or_else(|| value.as_number().map(|number| Secret::new(number.to_string())))
+            match self.value(name, found)? {
+                Value::String(text) => Some(Secret::new(text.as_str())),
+                Value::Number(number) => Some(Secret::new(number.to_string())),
+                _ => {
+                    // Without its place: the line there is what nobody shall see.
+                    let message = format!("`{name}` is a text, and here it is none");
+                    found.push(Problem { severity: Severity::Error, message, spot: None, help: None });
+                    None
+                }
+            }
         })
     }
 

@@ -24,9 +24,9 @@ pub(super) fn state(name: &str) -> String {
          read -r now < /proc/sys/kernel/random/boot_id; read -r then < boot\n\
          ended() {{ cat status; echo $(($(date +%s) - $(stat -c %Y status))); }}\n\
          if [ -e status ]; then ended\n\
-         elif [ \"$now\" = \"$then\" ] && systemctl is-active --quiet {unit}; then echo running; echo\n\
+         elif [ \"$now\" = \"$then\" ] && systemctl is-active --quiet {unit}; then echo running; echo -\n\
          elif [ -e status ]; then ended\n\
-         else echo gone; echo; fi\n\
+         else echo gone; echo -; fi\n\
          tail -n {LINES} log 2>/dev/null; :"
     )
 }

@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 
 use bringup_core::deed::{Content, Deed, Job, UnitAction};
 use bringup_core::probe::{
-    BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, K3s, Packages, PackagesBusy, Probe, RebootRequired, RootPartition,
-    RunningJobs, System, Unit, Upgrades,
+    BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, K3s, Packages, PackagesBusy, Probe, RebootRequired,
+    RootPartition, RunningJobs, System, Unit, Upgrades,
 };
 use bringup_core::secret::Secret;
 use serde::{Deserialize, Serialize};

@@ -25,6 +25,15 @@ pub enum Failure {
         /// What is recorded.
         recorded: Vec<HostKey>,
     },
+    /// It shows the host key of this other host of the site.
+    Twin(String),
+    /// It shows a key that is revoked, or one that contradicts what stands in a place that we do not write to.
+    Contradicted {
+        /// What it shows.
+        shown: HostKey,
+        /// What speaks against it.
+        by: String,
+    },
     /// It lets us in with none of what we have.
     Denied {
         /// What it shows.
@@ -81,7 +90,8 @@ impl Failure {
             Self::Denied { user, tried, .. } | Self::TurnedAway { user, tried } => {
                 Self::Jump(format!("jump host {name} does not let {user} in\n{}", tried.join("\n")))
             }
-            Self::Unresolved { .. } | Self::Jump(_) => self,
+            Self::Contradicted { by, .. } => Self::Jump(format!("the jump host {name} shows another key: {by}")),
+            Self::Unresolved { .. } | Self::Jump(_) | Self::Twin(_) => self,
         }
     }
 
@@ -111,6 +121,14 @@ impl Failure {
                 .said(tried.join("\n"))
                 .likely(format!("{user} may not log in there with any of the keys tried"))
                 .next("give it a key that is let in (ansible_ssh_private_key_file, or ssh-add), or a password with -k"),
+            Self::Twin(other) => fault(Cause::Refused)
+                .said(format!("it shows the host key of {other}"))
+                .likely("both names lead to one machine, or both machines came from one image with its host keys")
+                .next("correct the names or addresses, or give one of them host keys of its own: ssh-keygen -A"),
+            Self::Contradicted { shown, by } => fault(Cause::Refused)
+                .said(format!("it shows {}; {by}", shown.fingerprint()))
+                .likely("the host key changed, or another machine answers there")
+                .next("find out why; if the key is right, take that line away by hand, then run again"),
             Self::TurnedAway { user, tried } => fault(Cause::Passing)
                 .said(tried.join("\n"))
                 .likely(format!(

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use bringup_core::known_hosts::{HostKey, KnownHosts};
 
+use super::wildcard::list_matches;
+
 use russh::client;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
 
@@ -14,6 +16,8 @@ use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
 pub(super) struct Trust {
     /// The keys recorded for any of them.
     pub recorded: Vec<HostKey>,
+    /// The keys that stand for them where the stage known_hosts does not look, each with where that is.
+    pub elsewhere: Vec<(HostKey, String)>,
     /// Keys that nobody is to believe any more.
     pub revoked: Vec<HostKey>,
 }
@@ -24,28 +28,59 @@ pub(super) enum Verdict {
     Trusted(HostKey),
     Unknown(HostKey),
     Changed(HostKey),
+    /// With what speaks against it.
+    Contradicted(HostKey, String),
 }
 
 impl Trust {
-    /// What the run's known_hosts, and these files that may be there, say of some names.
+    /// What the run's known_hosts, and these files that may be there, say of some names. The stage known_hosts writes
+    /// the first name and the host's addresses, in the run's own file.
     pub fn of(known: &KnownHosts, files: &[PathBuf], names: &[String]) -> Self {
         let mut trust = Self::default();
-        trust.add(known, names);
-        for text in files.iter().filter_map(|file| std::fs::read_to_string(file).ok()) {
-            trust.add(&KnownHosts::parse(&text), names);
+        trust.revoked.extend(known.revoked_keys());
+        for (at, name) in names.iter().enumerate() {
+            let keys = known.keys_for(name);
+            if at > 0 && !is_address(name) {
+                trust
+                    .elsewhere
+                    .extend(keys.iter().map(|key| (key.clone(), format!("known_hosts has another for {name}"))));
+            }
+            trust.recorded.extend(keys);
+        }
+        trust.add_patterns(known, "known_hosts", names);
+        for file in files {
+            let Ok(text) = std::fs::read_to_string(file) else { continue };
+            let (known, place) = (KnownHosts::parse(&text), file.display().to_string());
+            for name in names {
+                let keys = known.keys_for(name);
+                trust.elsewhere.extend(keys.iter().map(|key| (key.clone(), format!("{place} has another for {name}"))));
+                trust.recorded.extend(keys);
+            }
+            trust.add_patterns(&known, &place, names);
+            trust.revoked.extend(known.revoked_keys());
         }
         trust
     }
 
-    fn add(&mut self, known: &KnownHosts, names: &[String]) {
-        self.recorded.extend(names.iter().flat_map(|name| known.keys_for(name)));
-        self.revoked.extend(known.revoked_keys());
+    /// Lines with wildcards are not believed, but what they say against a key counts.
+    fn add_patterns(&mut self, known: &KnownHosts, place: &str, names: &[String]) {
+        for (patterns, key) in known.pattern_lines() {
+            if names.iter().any(|name| list_matches(patterns.split(','), name)) {
+                self.elsewhere.push((key, format!("{place} has another for {patterns}")));
+            }
+        }
     }
 
     fn judge(&self, shown: HostKey) -> Verdict {
         if self.revoked.contains(&shown) {
-            Verdict::Changed(shown)
-        } else if self.recorded.contains(&shown) {
+            return Verdict::Contradicted(shown, "that key is revoked".to_owned());
+        }
+        // A host may have a key of each kind: only one of the same kind contradicts what it shows.
+        let against = self.elsewhere.iter().find(|(key, _)| key.kind == shown.kind && *key != shown);
+        if let Some((_, by)) = against.filter(|_| !self.elsewhere.iter().any(|(key, _)| *key == shown)) {
+            return Verdict::Contradicted(shown, by.clone());
+        }
+        if self.recorded.contains(&shown) {
             Verdict::Trusted(shown)
         } else if self.recorded.is_empty() {
             Verdict::Unknown(shown)
@@ -77,6 +112,12 @@ impl Trust {
         all.sort_by_key(|algorithm| !is_recorded(algorithm));
         Cow::Owned(all)
     }
+}
+
+/// Whether a name in known_hosts is an address, with or without a port.
+fn is_address(name: &str) -> bool {
+    let plain = name.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(name, |(host, _)| host);
+    plain.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// Looks at the key that a host shows; lets in only who is trusted.
@@ -113,13 +154,33 @@ mod tests {
         assert!(matches!(trust(&["10.0.0.1", "node01.lan"]).judge(one.clone()), Verdict::Trusted(_)));
         assert!(matches!(trust(&["node02.lan"]).judge(one), Verdict::Unknown(_)));
         assert!(matches!(trust(&["node01.lan"]).judge(HostKey::ed25519(&[3; 32])), Verdict::Changed(_)));
-        assert!(matches!(trust(&["node02.lan"]).judge(two), Verdict::Changed(_)), "revoked for everyone");
+        assert!(matches!(trust(&["node02.lan"]).judge(two), Verdict::Contradicted(..)), "revoked for everyone");
+    }
+
+    #[test]
+    fn what_stands_elsewhere_speaks_against_a_key() {
+        let (one, two) = (HostKey::ed25519(&[1; 32]), HostKey::ed25519(&[2; 32]));
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("known");
+        std::fs::write(&file, format!("n1.lan {one}\n")).unwrap();
+        let names = ["n1.lan", "10.0.0.1", "alias"].map(str::to_owned);
+        for (run, files, shown, refused) in [
+            (format!("10.0.0.* {one}\n"), vec![], &two, true),
+            (format!("10.0.0.* {one}\n"), vec![], &one, false),
+            (format!("alias {one}\n"), vec![], &two, true),
+            (format!("10.0.0.1 {one}\n"), vec![], &two, false),
+            (String::new(), vec![file], &two, true),
+            (format!("* !10.0.0.1,!n1.lan,!alias {one}\n"), vec![], &two, false),
+        ] {
+            let verdict = Trust::of(&KnownHosts::parse(&run), &files, &names).judge(shown.clone());
+            assert_eq!(matches!(verdict, Verdict::Contradicted(..)), refused, "{run}: {verdict:?}");
+        }
     }
 
     #[test]
     fn what_is_recorded_is_asked_for_first() {
         let rsa = HostKey { kind: "ssh-rsa".to_owned(), base64: String::new() };
-        let trust = Trust { recorded: vec![rsa], revoked: Vec::new() };
+        let trust = Trust { recorded: vec![rsa], ..Trust::default() };
         let names: Vec<String> = trust.algorithms().iter().map(ToString::to_string).collect();
         assert_eq!(names[..3], ["rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519"]);
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bringup_core::known_hosts::host_pattern;
+use bringup_core::known_hosts::{HostKey, host_pattern};
 use bringup_core::names::Target;
 use bringup_core::site::{Connection, Site};
 
 use super::session::{Route, Session};
-use super::{ClientConfig, Failure, HostConfig, Logins};
+use super::{ClientConfig, Failure, HostConfig, Logins, resolve};
 use crate::known_hosts_file;
 
 type Place = Arc<tokio::sync::Mutex<Option<Arc<Session>>>>;
@@ -21,11 +21,13 @@ pub(crate) struct Hosts {
     config: ClientConfig,
     logins: Logins,
     places: Mutex<BTreeMap<Target, Place>>,
+    /// Who showed a host key first.
+    shown: Mutex<BTreeMap<String, Target>>,
 }
 
 impl Hosts {
     pub fn new(site: Arc<Site>, config: ClientConfig, logins: Logins) -> Self {
-        Self { site, config, logins, places: Mutex::default() }
+        Self { site, config, logins, places: Mutex::default(), shown: Mutex::default() }
     }
 
     /// How the site has a host reached.
@@ -36,6 +38,28 @@ impl Hosts {
                 self.site.boards.iter().find(|other| other.name == *board).map(|board| &board.connection)
             }
             Target::Controller | Target::Cluster => None,
+        }
+    }
+
+    /// The addresses of a host, of the name that is dialled in the end. A name that only a jump host knows stands for
+    /// itself.
+    pub async fn addresses(&self, connection: &Connection) -> Vec<String> {
+        let route = self.route(connection);
+        let found = resolve::addresses(&route.host, route.port).await;
+        if found.is_empty() && route.via.is_some() { vec![route.host] } else { found }
+    }
+
+    /// Whether a host's SSH server speaks, wherever it is dialled. Behind a jump host it is spoken to by a connection of
+    /// its own: one that is open says nothing of a host whose power was cut a moment ago.
+    pub async fn answers(&self, connection: &Connection) -> bool {
+        let route = self.route(connection);
+        if route.via.is_none() {
+            return resolve::banner(&route.host, route.port).await;
+        }
+        let Ok(known) = known_hosts_file::read(&self.site.settings.known_hosts) else { return false };
+        match Session::open(route, &known, &self.logins).await {
+            Ok(_) => true,
+            Err(failure) => failure.shown().is_some(),
         }
     }
 
@@ -53,9 +77,21 @@ impl Hosts {
         *place = None;
         let known = known_hosts_file::read(&self.site.settings.known_hosts)
             .map_err(|error| Failure::Unreachable(format!("known_hosts cannot be read: {error}")))?;
-        let session = Arc::new(Session::open(self.route(connection), &known, &self.logins).await?);
+        let session = Session::open(self.route(connection), &known, &self.logins).await;
+        let key = session.as_ref().map_or_else(Failure::shown, |session| Some(session.host_key()));
+        if let Some(other) = key.and_then(|key| self.twin(target, key)) {
+            return Err(Failure::Twin(other.to_string()));
+        }
+        let session = Arc::new(session?);
         *place = Some(Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Another host of this site that shows the same key: the same machine under two names, most likely.
+    fn twin(&self, target: &Target, key: &HostKey) -> Option<Target> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = shown.entry(key.to_string()).or_insert_with(|| target.clone());
+        (first != target).then(|| first.clone())
     }
 
     /// Gives a connection up: what comes next opens another one.
@@ -72,9 +108,20 @@ impl Hosts {
     pub fn not_followed(&self) -> BTreeSet<String> {
         let nodes = self.site.nodes.iter().map(|node| &node.connection);
         let all = nodes.chain(self.site.boards.iter().map(|board| &board.connection));
-        all.filter(|connection| !connection.local)
-            .flat_map(|connection| self.config.of(&connection.host, &connection.user.value).not_followed)
-            .collect()
+        let mut not_followed = BTreeSet::new();
+        for connection in all.filter(|connection| !connection.local) {
+            let config = self.config.of(&connection.host, &connection.user.value);
+            for jump in config.proxy_jump.iter().flatten() {
+                let (user, host, _) = destination(jump);
+                let config = self.config.of(host, user.unwrap_or_default());
+                if config.proxy_jump.is_some_and(|jumps| !jumps.is_empty()) {
+                    not_followed.insert(format!("{host}: a jump host's own ProxyJump is not followed"));
+                }
+                not_followed.extend(config.not_followed);
+            }
+            not_followed.extend(config.not_followed);
+        }
+        not_followed
     }
 
     fn route(&self, connection: &Connection) -> Route {

@@ -131,6 +131,9 @@ impl Session {
         let host_key = match verdict.get() {
             Some(Verdict::Trusted(shown)) => shown.clone(),
             Some(Verdict::Unknown(shown)) => return Err(Failure::UnknownKey(shown.clone())),
+            Some(Verdict::Contradicted(shown, by)) => {
+                return Err(Failure::Contradicted { shown: shown.clone(), by: by.clone() });
+            }
             Some(Verdict::Changed(shown)) => return Err(Failure::ChangedKey { shown: shown.clone(), recorded }),
             None => {
                 return Err(match shaken {
