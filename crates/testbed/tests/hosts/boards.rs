@@ -125,7 +125,7 @@ fn what_goes_wrong_on_a_board_is_overcome() {
     for (fault, value) in [("usb-not-found", "2"), ("wrong-bytes", "1048576"), ("msd-late", "8"), ("msd-letter", "c")] {
         bed.run(&["reset", "board1"]);
         let controller = Controller::new(&bed, &SLOTS[..1], "");
-        bed.run(&["break", "board1", fault, "--slot", "1", "--value", value]);
+        bed.run(&["break", "board1", fault, value, "--slot", "1"]);
         let ran = flash(&controller, &[]);
         assert!(ran.converged(), "{fault}: {:#?}\n{}", ran.troubles(), ran.stderr);
         are_ours(&bed, &controller, &SLOTS[..1]);

@@ -33,6 +33,8 @@ impl Controller {
         let controller = Self { home };
         let site = controller.site();
         fs::create_dir_all(site.join("group_vars")).unwrap();
+        fs::create_dir_all(site.join("pub_keys")).unwrap();
+        fs::copy(bed.site().join("pub_keys/testbed.pub"), site.join("pub_keys/testbed.pub")).unwrap();
         let all = fs::read_to_string(bed.site().join("group_vars/all.yml")).unwrap();
         let own = ["known_hosts:", "bin_dir:", "kubeconfig:"];
         let all = all.lines().filter(|line| !own.iter().any(|name| line.starts_with(name))).collect::<Vec<_>>();

@@ -1,5 +1,6 @@
 //! From a name to an open stream.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -57,19 +58,34 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure>
     Err(Failure::Unreachable(said.join("; ")))
 }
 
-/// Whether an SSH server speaks at any of a name's addresses.
+/// Whether an SSH server speaks at any of a name's addresses. A host that refuses the connection, or closes it without a
+/// word, is there: its SSH server may be on its way up, or be restarted by cloud-init, and is asked again meanwhile.
 pub(crate) async fn banner(host: &str, port: u16) -> bool {
     let Ok(addresses) = resolve(host, port).await else { return false };
     for address in addresses {
-        let hello = async {
-            let mut stream = TcpStream::connect(address).await?;
-            let mut begin = [0; 4];
-            stream.read_exact(&mut begin).await?;
-            std::io::Result::Ok(begin)
+        let asking = async {
+            loop {
+                match hello(address).await {
+                    Ok(begin) => return &begin == b"SSH-",
+                    Err(error) if AGAIN.contains(&error.kind()) => tokio::time::sleep(BANNER_PAUSE).await,
+                    Err(_) => return false,
+                }
+            }
         };
-        if matches!(timeout(BANNER_BOUND, hello).await, Ok(Ok(begin)) if &begin == b"SSH-") {
+        if timeout(BANNER_BOUND, asking).await == Ok(true) {
             return true;
         }
     }
     false
+}
+
+/// What a host says of which only the SSH server is missing.
+const AGAIN: [ErrorKind; 3] = [ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof];
+const BANNER_PAUSE: Duration = Duration::from_millis(200);
+
+async fn hello(address: SocketAddr) -> std::io::Result<[u8; 4]> {
+    let mut stream = TcpStream::connect(address).await?;
+    let mut begin = [0; 4];
+    stream.read_exact(&mut begin).await?;
+    Ok(begin)
 }
