@@ -112,12 +112,13 @@ pub(crate) fn read(
     let bin_dir = path("bin_dir", &bin_dir_default);
     let kubeconfig = path("kubeconfig", "~/.kube/config");
     let known_hosts = path("known_hosts", "~/.ssh/known_hosts");
+    let flash_transport = transport(fields, found);
     Settings {
         control_plane: control_plane(fields, nodes, found),
         cluster_install_list: install_list(fields, found),
         ssh_public_keys: public_keys(fields, keys, found),
-        flash_transport: transport(fields, found),
-        bmc_interface: interface(fields, found),
+        flash_transport,
+        bmc_interface: interface(fields, flash_transport, found),
         rk1_image: image(fields, "rk1", RK1_IMAGE, found),
         cm4_image: image(fields, "cm4", CM4_IMAGE, found),
         toolchain: toolchain(fields, found),
@@ -255,13 +256,21 @@ fn transport(fields: &Fields<'_>, found: &mut Found) -> FlashTransport {
     transport.unwrap_or(FlashTransport::Staged)
 }
 
-fn interface(fields: &Fields<'_>, found: &mut Found) -> BmcInterface {
+/// `tpi` reads a file on the BMC, so it cannot take what is streamed past its card.
+fn interface(fields: &Fields<'_>, transport: FlashTransport, found: &mut Found) -> BmcInterface {
     let interface = fields.with("bmc_interface", "`auto`, `api` or `tpi`", found, |value| match value.as_str()? {
         "auto" => Some(BmcInterface::Auto),
         "api" => Some(BmcInterface::Api),
         "tpi" => Some(BmcInterface::Tpi),
         _ => None,
     });
+    if interface == Some(BmcInterface::Tpi)
+        && transport == FlashTransport::Stream
+        && let Some(origin) = fields.origin("bmc_interface")
+    {
+        let help = Some("set flash_transport: staged, or bmc_interface: api".to_owned());
+        found.push(origin.error("`tpi` cannot take an image that is streamed".to_owned(), help));
+    }
     interface.unwrap_or(BmcInterface::Auto)
 }
 

@@ -49,7 +49,9 @@ fn four_empty_slots_become_four_prepared_nodes_by_each_way() {
     are_ours(&bed, &controller, &SLOTS);
     let again = flash(&controller, &[]);
     assert!(again.changed_nothing(), "{again:#?}");
-    for (transport, interface) in [("stream", "api"), ("stage", "tpi"), ("stream", "tpi")] {
+    let impossible = flash(&controller, &["-e", "flash_transport=stream", "-e", "bmc_interface=tpi"]);
+    assert_eq!(impossible.status, 2, "tpi reads a file on the BMC");
+    for (transport, interface) in [("stream", "api"), ("stage", "tpi")] {
         let (transport, interface) = (format!("flash_transport={transport}"), format!("bmc_interface={interface}"));
         let ways = ["-e", transport.as_str(), "-e", interface.as_str()];
         let before = bed.boot_id("node02");
