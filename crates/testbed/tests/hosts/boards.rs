@@ -80,7 +80,6 @@ fn kill_at(controller: &Controller, words: &[&str], like: impl Fn(&Value) -> boo
 #[test]
 #[ignore = "needs root and real hosts"]
 fn a_flash_that_is_killed_anywhere_is_gone_on_with() {
-    let bed = Bed::up("board-killed", &["--boards", "1", "--slots", "1"]);
     let deed = |words: &'static str| {
         move |event: &Value| {
             event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
@@ -107,7 +106,7 @@ fn a_flash_that_is_killed_anywhere_is_gone_on_with() {
         ("boot", Box::new(boots)),
     ];
     for (moment, like) in moments {
-        bed.run(&["reset", "board1"]);
+        let bed = Bed::up("board-killed", &["--boards", "1", "--slots", "1"]);
         let controller = Controller::new(&bed, &SLOTS[..1], "");
         assert!(kill_at(&controller, &[], like), "{moment}: it never came to that");
         // What it had begun may look like a node that lives: the next run is told that it may go on.
@@ -123,9 +122,8 @@ fn a_flash_that_is_killed_anywhere_is_gone_on_with() {
 #[test]
 #[ignore = "needs root and real hosts"]
 fn what_goes_wrong_on_a_board_is_overcome() {
-    let bed = Bed::up("board-odd", &["--boards", "1", "--slots", "1"]);
     for (fault, value) in [("usb-not-found", "2"), ("wrong-bytes", "1048576"), ("msd-late", "8"), ("msd-letter", "c")] {
-        bed.run(&["reset", "board1"]);
+        let bed = Bed::up("board-odd", &["--boards", "1", "--slots", "1"]);
         let controller = Controller::new(&bed, &SLOTS[..1], "");
         bed.run(&["break", "board1", fault, value, "--slot", "1"]);
         let ran = flash(&controller, &[]);
