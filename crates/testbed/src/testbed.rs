@@ -100,6 +100,14 @@ impl Testbed {
         self.directory().join("hosts").join(&host.name)
     }
 
+    /// Fails if it was taken down: a process that was just being started then has no record that `down` could find.
+    pub fn still_there(&self) -> Result<(), Failure> {
+        Self::load(&self.name).map(drop).inspect_err(|_| {
+            // The record that was just written made its directory anew. What cannot be removed is of no use either.
+            let _ = fs::remove_dir_all(self.directory());
+        })
+    }
+
     /// What it has made.
     pub fn records(&self) -> Records {
         records_of(&self.name)

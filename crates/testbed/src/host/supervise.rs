@@ -17,6 +17,7 @@ pub fn run(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
     let me = Process::me().ok_or_else(|| Failure::new("find myself in /proc", "it is not mounted"))?;
     let record = Thing::Process { role: host.name.clone(), process: me };
     testbed.records().write(&record)?;
+    testbed.still_there()?;
     cgroup::enter(testbed, host)?;
     // nspawn wants its own directories there, and they must not be seen by the rest of the machine.
     Run::new("mount").args(["-t", "tmpfs", "tmpfs", "/run/systemd"]).output()?;
