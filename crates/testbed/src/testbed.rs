@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Tried};
 use crate::places;
-use crate::records::{Records, write_whole};
+use crate::records::{Records, Thing, write_whole};
 use crate::subnet::{self, Subnet};
 
 /// The port of the package repository, on the bridge's address.
@@ -100,12 +100,17 @@ impl Testbed {
         self.directory().join("hosts").join(&host.name)
     }
 
-    /// Fails if it was taken down: a process that was just being started then has no record that `down` could find.
-    pub fn still_there(&self) -> Result<(), Failure> {
-        Self::load(&self.name).map(drop).inspect_err(|_| {
-            // The record that was just written made its directory anew. What cannot be removed is of no use either.
-            let _ = fs::remove_dir_all(self.directory());
-        })
+    /// Writes down a process of the testbed's own. Fails if the testbed was taken down while the process was being started:
+    /// `down` removes the testbed's file before it reads the records, so one of the two notices.
+    pub fn record_process(&self, process: &Thing) -> Result<(), Failure> {
+        self.records().write(process)?;
+        if let Err(gone) = Self::load(&self.name) {
+            self.records().strike(process)?;
+            // Made anew for that record. What others still need is not empty, and stays.
+            let _ = fs::remove_dir(self.directory().join("records")).and_then(|()| fs::remove_dir(self.directory()));
+            return Err(gone);
+        }
+        Ok(())
     }
 
     /// What it has made.

@@ -18,6 +18,14 @@ use crate::{disks, tools};
 pub fn run(name: &str) -> Result<(), Failure> {
     tools::root()?;
     let _lock = alone(name)?;
+    let directory = directory_of(name);
+    // First of all: whoever is being started now finds no testbed, or is found by its record.
+    match fs::remove_file(directory.join("testbed.json")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(Failure::new(format!("remove the testbed's file in {}", directory.display()), error));
+        }
+        _ => {}
+    }
     let records = records_of(name);
     let mut things = records.all()?;
     things.sort_by_key(order);
@@ -32,7 +40,6 @@ pub fn run(name: &str) -> Result<(), Failure> {
         }
         records.strike(thing)?;
     }
-    let directory = directory_of(name);
     refuse_mounts(&directory)?;
     let _all = places::lock(&places::state(), "all", Lock::Alone, Duration::from_secs(60))?;
     match fs::remove_dir_all(&directory) {

@@ -16,8 +16,7 @@ use crate::testbed::{Host, Place, Testbed};
 pub fn run(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
     let me = Process::me().ok_or_else(|| Failure::new("find myself in /proc", "it is not mounted"))?;
     let record = Thing::Process { role: host.name.clone(), process: me };
-    testbed.records().write(&record)?;
-    testbed.still_there()?;
+    testbed.record_process(&record)?;
     cgroup::enter(testbed, host)?;
     // nspawn wants its own directories there, and they must not be seen by the rest of the machine.
     Run::new("mount").args(["-t", "tmpfs", "tmpfs", "/run/systemd"]).output()?;

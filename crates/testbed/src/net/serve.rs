@@ -41,8 +41,7 @@ pub fn provide(testbed: &Testbed) -> Result<(), Failure> {
 /// What it does, until it is killed.
 pub fn run(testbed: &Testbed) -> Result<(), Failure> {
     let me = Process::me().ok_or_else(|| Failure::new("find myself in /proc", "it is not mounted"))?;
-    testbed.records().write(&Thing::Process { role: ROLE.to_owned(), process: me })?;
-    testbed.still_there()?;
+    testbed.record_process(&Thing::Process { role: ROLE.to_owned(), process: me })?;
     let _lock = places::lock(&testbed.directory(), ROLE, Lock::Alone, Duration::from_secs(5))?;
     let address = (testbed.gateway(), REPOSITORY_PORT);
     let listener = TcpListener::bind(address)
