@@ -73,6 +73,9 @@ pub struct Up {
     /// Each host has two disks, and its root on the first
     #[arg(long)]
     pub disks: bool,
+    /// Hosts can be nodes of a cluster, and what a cluster wants is served beside them
+    #[arg(long)]
+    pub kubernetes: bool,
     /// One more host, a workstation
     #[arg(long, value_name = "HOST", value_parser = check_name)]
     pub workstation: Vec<String>,

@@ -53,8 +53,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Up(wanted) => {
             let nodes = wanted.nodes.unwrap_or(usize::from(wanted.boards == 0));
             let (boards, slots, cm4) = (wanted.boards, wanted.slots, wanted.cm4);
-            let (disks, workstations) = (wanted.disks, wanted.workstation);
-            up::run(&name, &up::Wanted { nodes, boards, slots, cm4, disks, workstations })
+            let (disks, kubernetes, workstations) = (wanted.disks, wanted.kubernetes, wanted.workstation);
+            up::run(&name, &up::Wanted { nodes, boards, slots, cm4, disks, kubernetes, workstations })
         }
         Command::Down => down::run(&name),
         Command::Site => load().map(|testbed| say::line(&site::directory(&testbed).display().to_string())),

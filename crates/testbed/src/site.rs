@@ -142,6 +142,7 @@ mod tests {
             bmc_base: String::new(),
             images: String::new(),
             disks: false,
+            kubernetes: false,
             hosts: vec![host("node01", 1, false), host("ws01", 2, true)],
         }
     }

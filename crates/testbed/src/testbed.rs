@@ -69,6 +69,9 @@ pub struct Testbed {
     pub images: String,
     /// Whether hosts have two disks each.
     pub disks: bool,
+    /// Whether its hosts can be nodes of a cluster, and what a cluster wants is served beside them.
+    #[serde(default)]
+    pub kubernetes: bool,
     /// Its hosts.
     pub hosts: Vec<Host>,
 }
@@ -229,6 +232,7 @@ mod tests {
             bmc_base: String::new(),
             images: String::new(),
             disks: false,
+            kubernetes: false,
             hosts: vec![host.clone()],
         };
         let (one, two) = (testbed("one"), testbed("two"));

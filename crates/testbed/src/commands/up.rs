@@ -31,6 +31,8 @@ pub struct Wanted {
     pub cm4: Vec<u8>,
     /// Whether each host has two disks.
     pub disks: bool,
+    /// Whether hosts can be nodes of a cluster.
+    pub kubernetes: bool,
     /// The names of workstations.
     pub workstations: Vec<String>,
 }
@@ -88,6 +90,7 @@ fn claim(name: &str, base: String, bmc_base: String, wanted: &Wanted) -> Result<
             bmc_base: String::new(),
             images: String::new(),
             disks: wanted.disks,
+            kubernetes: wanted.kubernetes,
             hosts: Vec::new(),
         }
     };
@@ -100,6 +103,13 @@ fn claim(name: &str, base: String, bmc_base: String, wanted: &Wanted) -> Result<
     if testbed.disks != wanted.disks {
         return Err(Failure::new(format!("change the disks of `{name}`"), "its hosts are made without or with them")
             .help(format!("testbed down --name {name}, and up again")));
+    }
+    if testbed.kubernetes != wanted.kubernetes {
+        return Err(Failure::new(
+            format!("change what the hosts of `{name}` can be"),
+            "they are made with or without --kubernetes",
+        )
+        .help(format!("testbed down --name {name}, and up again")));
     }
     add_hosts(&mut testbed, wanted)?;
     testbed.save()?;
@@ -183,6 +193,7 @@ mod tests {
             bmc_base: String::new(),
             images: String::new(),
             disks: false,
+            kubernetes: false,
             hosts: Vec::new(),
         };
         let wanted = |nodes, workstations: &[&str]| Wanted {
@@ -191,6 +202,7 @@ mod tests {
             slots: 4,
             cm4: vec![2],
             disks: false,
+            kubernetes: false,
             workstations: workstations.iter().map(|name| (*name).to_owned()).collect(),
         };
         add_hosts(&mut testbed, &wanted(1, &["ws01"])).unwrap();

@@ -76,6 +76,7 @@ mod tests {
             bmc_base: String::new(),
             images: String::new(),
             disks: false,
+            kubernetes: false,
             hosts: vec![host(1), host(2)],
         };
         let text = settings(&testbed, &["node02".to_owned()]);
