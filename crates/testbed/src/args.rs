@@ -28,6 +28,8 @@ pub enum Command {
     Down,
     /// Print the path of the site: an Ansible inventory of the hosts
     Site,
+    /// Build the programs of a cluster that are not built yet, and print each name and its path
+    Programs,
     /// Print a line for each host: name, address, state with what is broken, how to log in
     List,
     /// Run a command inside a host as root, without its network

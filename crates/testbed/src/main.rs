@@ -8,9 +8,11 @@ mod bmcd;
 mod board;
 mod breakage;
 mod commands;
+mod container_images;
 mod detached;
 mod disks;
 mod failure;
+mod go_programs;
 mod host;
 mod images;
 mod net;
@@ -32,7 +34,7 @@ use clap::Parser;
 use crate::args::{Arguments, Command};
 use crate::commands::breaking::Verb;
 use crate::commands::power::Deed;
-use crate::commands::{breaking, down, list, power, up};
+use crate::commands::{breaking, down, list, power, programs, up};
 use crate::failure::Failure;
 use crate::testbed::Testbed;
 
@@ -58,6 +60,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Down => down::run(&name),
         Command::Site => load().map(|testbed| say::line(&site::directory(&testbed).display().to_string())),
+        Command::Programs => programs::run(),
         Command::List => list::run(&load()?),
         Command::Exec(which) => {
             let testbed = load()?;

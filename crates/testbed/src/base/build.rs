@@ -13,7 +13,7 @@ use crate::records::write_whole;
 use crate::run::Run;
 
 /// A mirror may be slow, and another testbed may be making the same base.
-pub(super) const BOUND: Duration = Duration::from_secs(1200);
+pub const BOUND: Duration = Duration::from_secs(1200);
 
 /// Sees to it that the base system is in the cache; its name there.
 pub fn provide() -> Result<String, Failure> {
@@ -49,7 +49,7 @@ pub fn provide() -> Result<String, Failure> {
 }
 
 /// The machine's own release if it is Debian: its sources fit then.
-pub(super) fn suite() -> String {
+pub fn suite() -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = |name: &str| {
         text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.trim_matches('"').to_owned()))
@@ -61,6 +61,17 @@ pub(super) fn suite() -> String {
 }
 
 pub(super) fn bootstrap(suite: &str, packages: &str, root: &Path) -> Result<(), Failure> {
+    debootstrap(suite, packages, &["--variant=minbase".to_owned()], root)
+}
+
+/// Only what packages and those that they depend on bring, unpacked, without paths that are left out: no system.
+pub fn extract(suite: &str, packages: &str, left_out: &[&str], root: &Path) -> Result<(), Failure> {
+    let left_out = left_out.iter().map(|path| format!("--dpkgopt=path-exclude={path}"));
+    let words: Vec<String> = ["--variant=extract".to_owned()].into_iter().chain(left_out).collect();
+    debootstrap(suite, packages, &words, root)
+}
+
+fn debootstrap(suite: &str, packages: &str, words: &[String], root: &Path) -> Result<(), Failure> {
     let work = tempfile::tempdir().tried(|| "make a temporary directory".to_owned())?;
     let put = |name: &str, text: &str| {
         let path = work.path().join(name);
@@ -81,7 +92,7 @@ pub(super) fn bootstrap(suite: &str, packages: &str, root: &Path) -> Result<(), 
         .map(|line| format!("{line}\n"))
         .collect();
     let options = put("settings", &settings)?;
-    let run = Run::new("mmdebstrap").args(["--mode=root", "--variant=minbase"]);
+    let run = Run::new("mmdebstrap").arg("--mode=root").args(words);
     run.arg(format!("--include={packages}"))
         .arg(format!("--aptopt={}", options.display()))
         .arg(suite)

@@ -8,4 +8,4 @@ mod repository;
 mod sources;
 pub mod tpi;
 
-pub use build::provide;
+pub use build::{BOUND, extract, provide, suite};

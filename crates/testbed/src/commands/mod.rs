@@ -4,6 +4,7 @@ pub mod breaking;
 pub mod down;
 pub mod list;
 pub mod power;
+pub mod programs;
 pub mod up;
 
 use std::fs::File;

@@ -1,0 +1,3 @@
+module bringup.testbed/pause
+
+go 1.25.0
