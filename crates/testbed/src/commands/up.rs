@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{alone, list};
 use crate::failure::{Failure, Tried};
-use crate::host::{power, ready};
+use crate::host::{kubernetes, power, ready};
 use crate::net::{bridge, dnsmasq, serve};
 use crate::places::{self, Lock};
 use crate::run::Run;
@@ -46,6 +46,9 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
         if wanted.boards > 0 { base::tpi::provide().and_then(|_| base::bmc::provide())? } else { String::new() };
     let _lock = alone(name)?;
     let testbed = claim(name, base, bmc_base, wanted)?;
+    if testbed.kubernetes {
+        kubernetes::provide(&testbed)?;
+    }
     make_key(&testbed)?;
     bridge::make(&testbed)?;
     bridge::masquerade(&testbed)?;

@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod container;
 pub mod guest;
+pub mod kubernetes;
 pub mod power;
 pub mod prepare;
 pub mod ready;
