@@ -15,6 +15,7 @@ mod failure;
 mod go_programs;
 mod host;
 mod images;
+mod k3s;
 mod net;
 mod places;
 mod process;
@@ -39,6 +40,9 @@ use crate::failure::Failure;
 use crate::testbed::Testbed;
 
 fn main() -> ExitCode {
+    if let Some(name) = k3s::called() {
+        return k3s::run(&name);
+    }
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
