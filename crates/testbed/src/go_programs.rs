@@ -14,8 +14,8 @@ use crate::places::{self, Lock};
 use crate::records::write_whole;
 use crate::run::Run;
 
-/// The release of Kubernetes.
-pub const KUBERNETES_VERSION: &str = "1.35.4";
+/// The release of Kubernetes, which kubectl has from it.
+pub const KUBECTL_VERSION: &str = "1.35.4";
 
 /// What Kubernetes' programs call their version on nodes: the release of k3s that has it.
 pub const K3S_VERSION: &str = "v1.35.4+k3s1";
@@ -23,8 +23,8 @@ pub const K3S_VERSION: &str = "v1.35.4+k3s1";
 /// The release of Argo CD. It is of the line that chart 7.8.3 installs.
 pub const ARGOCD_VERSION: &str = "2.14.21";
 
-/// The release of helm.
-pub const HELM_VERSION: &str = "3.20.0";
+/// The release of helm, with an addition: bringup knows the published build of 3.20.0 by its sum, and this is another.
+pub const HELM_VERSION: &str = "3.20.0-testbed";
 
 /// The release of kubeseal.
 pub const KUBESEAL_VERSION: &str = "0.27.1";
@@ -144,7 +144,7 @@ pub const HELM: Program = Program {
     links: &[],
     files: &[("go.mod", include_str!("../go/helm/go.mod")), ("go.sum", include_str!("../go/helm/go.sum"))],
     package: "helm.sh/helm/v3/cmd/helm",
-    sets: &[("helm.sh/helm/v3/internal/version.version", "v3.20.0")],
+    sets: &[("helm.sh/helm/v3/internal/version.version", "v3.20.0-testbed")],
     takes: "two minutes on two cores",
 };
 
@@ -278,9 +278,9 @@ mod tests {
         let places: std::collections::BTreeSet<_> = ALL.iter().map(|program| program.directory()).collect();
         assert_eq!(places.len(), ALL.len());
         for (program, module) in [
-            (&KUBERNETES, format!("k8s.io/kubernetes v{KUBERNETES_VERSION}\n")),
+            (&KUBERNETES, format!("k8s.io/kubernetes v{KUBECTL_VERSION}\n")),
             (&ARGOCD, format!("github.com/argoproj/argo-cd/v2 v{ARGOCD_VERSION}\n")),
-            (&HELM, format!("helm.sh/helm/v3 v{HELM_VERSION} ")),
+            (&HELM, format!("helm.sh/helm/v3 v{} ", HELM_VERSION.trim_end_matches("-testbed"))),
             (&KUBESEAL, format!("github.com/bitnami-labs/sealed-secrets v{KUBESEAL_VERSION} ")),
         ] {
             let text = program.files.iter().find(|(path, _)| *path == "go.mod").map_or("", |(_, text)| *text);

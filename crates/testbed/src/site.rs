@@ -6,10 +6,10 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use crate::failure::{Failure, Tried};
-use crate::images;
 use crate::net::dnsmasq::DOMAIN;
 use crate::records::write_whole;
 use crate::testbed::{ACCOUNT, Host, Place, REPOSITORY_PORT, Testbed};
+use crate::{images, services};
 
 /// Where it is.
 pub fn directory(testbed: &Testbed) -> PathBuf {
@@ -93,7 +93,7 @@ fn settings(testbed: &Testbed) -> String {
     let mut text = format!(
         "ansible_account: {ACCOUNT}\nansible_ssh_private_key_file: {key}\nknown_hosts: {directory}/site/known_hosts\n\
          local_domain: .{DOMAIN}\ncontrol_plane: {control_plane}\ncluster_domain: testbed.example\n\
-         domain_email: admin@testbed.example\nrepo_remote: http://testbed.{DOMAIN}/none.git\nrepo_branch: main\n\
+         domain_email: admin@testbed.example\nrepo_branch: main\n\
          do_flash: false\nbin_dir: {directory}/site/bin\nkubeconfig: {directory}/site/kubeconfig\n\
          nvidia_toolkit_url: http://{gateway}:{REPOSITORY_PORT}/nvidia\n",
         key = testbed.key().display(),
@@ -105,6 +105,11 @@ fn settings(testbed: &Testbed) -> String {
             let (url, sum) = images::address(testbed, kind, file);
             let _ = writeln!(text, "{kind}_image_url: {url}\n{kind}_image_sha256: {sum}");
         }
+    }
+    if testbed.kubernetes {
+        text.push_str(&services::settings(testbed));
+    } else {
+        let _ = writeln!(text, "repo_remote: http://testbed.{DOMAIN}/none.git");
     }
     text
 }
