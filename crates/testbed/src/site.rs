@@ -6,10 +6,10 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use crate::failure::{Failure, Tried};
-use crate::images;
 use crate::net::dnsmasq::DOMAIN;
 use crate::records::write_whole;
 use crate::testbed::{ACCOUNT, Host, Place, REPOSITORY_PORT, Testbed};
+use crate::{images, k3s_release};
 
 /// Where it is.
 pub fn directory(testbed: &Testbed) -> PathBuf {
@@ -105,6 +105,9 @@ fn settings(testbed: &Testbed) -> String {
             let (url, sum) = images::address(testbed, kind, file);
             let _ = writeln!(text, "{kind}_image_url: {url}\n{kind}_image_sha256: {sum}");
         }
+    }
+    if testbed.kubernetes {
+        text.push_str(&k3s_release::settings(testbed));
     }
     text
 }

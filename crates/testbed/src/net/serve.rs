@@ -13,7 +13,7 @@ use crate::places::{self, Lock};
 use crate::process::Process;
 use crate::records::{Thing, write_whole};
 use crate::testbed::{REPOSITORY_PORT, Testbed};
-use crate::{images, wait};
+use crate::{images, k3s_release, wait};
 
 /// Its role in the records.
 pub const ROLE: &str = "serve";
@@ -49,6 +49,9 @@ pub fn run(testbed: &Testbed) -> Result<(), Failure> {
     let mut shelves = vec![(String::new(), testbed.base_directory().join("repository"))];
     if !testbed.images.is_empty() {
         shelves.insert(0, ("/images/".to_owned(), images::directory(testbed)));
+    }
+    if testbed.kubernetes {
+        shelves.insert(0, k3s_release::shelf()?);
     }
     thread::spawn(move || http::serve(&listener, shelves));
     keep_dnsmasq(testbed)
