@@ -16,6 +16,7 @@ mod go_programs;
 mod host;
 mod images;
 mod k3s;
+mod k3s_release;
 mod net;
 mod places;
 mod process;

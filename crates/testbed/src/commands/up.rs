@@ -13,7 +13,7 @@ use crate::places::{self, Lock};
 use crate::run::Run;
 use crate::subnet::{self, Subnet};
 use crate::testbed::{Host, Place, Testbed, directory_of};
-use crate::{base, board, disks, images, say, services, site, tools};
+use crate::{base, board, disks, images, k3s_release, say, services, site, tools};
 
 /// As many hosts as have addresses.
 const MOST: usize = 200;
@@ -51,6 +51,7 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     let testbed = claim(name, base, bmc_base, wanted)?;
     if testbed.kubernetes {
         kubernetes::provide(&testbed)?;
+        k3s_release::provide()?;
     }
     make_key(&testbed)?;
     bridge::make(&testbed)?;
