@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::services::repository::Fault;
 use crate::testbed::check_name;
 
 /// Real Debian hosts for tests, in containers on a bridge of their own
@@ -28,7 +29,7 @@ pub enum Command {
     Down,
     /// Print the path of the site: an Ansible inventory of the hosts
     Site,
-    /// Build the programs of a cluster that are not built yet, and print each name and its path
+    /// Build the programs and images of a cluster that are not built yet, and print each name and its path
     Programs,
     /// Print a line for each host: name, address, state with what is broken, how to log in
     List,
@@ -46,6 +47,8 @@ pub enum Command {
     Break(Breaking),
     /// Mend it
     Mend(Breaking),
+    /// Commit to the git repository that the cluster syncs, and print the commit's id
+    GitCommit(GitCommit),
     /// Keep a host's container running (started by the testbed itself)
     #[command(hide = true)]
     Run(Which),
@@ -81,6 +84,14 @@ pub struct Up {
     /// One more host, a workstation
     #[arg(long, value_name = "HOST", value_parser = check_name)]
     pub workstation: Vec<String>,
+}
+
+/// `testbed git-commit`.
+#[derive(Debug, Args)]
+pub struct GitCommit {
+    /// Break what the cluster runs; without it, mend all that is broken
+    #[arg(long = "break", value_name = "WHAT", value_enum)]
+    pub fault: Option<Fault>,
 }
 
 /// `testbed bmcd`.

@@ -14,8 +14,8 @@ use crate::places::{self, Lock};
 use crate::records::write_whole;
 use crate::run::Run;
 
-/// The release of Kubernetes.
-pub const KUBERNETES_VERSION: &str = "1.35.4";
+/// The release of Kubernetes, which kubectl has from it.
+pub const KUBECTL_VERSION: &str = "1.35.4";
 
 /// What Kubernetes' programs call their version on nodes: the release of k3s that has it.
 pub const K3S_VERSION: &str = "v1.35.4+k3s1";
@@ -23,11 +23,14 @@ pub const K3S_VERSION: &str = "v1.35.4+k3s1";
 /// The release of Argo CD. It is of the line that chart 7.8.3 installs.
 pub const ARGOCD_VERSION: &str = "2.14.21";
 
-/// The release of helm.
-pub const HELM_VERSION: &str = "3.20.0";
+/// The release of helm, with an addition: bringup knows the published build of 3.20.0 by its sum, and this is another.
+pub const HELM_VERSION: &str = "3.20.0-testbed";
 
 /// The release of kubeseal.
 pub const KUBESEAL_VERSION: &str = "0.27.1";
+
+/// The release of CoreDNS.
+pub const COREDNS_VERSION: &str = "1.14.1";
 
 /// Raise this when something changes that the hash does not see.
 const EDITION: &str = "1";
@@ -144,7 +147,7 @@ pub const HELM: Program = Program {
     links: &[],
     files: &[("go.mod", include_str!("../go/helm/go.mod")), ("go.sum", include_str!("../go/helm/go.sum"))],
     package: "helm.sh/helm/v3/cmd/helm",
-    sets: &[("helm.sh/helm/v3/internal/version.version", "v3.20.0")],
+    sets: &[("helm.sh/helm/v3/internal/version.version", "v3.20.0-testbed")],
     takes: "two minutes on two cores",
 };
 
@@ -168,8 +171,22 @@ pub const PAUSE: Program = Program {
     takes: "seconds",
 };
 
+/// The cluster's DNS.
+pub const COREDNS: Program = Program {
+    name: "coredns",
+    links: &[],
+    files: &[
+        ("go.mod", include_str!("../go/coredns/go.mod")),
+        ("go.sum", include_str!("../go/coredns/go.sum")),
+        ("main.go", include_str!("../go/coredns/main.go")),
+    ],
+    package: ".",
+    sets: &[],
+    takes: "a minute on two cores",
+};
+
 /// All of them. What others wait for comes first.
-pub const ALL: [&Program; 7] = [&KUBERNETES, &KUBECTL, &ARGOCD, &HELM, &KUBESEAL, &CHART, &PAUSE];
+pub const ALL: [&Program; 8] = [&KUBERNETES, &KUBECTL, &ARGOCD, &HELM, &KUBESEAL, &CHART, &PAUSE, &COREDNS];
 
 impl Program {
     /// Where it is in the cache. Another text, version or package is another place.
@@ -278,10 +295,11 @@ mod tests {
         let places: std::collections::BTreeSet<_> = ALL.iter().map(|program| program.directory()).collect();
         assert_eq!(places.len(), ALL.len());
         for (program, module) in [
-            (&KUBERNETES, format!("k8s.io/kubernetes v{KUBERNETES_VERSION}\n")),
+            (&KUBERNETES, format!("k8s.io/kubernetes v{KUBECTL_VERSION}\n")),
             (&ARGOCD, format!("github.com/argoproj/argo-cd/v2 v{ARGOCD_VERSION}\n")),
-            (&HELM, format!("helm.sh/helm/v3 v{HELM_VERSION} ")),
+            (&HELM, format!("helm.sh/helm/v3 v{} ", HELM_VERSION.trim_end_matches("-testbed"))),
             (&KUBESEAL, format!("github.com/bitnami-labs/sealed-secrets v{KUBESEAL_VERSION} ")),
+            (&COREDNS, format!("github.com/coredns/coredns v{COREDNS_VERSION}\n")),
         ] {
             let text = program.files.iter().find(|(path, _)| *path == "go.mod").map_or("", |(_, text)| *text);
             assert!(text.contains(&module), "{}: {module}", program.name);

@@ -23,6 +23,7 @@ mod process;
 mod records;
 mod run;
 mod say;
+mod services;
 mod site;
 mod subnet;
 mod testbed;
@@ -36,7 +37,7 @@ use clap::Parser;
 use crate::args::{Arguments, Command};
 use crate::commands::breaking::Verb;
 use crate::commands::power::Deed;
-use crate::commands::{breaking, down, list, power, programs, up};
+use crate::commands::{breaking, down, git_commit, list, power, programs, up};
 use crate::failure::Failure;
 use crate::testbed::Testbed;
 
@@ -77,6 +78,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Reset(which) => power::run(&load()?, &which.host, Deed::Reset),
         Command::Break(which) => breaking::run(&load()?, Verb::Break, &which),
         Command::Mend(which) => breaking::run(&load()?, Verb::Mend, &which),
+        Command::GitCommit(what) => git_commit::run(&load()?, what.fault),
         Command::Run(which) => {
             let testbed = load()?;
             host::supervise::run(&testbed, testbed.host(&which.host)?)

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Tried};
 use crate::net::dnsmasq::DOMAIN;
 use crate::records::write_whole;
 use crate::testbed::{ACCOUNT, Host, Place, REPOSITORY_PORT, Testbed};
-use crate::{images, k3s_release};
+use crate::{images, k3s_release, services};
 
 /// Where it is.
 pub fn directory(testbed: &Testbed) -> PathBuf {
@@ -93,7 +93,7 @@ fn settings(testbed: &Testbed) -> String {
     let mut text = format!(
         "ansible_account: {ACCOUNT}\nansible_ssh_private_key_file: {key}\nknown_hosts: {directory}/site/known_hosts\n\
          local_domain: .{DOMAIN}\ncontrol_plane: {control_plane}\ncluster_domain: testbed.example\n\
-         domain_email: admin@testbed.example\nrepo_remote: http://testbed.{DOMAIN}/none.git\nrepo_branch: main\n\
+         domain_email: admin@testbed.example\nrepo_branch: main\n\
          do_flash: false\nbin_dir: {directory}/site/bin\nkubeconfig: {directory}/site/kubeconfig\n\
          nvidia_toolkit_url: http://{gateway}:{REPOSITORY_PORT}/nvidia\n",
         key = testbed.key().display(),
@@ -107,7 +107,10 @@ fn settings(testbed: &Testbed) -> String {
         }
     }
     if testbed.kubernetes {
+        text.push_str(&services::settings(testbed));
         text.push_str(&k3s_release::settings(testbed));
+    } else {
+        let _ = writeln!(text, "repo_remote: http://testbed.{DOMAIN}/none.git");
     }
     text
 }

@@ -2,6 +2,7 @@
 
 pub mod breaking;
 pub mod down;
+pub mod git_commit;
 pub mod list;
 pub mod power;
 pub mod programs;

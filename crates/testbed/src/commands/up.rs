@@ -13,7 +13,7 @@ use crate::places::{self, Lock};
 use crate::run::Run;
 use crate::subnet::{self, Subnet};
 use crate::testbed::{Host, Place, Testbed, directory_of};
-use crate::{base, board, disks, images, k3s_release, say, site, tools};
+use crate::{base, board, disks, images, k3s_release, say, services, site, tools};
 
 /// As many hosts as have addresses.
 const MOST: usize = 200;
@@ -44,6 +44,9 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     let base = base::provide()?;
     let bmc_base =
         if wanted.boards > 0 { base::tpi::provide().and_then(|_| base::bmc::provide())? } else { String::new() };
+    if wanted.kubernetes {
+        services::provide()?;
+    }
     let _lock = alone(name)?;
     let testbed = claim(name, base, bmc_base, wanted)?;
     if testbed.kubernetes {
@@ -54,7 +57,13 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     bridge::make(&testbed)?;
     bridge::masquerade(&testbed)?;
     dnsmasq::tell(&testbed)?;
+    if testbed.kubernetes {
+        services::make(&testbed)?;
+    }
     serve::provide(&testbed)?;
+    if testbed.kubernetes {
+        services::fill(&testbed)?;
+    }
     for host in &testbed.hosts {
         match host.place {
             Place::Bmc => board::make(&testbed, host)?,

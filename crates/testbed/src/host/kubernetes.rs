@@ -66,6 +66,8 @@ pub fn words(testbed: &Testbed, host: &Host) -> Result<Vec<String>, Failure> {
     }
     let mut words = vec![
         "--capability=all".to_owned(),
+        // runc gives each pod a keyring of its own.
+        "--system-call-filter=@keyring".to_owned(),
         "--bind=/dev/kmsg".to_owned(),
         format!("--bind-ro={}:{PARTS}", debian()?.display()),
         format!("--bind-ro={}:{PARTS}/kube", KUBERNETES.provide()?.display()),

@@ -102,13 +102,16 @@ impl Authority {
     }
 }
 
-/// A key alone, made now unless it is there.
+/// A key alone, made now unless it is there, and beside it what it is checked by: the API server reads a private key in
+/// this form where it signs, and not where it checks.
 pub fn key(path: &Path) -> Result<(), String> {
-    if path.exists() {
+    let public = path.with_extension("pub");
+    if path.exists() && public.exists() {
         return Ok(());
     }
     let key = KeyPair::generate().map_err(|error| format!("make {}: {error}", path.display()))?;
-    write(path, &key.serialize_pem(), 0o600)
+    write(path, &key.serialize_pem(), 0o600)?;
+    write(&public, &key.public_key_pem(), 0o644)
 }
 
 #[cfg(test)]

@@ -17,11 +17,17 @@ pub struct Processes {
     all: Vec<(String, Child)>,
 }
 
-/// A program of the parts with the libraries that come with it.
+/// A program of the parts with the libraries that come with it, or of the host.
 pub fn program(name: &str) -> Command {
-    let mut command = Command::new(name);
+    let mut command = Command::new(path_of(name));
     surround(&mut command);
     command
+}
+
+/// Where it is. What is called so on the host's own path may be a link to k3s.
+fn path_of(name: &str) -> PathBuf {
+    let parts = ["kube", "debian/usr/bin", "debian/usr/sbin"].map(|place| Path::new(PARTS).join(place).join(name));
+    parts.into_iter().find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
 }
 
 fn surround(command: &mut Command) {
@@ -49,7 +55,7 @@ impl Processes {
     pub fn start(&mut self, name: &str, arguments: &[String], log: Option<&Path>) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("failed to start {name}: {error}");
         let mut command = program("setpriv");
-        command.args(["--pdeathsig", "KILL", name]).args(arguments).stdin(Stdio::null());
+        command.args(["--pdeathsig", "KILL"]).arg(path_of(name)).args(arguments).stdin(Stdio::null());
         if let Some(log) = log {
             if let Some(above) = log.parent() {
                 fs::create_dir_all(above).map_err(failed)?;

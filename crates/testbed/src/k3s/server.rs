@@ -297,7 +297,7 @@ fn start_api(processes: &mut Processes, node: &Node, options: &Options) -> Resul
             ("requestheader-group-headers", text("X-Remote-Group")),
             ("requestheader-username-headers", text("X-Remote-User")),
             ("service-account-issuer", format!("https://kubernetes.default.svc.{DOMAIN}")),
-            ("service-account-key-file", tls("service.key")),
+            ("service-account-key-file", tls("service.pub")),
             ("service-account-signing-key-file", tls("service.key")),
             ("service-cluster-ip-range", text(SERVICE_NETWORK)),
             ("tls-cert-file", tls("serving-kube-apiserver.crt")),
