@@ -20,8 +20,9 @@ const INSTALL: &str = include_str!("../guest/k3s/install.sh");
 const KILLALL: &str = include_str!("../guest/k3s/killall.sh");
 const UNINSTALL: &str = include_str!("../guest/k3s/uninstall.sh");
 
-/// Others beside the one that sites name, older and newer: the same program, which says that it is another one.
-pub const OTHER_VERSIONS: [&str; 2] = ["v1.34.6+k3s1", "v1.35.5+k3s1"];
+/// Others beside the one that sites name, older and newer: the same program, which says that it is another one. The first
+/// is the one that was recorded: those below 1.24 are installed as it was.
+pub const OTHER_VERSIONS: [&str; 3] = ["v1.21.2+k3s1", "v1.34.6+k3s1", "v1.35.5+k3s1"];
 
 /// The images that every node wants, which an archive of images has.
 const IMAGES: &str = "testbed-base.tar";

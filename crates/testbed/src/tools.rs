@@ -28,8 +28,8 @@ const NEEDED: [(&str, &str); 23] = [
     ("mkfs.vfat", "dosfstools"),
     ("fusefat", "fusefat"),
     ("xz", "xz-utils"),
-    ("git", "git"),
     ("zstd", "zstd"),
+    ("git", "git"),
 ];
 
 /// Sees to it that they are there.

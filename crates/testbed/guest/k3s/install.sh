@@ -46,10 +46,6 @@ name=k3s-$role
 case $name in
     *[!A-Za-z0-9.:@-]*) fail "no unit can be called $name" ;;
 esac
-# A server says when it serves; an agent counts as started at once, whatever becomes of it.
-type=exec
-[ "$role" != server ] || type=notify
-type=${INSTALL_K3S_TYPE:-$type}
 bin=${INSTALL_K3S_BIN_DIR:-/usr/local/bin}
 units=${INSTALL_K3S_SYSTEMD_DIR:-/etc/systemd/system}
 unit=$units/$name.service
@@ -142,13 +138,15 @@ END_OF_UNINSTALL
     chmod 0755 "$uninstall"
 }
 
-# Values in quotes, as a shell prints them; older scripts left them bare. For systemd both are the same.
+# Old scripts left values bare; newer ones have them in quotes, as a shell prints them.
 write_environment() {
     info "env: Creating environment file $unit.env"
     : > "$unit.env"
     chmod 0600 "$unit.env"
-    sh -c export | sed -n -E 's/^(export|declare -x) //; /^(K3S|CONTAINERD)_/p' > "$unit.env"
-    sh -c export | sed -n -E 's/^(export|declare -x) //; /^(NO|HTTPS?)_PROXY/Ip' >> "$unit.env"
+    print=export
+    [ -z "$old" ] || print='env | sort'
+    sh -c "$print" | sed -n -E 's/^(export|declare -x) //; /^(K3S|CONTAINERD)_/p' > "$unit.env"
+    sh -c "$print" | sed -n -E 's/^(export|declare -x) //; /^(NO|HTTPS?)_PROXY/Ip' >> "$unit.env"
 }
 
 quoted() {
@@ -202,6 +200,14 @@ case $INSTALL_K3S_BIN_DIR_READ_ONLY:$INSTALL_K3S_SKIP_DOWNLOAD in
         download
         ;;
 esac
+# What was recorded is of release 1.21, and its script is played for those below 1.24. There a server says when it serves,
+# and an agent counts as started at once, whatever becomes of it; later ones both say so.
+release=$("$bin/k3s" --version | sed -n 's/^k3s version v1\.\([0-9]*\)\..*/\1/p')
+old=
+[ "${release:-99}" -ge 24 ] || old=yes
+type=notify
+[ -z "$old" ] || [ "$role" = server ] || type=exec
+type=${INSTALL_K3S_TYPE:-$type}
 info 'Skipping installation of SELinux RPM'
 if [ "$INSTALL_K3S_BIN_DIR_READ_ONLY" != true ]; then
     [ "$INSTALL_K3S_SYMLINK" = skip ] || links

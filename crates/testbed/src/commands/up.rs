@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{alone, list};
 use crate::failure::{Failure, Tried};
-use crate::host::{kubernetes, power, ready};
+use crate::host::{kubernetes, power, ready, watches};
 use crate::net::{bridge, dnsmasq, serve};
 use crate::places::{self, Lock};
 use crate::run::Run;
@@ -52,6 +52,7 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     if testbed.kubernetes {
         kubernetes::provide(&testbed)?;
         k3s_release::provide()?;
+        watches::allow()?;
     }
     make_key(&testbed)?;
     bridge::make(&testbed)?;

@@ -9,3 +9,4 @@ pub mod prepare;
 pub mod ready;
 pub mod root;
 pub mod supervise;
+pub mod watches;

@@ -23,13 +23,14 @@ use super::certificates::Pair;
 /// How long one request may take.
 const BOUND: Duration = Duration::from_secs(20);
 
+/// Everybody is talked to on the loopback: a server there, or what leads to one.
+const HOST: &str = "127.0.0.1";
+
 /// A server that is talked to.
 #[derive(Clone)]
 pub struct Client {
-    host: String,
     port: u16,
     tls: TlsConnector,
-    bearer: Option<String>,
 }
 
 /// What a request came to.
@@ -77,17 +78,7 @@ pub fn tls(ca: Option<&str>, me: Option<&Pair>) -> Result<TlsConnector, String> 
 impl Client {
     /// One at a port of this machine.
     pub fn new(port: u16, ca: Option<&str>, me: Option<&Pair>) -> Result<Self, String> {
-        Ok(Self { host: "127.0.0.1".to_owned(), port, tls: tls(ca, me)?, bearer: None })
-    }
-
-    /// The same at another address.
-    pub fn at(self, host: &str) -> Self {
-        Self { host: host.to_owned(), ..self }
-    }
-
-    /// The same with a token of a service account.
-    pub fn with_bearer(self, token: &str) -> Self {
-        Self { bearer: Some(format!("Bearer {token}")), ..self }
+        Ok(Self { port, tls: tls(ca, me)? })
     }
 
     /// One at a port of this machine, with what a file pair says who one is.
@@ -100,7 +91,7 @@ impl Client {
     /// Asks, and says in the words of Go's library why there was no answer.
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Said, String> {
         let verb = if method == "GET" { "Get" } else { "Post" };
-        let url = format!("https://{}:{}{path}", self.host, self.port);
+        let url = format!("https://{HOST}:{}{path}", self.port);
         match tokio::time::timeout(BOUND, self.exchange(method, path, headers, body)).await {
             Ok(Ok(said)) => Ok(said),
             Ok(Err(why)) => Err(format!("{verb} \"{url}\": {why}")),
@@ -109,16 +100,16 @@ impl Client {
     }
 
     async fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Said, String> {
-        let (host, port) = (self.host.as_str(), self.port);
-        let stream = TcpStream::connect((host, port)).await.map_err(|error| match error.kind() {
-            io::ErrorKind::ConnectionRefused => format!("dial tcp {host}:{port}: connect: connection refused"),
-            _ => format!("dial tcp {host}:{port}: {error}"),
+        let port = self.port;
+        let stream = TcpStream::connect((HOST, port)).await.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => format!("dial tcp {HOST}:{port}: connect: connection refused"),
+            _ => format!("dial tcp {HOST}:{port}: {error}"),
         })?;
         let mine = stream.local_addr().map_or(0, |address| address.port());
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        let name = ServerName::try_from(HOST).map_err(|error| error.to_string())?;
         let stream = self.tls.connect(name, stream).await.map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                format!("read tcp {host}:{mine}->{host}:{port}: read: connection reset by peer")
+                format!("read tcp {HOST}:{mine}->{HOST}:{port}: read: connection reset by peer")
             }
             io::ErrorKind::UnexpectedEof => "EOF".to_owned(),
             _ => error.to_string(),
@@ -126,12 +117,9 @@ impl Client {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         let connection = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, format!("{host}:{port}"));
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, format!("{HOST}:{port}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
-        }
-        if let Some(bearer) = &self.bearer {
-            request = request.header(header::AUTHORIZATION, bearer);
         }
         let request =
             request.body(Full::new(Bytes::from(body.to_owned()))).map_err(|error| error.to_string())?;

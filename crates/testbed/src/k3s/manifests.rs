@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::DATA;
 use super::files::write;
-use super::node::{DNS, Node};
+use super::node::{DNS, DOMAIN, Node};
 use super::processes::program;
 use super::say;
-use crate::container_images::BUSYBOX_IMAGE;
-use crate::host::kubernetes::PARTS;
+use crate::container_images::{BUSYBOX_IMAGE, coredns_image};
 
 /// How often applying is tried: the API server may not have made all namespaces yet.
 const TRIES: u32 = 30;
@@ -101,8 +100,9 @@ ports:
     )
 }
 
-/// The pod runs this very program: it is bound into each host, with a C library to run it on.
+/// CoreDNS as the real one has it, in an image of the testbed's.
 fn coredns() -> String {
+    let image = coredns_image();
     format!(
         "apiVersion: v1
 kind: ServiceAccount
@@ -117,6 +117,9 @@ metadata:
 rules:
 - apiGroups: [\"\"]
   resources: [endpoints, services, pods, namespaces]
+  verbs: [list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
   verbs: [list, watch]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -139,7 +142,20 @@ metadata:
   namespace: kube-system
 data:
   Corefile: |
-    # Played by the testbed: nothing reads this.
+    .:53 {{
+        errors
+        health
+        ready
+        kubernetes {DOMAIN} in-addr.arpa ip6.arpa {{
+          pods insecure
+          fallthrough in-addr.arpa ip6.arpa
+        }}
+        forward . /etc/resolv.conf
+        cache 30
+        loop
+        reload
+        loadbalance
+    }}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -150,7 +166,6 @@ metadata:
     k8s-app: kube-dns
     kubernetes.io/name: CoreDNS
 spec:
-  replicas: 1
   selector:
     matchLabels:
       k8s-app: kube-dns
@@ -162,6 +177,8 @@ spec:
       priorityClassName: system-cluster-critical
       serviceAccountName: coredns
       dnsPolicy: Default
+      nodeSelector:
+        kubernetes.io/os: linux
       tolerations:
       - key: CriticalAddonsOnly
         operator: Exists
@@ -170,27 +187,26 @@ spec:
         effect: NoSchedule
       containers:
       - name: coredns
-        image: {BUSYBOX_IMAGE}
+        image: {image}
         imagePullPolicy: IfNotPresent
-        command:
-        - sh
-        - -c
-        - >-
-          libraries=$(echo /parts/debian/lib/*-linux-gnu):$(echo /parts/debian/usr/lib/*-linux-gnu);
-          exec /parts/debian/lib/*-linux-gnu/ld-linux-*.so.* --argv0 k3s --library-path $libraries /parts/k3s stand-in-dns
+        args: [-conf, /etc/coredns/Corefile]
         ports:
-        - name: dns
-          containerPort: 53
-          protocol: UDP
+        - {{name: dns, containerPort: 53, protocol: UDP}}
+        - {{name: dns-tcp, containerPort: 53, protocol: TCP}}
+        readinessProbe:
+          httpGet: {{path: /ready, port: 8181}}
+          periodSeconds: 2
+        livenessProbe:
+          httpGet: {{path: /health, port: 8080}}
+          initialDelaySeconds: 60
         volumeMounts:
-        - name: parts
-          mountPath: /parts
+        - name: config
+          mountPath: /etc/coredns
           readOnly: true
       volumes:
-      - name: parts
-        hostPath:
-          path: {PARTS}
-          type: Directory
+      - name: config
+        configMap:
+          name: coredns
 ---
 apiVersion: v1
 kind: Service
@@ -206,9 +222,8 @@ spec:
   selector:
     k8s-app: kube-dns
   ports:
-  - name: dns
-    port: 53
-    protocol: UDP
+  - {{name: dns, port: 53, protocol: UDP}}
+  - {{name: dns-tcp, port: 53, protocol: TCP}}
 "
     )
 }

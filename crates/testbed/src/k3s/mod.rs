@@ -10,7 +10,6 @@ mod files;
 mod front;
 mod kubeconfig;
 mod manifests;
-mod names;
 mod network;
 mod node;
 mod options;
@@ -96,7 +95,6 @@ fn command(word: &str, arguments: &[String]) -> Result<ExitCode, String> {
         }
         "crictl" => Err("crictl is not played by the testbed's stand-in for k3s: take ctr".to_owned()),
         "etcd-snapshot" => snapshot::run(arguments).map(|()| ExitCode::SUCCESS),
-        "stand-in-dns" => names::run().map(|()| ExitCode::SUCCESS),
         "--version" | "-v" | "version" => {
             println!("k3s version {version} (stand-in)\ngo version go1.26.8");
             Ok(ExitCode::SUCCESS)

@@ -148,7 +148,7 @@ pub fn start_containerd(processes: &mut Processes) -> Result<(), String> {
     let mut images = archives(Path::new(PARTS).join("images"));
     images.extend(archives(agent.join("images")));
     let (small, large): (Vec<PathBuf>, Vec<PathBuf>) =
-        images.into_iter().partition(|path| fs::metadata(path).is_ok_and(|file| file.len() < 16 << 20));
+        images.into_iter().partition(|path| fs::metadata(path).is_ok_and(|file| file.len() < 128 << 20));
     small.iter().for_each(|path| import(path, &root));
     thread::spawn(move || large.iter().for_each(|path| import(path, &root)));
     Ok(())

@@ -51,8 +51,8 @@ pub fn run(testbed: &Testbed) -> Result<(), Failure> {
         shelves.insert(0, ("/images/".to_owned(), images::directory(testbed)));
     }
     if testbed.kubernetes {
-        shelves.insert(0, services::shelf()?);
         shelves.insert(0, k3s_release::shelf()?);
+        shelves.insert(0, services::shelf()?);
         services::serve(testbed)?;
     }
     thread::spawn(move || http::serve(&listener, shelves));
