@@ -18,7 +18,7 @@ use super::processes::Processes;
 use super::say::{self, Level};
 use super::server::API_PORT;
 use super::token::{self, Token};
-use super::{DATA, kubeconfig, network};
+use super::{DATA, Minor, kubeconfig, network};
 
 /// Where the node's password is. An uninstall leaves it.
 const PASSWORD: &str = "/etc/rancher/node/password";
@@ -35,7 +35,7 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), St
     };
     let server = options.one("server").ok_or("--server is required")?;
     let token = Token::parse(&token)?;
-    let server = authority_of(server)?;
+    let (url, server) = (server.to_owned(), authority_of(server)?);
     let node = Node::of(options)?;
     say::info(&format!("Starting k3s agent {version}"));
     private_directory(Path::new(DATA))?;
@@ -43,7 +43,7 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), St
     let listener = listener.map_err(|error| format!("listen tcp 127.0.0.1:{API_PORT}: {error}"))?;
     say::info(&format!("Running load balancer 127.0.0.1:{API_PORT} -> [{server}]"));
     runtime.spawn(balance(listener, server));
-    runtime.block_on(join(API_PORT, &token, &node))?;
+    runtime.block_on(join(API_PORT, &token, &node, &Words::of(version, &url)))?;
     let mut processes = Processes::default();
     become_node(&mut processes, &node, options, runtime)?;
     super::notify_ready();
@@ -51,12 +51,7 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), St
 }
 
 /// What makes a node of a host that has joined.
-pub fn become_node(
-    processes: &mut Processes,
-    node: &Node,
-    options: &Options,
-    runtime: &Runtime,
-) -> Result<(), String> {
+pub fn become_node(processes: &mut Processes, node: &Node, options: &Options, runtime: &Runtime) -> Result<(), String> {
     node::prepare_host()?;
     node::start_containerd(processes)?;
     let agent = Path::new(DATA).join("agent");
@@ -91,13 +86,50 @@ async fn balance(listener: TcpListener, server: String) {
     }
 }
 
+/// How it is said what keeps a node from joining.
+pub enum Words {
+    /// As it was recorded, of 1.21.
+    Recorded,
+    /// As later releases say it, in whose sources it stands: what waits is no error there. They name the server's address.
+    OfToday(String),
+}
+
+impl Words {
+    pub fn of(version: &str, server: &str) -> Self {
+        if Minor::of(version) < Minor::OF_TODAY { Self::Recorded } else { Self::OfToday(server.to_owned()) }
+    }
+
+    fn distrusted(&self, why: &str) -> (Level, String) {
+        match self {
+            Self::Recorded => (Level::Error, why.to_owned()),
+            Self::OfToday(server) => {
+                (Level::Error, format!("Failed to validate connection to cluster at {server}: {why}"))
+            }
+        }
+    }
+
+    fn refused(&self, why: &str) -> (Level, String) {
+        match self {
+            Self::Recorded => (Level::Error, format!("Failed to configure agent: {why}")),
+            Self::OfToday(_) => {
+                let why = match why.split_once(": https://") {
+                    Some((what, end)) if end.ends_with(": 401 Unauthorized") => format!("{what}: not authorized"),
+                    _ => why.to_owned(),
+                };
+                (Level::Info, format!("Waiting to retrieve agent configuration; server is not ready: {why}"))
+            }
+        }
+    }
+}
+
 /// Tries until the server says yes.
-pub async fn join(port: u16, token: &Token, node: &Node) -> Result<(), String> {
+pub async fn join(port: u16, token: &Token, node: &Node, words: &Words) -> Result<(), String> {
+    let say = |(level, message): (Level, String)| say::line(level, &message);
     let password = password()?;
     let ca = loop {
         match authority(port, token).await {
             Ok(ca) => break ca,
-            Err(why) => say::error(&why),
+            Err(why) => say(words.distrusted(&why)),
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     };
@@ -105,7 +137,7 @@ pub async fn join(port: u16, token: &Token, node: &Node) -> Result<(), String> {
     loop {
         match certificates(&client, &ca, token, node, &password).await {
             Ok(()) => return Ok(()),
-            Err(why) => say::error(&format!("Failed to configure agent: {why}")),
+            Err(why) => say(words.refused(&why)),
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
@@ -193,6 +225,19 @@ async fn certificates(client: &Client, ca: &str, token: &Token, node: &Node, pas
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_a_node_from_joining_is_said_as_its_release_says_it() {
+        let (old, new) = (Words::of("v1.21.2+k3s1", "x"), Words::of("v1.35.4+k3s1", "https://a:6443"));
+        let why =
+            "failed to retrieve configuration from server: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized";
+        assert_eq!(old.refused(why), (Level::Error, format!("Failed to configure agent: {why}")));
+        let text = "Waiting to retrieve agent configuration; server is not ready: failed to retrieve configuration from \
+                    server: not authorized";
+        assert_eq!(new.refused(why), (Level::Info, text.to_owned()));
+        assert!(new.refused("Node password rejected").1.ends_with("not ready: Node password rejected"));
+        assert_eq!(new.distrusted("x").1, "Failed to validate connection to cluster at https://a:6443: x");
+    }
 
     #[test]
     fn addresses_of_servers() {

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::DATA;
 use super::files::write;
 use super::node::{DNS, DOMAIN, Node};
 use super::processes::program;
 use super::say;
+use super::{DATA, addons};
 use crate::container_images::{BUSYBOX_IMAGE, coredns_image};
 
 /// How often applying is tried: the API server may not have made all namespaces yet.
@@ -42,7 +42,10 @@ pub fn apply(node: &str) {
         kubectl.args(["--kubeconfig", super::KUBECONFIG, "apply", "--server-side", "--force-conflicts", "-R"]);
         kubectl.arg(format!("--field-manager=deploy@{node}")).arg("-f").arg(directory());
         match kubectl.output() {
-            Ok(said) if said.status.success() => return say::info("Applied manifests"),
+            Ok(said) if said.status.success() => {
+                say::info("Applied manifests");
+                return addons::write_down(&directory());
+            }
             Ok(said) => say::error(&format!("failed to apply: {}", String::from_utf8_lossy(&said.stderr).trim())),
             Err(why) => say::error(&format!("failed to apply: {why}")),
         }

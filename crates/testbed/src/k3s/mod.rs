@@ -3,6 +3,7 @@
 //!
 //! What it does is held to recordings of the real one, and its supervisor is asked what the real one is asked.
 
+mod addons;
 mod agent;
 mod certificates;
 mod client;
@@ -45,6 +46,20 @@ const NAMES: [&str; 4] = ["k3s", "kubectl", "crictl", "ctr"];
 /// What the installed `k3s` is called by and which version it says it is, if a file of [`artifact`] has started it.
 const NAME_VARIABLE: &str = "TESTBED_K3S_NAME";
 const VERSION_VARIABLE: &str = "TESTBED_K3S_VERSION";
+
+/// The release that this one plays. Words that later releases say otherwise go by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Minor(u32);
+
+impl Minor {
+    /// The first that has the words of today.
+    const OF_TODAY: Self = Self(24);
+
+    fn of(version: &str) -> Self {
+        let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
+        minor.map_or(Self::OF_TODAY, Self)
+    }
+}
 
 /// The file that is installed as `k3s` of a version: small, with a sum of its own, and the same program behind it.
 pub fn artifact(version: &str) -> String {
@@ -100,7 +115,9 @@ fn command(word: &str, arguments: &[String]) -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         "help" | "--help" | "-h" => {
-            println!("NAME:\n   k3s - Kubernetes, but small and simple (played by a testbed)\n\nUSAGE:\n   k3s [global options] command [command options]\n\nVERSION:\n   {version}\n\nCOMMANDS:\n   server\n   agent\n   kubectl\n   ctr\n   etcd-snapshot");
+            println!(
+                "NAME:\n   k3s - Kubernetes, but small and simple (played by a testbed)\n\nUSAGE:\n   k3s [global options] command [command options]\n\nVERSION:\n   {version}\n\nCOMMANDS:\n   server\n   agent\n   kubectl\n   ctr\n   etcd-snapshot"
+            );
             Ok(ExitCode::SUCCESS)
         }
         other => {
@@ -113,8 +130,7 @@ fn command(word: &str, arguments: &[String]) -> Result<ExitCode, String> {
 fn play(role: Role, version: &str, arguments: &[String]) -> Result<(), String> {
     let environment: BTreeMap<String, String> = env::vars().collect();
     let sources = Sources { arguments, environment: &environment };
-    let options = Options::read(role, &sources)
-        .inspect_err(|why| println!("Incorrect Usage: {why}\n"))?;
+    let options = Options::read(role, &sources).inspect_err(|why| println!("Incorrect Usage: {why}\n"))?;
     if options.one("data-dir").is_some_and(|path| path != DATA) {
         return Err("--data-dir is not played by the testbed's stand-in for k3s".to_owned());
     }
@@ -155,6 +171,12 @@ fn notify_ready() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_go_by_the_release() {
+        assert!(Minor::of("v1.21.2+k3s1 (stand-in)") < Minor::OF_TODAY);
+        assert!(Minor::of("v1.35.4+k3s1") > Minor::OF_TODAY && Minor::of("dev") == Minor::OF_TODAY);
+    }
 
     #[test]
     fn what_is_installed_says_its_version_and_what_it_was_called_by() {

@@ -138,6 +138,9 @@ pub fn start_containerd(processes: &mut Processes) -> Result<(), String> {
     }
     let config = agent.join("etc/containerd/config.toml");
     write(&config, &containerd_config(&root), 0o600)?;
+    let network = json!({"Network": POD_NETWORK, "Backend": {"Type": "host-gw"}}).to_string();
+    write(&agent.join("etc/flannel/net-conf.json"), &network, 0o600)?;
+    write(&agent.join("etc/crictl.yaml"), &format!("runtime-endpoint: unix://{CONTAINERD}\n"), 0o600)?;
     let log = root.join("containerd.log");
     say::info(&format!("Logging containerd to {}", log.display()));
     processes.start("containerd", &["-c".to_owned(), config.display().to_string()], Some(&log))?;
@@ -157,7 +160,8 @@ pub fn start_containerd(processes: &mut Processes) -> Result<(), String> {
 /// Files of images, each name once.
 fn archives(directory: PathBuf) -> BTreeSet<PathBuf> {
     let all = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    all.filter(|path| path.extension().is_some_and(|kind| kind == "tar")).collect()
+    let kinds = [".tar", ".tar.gz", ".tar.zst"];
+    all.filter(|path| path.to_str().is_some_and(|path| kinds.iter().any(|kind| path.ends_with(kind)))).collect()
 }
 
 /// Takes images in, unless this very file has been taken in before.

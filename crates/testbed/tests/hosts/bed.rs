@@ -58,6 +58,15 @@ impl Bed {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Runs shell inside a host as root; how it ended, and what it printed on either of its outputs.
+    pub fn tried(&self, host: &str, script: &str) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_testbed"))
+            .args(["exec", "--name", &self.name, host, "--", "sh", "-c", &format!("exec 2>&1\n{script}")])
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    }
+
     pub fn boot_id(&self, host: &str) -> String {
         self.shell(host, "cat /proc/sys/kernel/random/boot_id")
     }

@@ -5,6 +5,7 @@ mod bed;
 mod boards;
 mod controller;
 mod faults;
+mod k3s_contract;
 mod killed;
 mod maintenance;
 mod move_fs;
