@@ -111,6 +111,11 @@ impl Module<'_> {
     /// Mounts what it boots from, with what its first partition has for cloud-init.
     fn root(&self) -> Result<Root, Failure> {
         let emmc = self.seat.of_slot(self.node, "emmc.img");
+        // Programs and pods of a cluster take more room than an image has at first.
+        if self.testbed.kubernetes {
+            loops::detach(&emmc)?;
+            disks::grow::last_partition(&emmc)?;
+        }
         let device = loops::attach_anew(&self.testbed.records(), &emmc)?;
         let partitions = loops::partitions(&device)?;
         let (beside, moved) = disks::beside_emmc(self.testbed, self.host)?;
@@ -121,6 +126,9 @@ impl Module<'_> {
             .ok_or_else(|| Failure::new(format!("boot {}", self.host.name), "its eMMC holds no root file system"))?;
         let path = self.testbed.host_directory(self.host).join("root");
         fs::create_dir_all(&path).tried(|| format!("make {}", path.display()))?;
+        if self.testbed.kubernetes && moved.is_none() {
+            disks::grow::file_system(root)?;
+        }
         Run::new("mount").args(["-t", "ext4"]).arg(root).arg(&path).output()?;
         let given = partitions.first().map_or(Ok(()), |first| self.hand_over(first, &path));
         let given = given.and_then(|()| prepare::surroundings(self.testbed, self.host, &path));

@@ -3,6 +3,7 @@
 //! Both have the layout of the RK1's image: a small first partition (empty, as the kernel may have no vfat) and the root
 //! in the second.
 
+pub mod grow;
 pub mod image;
 pub mod loops;
 
