@@ -24,7 +24,7 @@ pub const STORAGE: &str = "/var/lib/testbed/k3s-storage";
 
 /// What comes from Debian.
 const PACKAGES: &str =
-    "containerd,runc,containernetworking-plugins,etcd-server,etcd-client,iptables,nftables,conntrack";
+    "containerd,runc,containernetworking-plugins,etcd-server,etcd-client,iptables,nftables,conntrack,zstd";
 
 /// What of it stays away.
 const LEFT_OUT: [&str; 5] =

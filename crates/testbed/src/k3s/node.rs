@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -172,14 +173,35 @@ fn import(path: &Path, root: &Path) {
     if done.exists() {
         return;
     }
-    let arguments = ["-a", CONTAINERD, "-n", "k8s.io", "images", "import", "--local"];
     let path_text = path.display().to_string();
-    // `--local` came with a later containerd; this one knows no other way.
-    let imported = run("ctr", &[&arguments[..6], &[path_text.as_str()]].concat());
-    match imported.and_then(|()| write(&done, "", 0o600)) {
+    match take_in(path).and_then(|()| write(&done, "", 0o600)) {
         Ok(()) => say::info(&format!("Imported images from {path_text}")),
         Err(why) => say::error(&format!("Unable to import {path_text}: {why}")),
     }
+}
+
+/// This containerd reads only what is not compressed.
+fn take_in(path: &Path) -> Result<(), String> {
+    let unpack = match path.extension().and_then(|kind| kind.to_str()) {
+        Some("zst") => "zstd",
+        Some("gz") => "gzip",
+        _ => "cat",
+    };
+    let failed = |what: &str, error: std::io::Error| format!("run {what}: {error}");
+    let mut reader = program(unpack);
+    if unpack != "cat" {
+        reader.arg("-dc");
+    }
+    let mut reader = reader.arg(path).stdout(Stdio::piped()).spawn().map_err(|error| failed(unpack, error))?;
+    let archive = reader.stdout.take().map_or_else(Stdio::null, Stdio::from);
+    let mut ctr = program("ctr");
+    ctr.args(["-a", CONTAINERD, "-n", "k8s.io", "images", "import", "-"]).stdin(archive);
+    let said = ctr.output().map_err(|error| failed("ctr", error))?;
+    let unpacked = reader.wait().map_err(|error| failed(unpack, error))?;
+    if !said.status.success() {
+        return Err(String::from_utf8_lossy(&said.stderr).trim().to_owned());
+    }
+    if unpacked.success() { Ok(()) } else { Err(format!("{unpack}: {unpacked}")) }
 }
 
 /// Lower scores for running out of memory are forbidden in a container, and runc would die of the wish.

@@ -6,6 +6,7 @@ mod boards;
 mod controller;
 mod faults;
 mod k3s_contract;
+mod k3s_release;
 mod killed;
 mod maintenance;
 mod move_fs;
