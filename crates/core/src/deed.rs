@@ -146,7 +146,7 @@ pub enum UnitAction {
 }
 
 /// Where the bytes of a flash come from.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ImageSource {
     /// A file on the BMC's SD card.
     Staged(String),

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use self::states::{
-    CloudInitState, DiskState, FileState, FlashJobState, FlashMarkState, FlashPhase, JobPhase, JobStatus, K3sRole,
-    K3sState, KnownHostsState, KubeNodeState, KubeconfigState, ObjectId, ObjectState, ReleaseState, SdCardState,
-    SystemState, UnitState, UpgradeState,
+    CloudInitState, DiskState, FileState, FlashFailure, FlashJobState, FlashMarkState, FlashPhase, JobPhase, JobStatus,
+    K3sRole, K3sState, KnownHostsState, KubeNodeState, KubeconfigState, ObjectId, ObjectState, ReleaseState,
+    SdCardState, SystemState, UnitState, UpgradeState,
 };
+use crate::deed::ImageSource;
 use crate::known_hosts::HostKey;
 use crate::names::{Label, NodeName, Slot};
 use crate::secret::Secret;
@@ -143,6 +144,13 @@ probes! {
         /// Absolute path.
         path: String
     } -> Option<FileState>;
+    /// BMC: that these bytes are an image that it can write to a module. A fault says why they are not.
+    ImageIsFit {
+        /// Where they come from.
+        source: ImageSource,
+        /// Their sum, in hex.
+        sha256: String
+    } -> ();
     /// BMC: the SD card. `None`: none is mounted.
     SdCard {} -> Option<SdCardState>;
     /// BMC: the last lines of a slot's serial console.
@@ -242,7 +250,7 @@ impl Probe {
     pub fn bound(&self) -> Duration {
         match self {
             // Read through: a BMC sums some 15 MB a second, and an image has a gigabyte and more.
-            Self::ImageFile(_) | Self::File(_) => Duration::from_secs(15 * 60),
+            Self::ImageFile(_) | Self::ImageIsFit(_) | Self::File(_) => Duration::from_secs(15 * 60),
             _ => Duration::from_secs(60),
         }
     }

@@ -150,6 +150,7 @@ fn bmc(state: &mut State, name: &BoardName, probe: &Probe) -> Result<Answer, Fau
         }
         Probe::FlashMark(mark) => Answer::FlashMark(board.marks.get(&mark.slot).cloned()),
         Probe::FlashJob(_) => Answer::FlashJob(board.transfer.as_ref().map(|transfer| transfer.state(now))),
+        Probe::ImageIsFit(_) => Answer::ImageIsFit(()),
         Probe::ImageFile(image) => Answer::ImageFile(board.images.get(&image.path).cloned()),
         Probe::SdCard(_) => Answer::SdCard(board.card.map(|free| SdCardState { free })),
         Probe::Console(_) => Answer::Console(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bringup_core::known_hosts::HostKey;
 use bringup_core::names::{NodeName, Slot};
-use bringup_core::probe::{FileState, FlashJobState, FlashMarkState, JobPhase};
+use bringup_core::probe::{FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase};
 
 /// How a transfer will end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +45,10 @@ impl Transfer {
             Ending::Checksum | Ending::Well => (JobPhase::Running, done, ""),
         };
         let said = said.lines().map(str::to_owned).collect();
+        let failure = (phase == JobPhase::Failed).then_some(match self.ending {
+            Ending::Usb => FlashFailure::NoModule,
+            _ => FlashFailure::WrongBytes,
+        });
         FlashJobState {
             slot: self.slot,
             order: Some(self.order.clone()),
@@ -52,6 +56,7 @@ impl Transfer {
             done: Some(done),
             total: self.total,
             said,
+            failure,
         }
     }
 }

@@ -117,6 +117,21 @@ pub struct FlashJobState {
     pub total: u64,
     /// What it said last.
     pub said: Vec<String>,
+    /// What kept it from ending well; `None` unless it has failed.
+    pub failure: Option<FlashFailure>,
+}
+
+/// Why a module was not written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FlashFailure {
+    /// USB showed none: the slot is empty, or it came too late.
+    NoModule,
+    /// The bytes that came or were read back are not those that were meant.
+    WrongBytes,
+    /// The image is larger than the module's storage.
+    TooLarge,
+    /// Anything else.
+    Other,
 }
 
 /// The SD card of a BMC.

@@ -18,8 +18,8 @@ use crate::hazard::{Hazard, Liveness};
 use crate::known_hosts::HostKey;
 use crate::names::{Label, Target};
 use crate::probe::{
-    Addresses, BootId, Console, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile, JobPhase,
-    SlotPower, SshBanner,
+    Addresses, BootId, Console, FlashFailure, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile,
+    ImageIsFit, JobPhase, SlotPower, SshBanner,
 };
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
@@ -113,13 +113,23 @@ impl ProvisionedSlot {
             )))
     }
 
-    /// The bytes to write are where they will be read from before anything is erased for them. To fetch them may take
+    fn source(&self) -> ImageSource {
+        match self.transport {
+            FlashTransport::Staged => ImageSource::Staged(self.staged.clone()),
+            FlashTransport::Stream => ImageSource::Streamed(self.cached.clone()),
+        }
+    }
+
+    /// The bytes to write are an image, and where they will be read from, before anything is erased for them. To fetch them may take
     /// long: what was seen before is looked at again.
     async fn image_is_there(&self, act: &Act<'_>, seen: &SlotCondition) -> Result<(), Fault> {
+        let (source, sha256) = (self.source(), self.image.sha256.clone());
         if self.transport == FlashTransport::Staged {
-            return self.still_staged(act).await;
+            self.still_staged(act).await?;
+            return act.look().ask(&self.slot.bmc(), ImageIsFit { source, sha256 }).await;
         }
         staged_image::fetch(act, &self.image, &self.cached).await?;
+        act.look().ask(&self.slot.bmc(), ImageIsFit { source, sha256 }).await?;
         let now = self.slot.look(&act.look()).await?;
         if now.liveness <= seen.liveness && self.begin(&now) == Some(Begin::Erase) {
             return Ok(());
@@ -133,15 +143,11 @@ impl ProvisionedSlot {
         let bmc = self.slot.bmc();
         self.write(act, mark).await?;
         act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
-        let source = match self.transport {
-            FlashTransport::Staged => ImageSource::Staged(self.staged.clone()),
-            FlashTransport::Stream => ImageSource::Streamed(self.cached.clone()),
-        };
         let deed = Deed::StartFlash {
             slot: self.slot.slot,
             node: self.slot.node.clone(),
             order: mark.instance_id.clone(),
-            source,
+            source: self.source(),
             sha256: self.image.sha256.clone(),
         };
         act.act(&bmc, deed).await.map(|_| ())
@@ -173,6 +179,7 @@ impl ProvisionedSlot {
                 Err(fault) => return Err(fault),
             };
             let Some(job) = job else {
+                self.take_power_of_rest(act).await?;
                 return Err(Fault::new(Cause::Passing, bmc, doing())
                     .said("the BMC knows of no transfer to this slot any more")
                     .likely("its daemon was restarted"));
@@ -180,13 +187,12 @@ impl ProvisionedSlot {
             match job.phase {
                 JobPhase::Succeeded => return Ok(()),
                 JobPhase::Failed => {
-                    // After a USB failure the module is left with power, and would look like one that may live.
-                    act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
-                    act.pause(USB_REST).await?;
-                    return Err(Fault::new(Cause::Passing, bmc, doing())
-                        .said(job.said.join("\n"))
-                        .likely("the module did not show up on USB in time, or bytes were read wrong")
-                        .next("if it stays so, cut the whole board's power for a minute: that takes its other slots down too"));
+                    self.take_power_of_rest(act).await?;
+                    let fault = self.not_written(&job);
+                    if fault.cause.is_passing() {
+                        act.pause(USB_REST).await?;
+                    }
+                    return Err(fault);
                 }
                 JobPhase::Running => {}
             }
@@ -199,6 +205,7 @@ impl ProvisionedSlot {
             }
             if moved.elapsed() > STALL_BOUND {
                 act.act(&bmc, Deed::RestartBmcDaemon).await?;
+                self.take_power_of_rest(act).await?;
                 return Err(Fault::new(Cause::Passing, bmc, doing())
                     .said(format!("no byte was written for {} s", STALL_BOUND.as_secs()))
                     .likely("the transfer's worker in the BMC died"));
@@ -207,6 +214,40 @@ impl ProvisionedSlot {
             let bound = FLASH_BOUND.max(Duration::from_secs(2 * job.total / SLOWEST));
             self.rest(act, began, bound).await?;
         }
+    }
+
+    /// What is left of a transfer that did not end well may have power, and would look like a node that may live.
+    async fn take_power_of_rest(&self, act: &Act<'_>) -> Result<(), Fault> {
+        act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await.map(|_| ())
+    }
+
+    /// A transfer that failed, and what to do about it. The slot has no power any more.
+    fn not_written(&self, job: &FlashJobState) -> Fault {
+        let (cause, likely, next) = match job.failure {
+            Some(FlashFailure::NoModule) => (
+                Cause::Passing,
+                "the slot is empty, or its module did not show up on USB in time; the slot is off",
+                "see whether a module sits in the slot; if one does and it stays so, cut the whole board's power for a \
+                 minute: that takes its other slots down too",
+            ),
+            Some(FlashFailure::WrongBytes) => (
+                Cause::Passing,
+                "bytes were changed on their way, or the module's storage is broken; the slot is off",
+                "run again: the image is sent and written anew; if it stays so, change the module",
+            ),
+            Some(FlashFailure::TooLarge) => (
+                Cause::Failed,
+                "the image is larger than the module's storage, which is written in part; the slot is off",
+                "name an image in the site that fits this module, then run again",
+            ),
+            Some(FlashFailure::Other) | None => (
+                Cause::Passing,
+                "the module went from USB, or the BMC's daemon is in trouble; the slot is off",
+                "run again; if it stays so, cut the whole board's power for a minute: that takes its other slots down too",
+            ),
+        };
+        let doing = format!("flash slot {} ({})", self.slot.slot, self.slot.node);
+        Fault::new(cause, self.slot.bmc(), doing).said(job.said.join("\n")).likely(likely).next(next)
     }
 
     async fn rest(&self, act: &Act<'_>, began: Instant, bound: Duration) -> Result<(), Fault> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod bed;
+mod board_faults;
 mod boards;
 mod controller;
 mod faults;

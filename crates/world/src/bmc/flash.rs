@@ -39,25 +39,40 @@ impl Bmc<'_> {
         source: &ImageSource,
         sha256: &str,
     ) -> Result<(), Trouble> {
-        let image = self.image(sha256, source).await?;
-        let way = self.way().await?;
+        let (image, way) = self.fit(source, sha256).await?;
         match (way.by, source) {
-            (By::Api(_), ImageSource::Staged(path)) => {
-                unpacked_there(&image, &way)?;
-                self.flash_staged(slot, order, path, &image).await
-            }
+            (By::Api(_), ImageSource::Staged(path)) => self.flash_staged(slot, order, path, &image).await,
             (By::Api(_), ImageSource::Streamed(path)) => {
                 self.flash_streamed(slot, order, path, sha256, &image, way.versions.unpacks()).await
             }
-            (By::Tpi, ImageSource::Staged(path)) => {
-                unpacked_there(&image, &way)?;
+            (By::Tpi, ImageSource::Staged(path) | ImageSource::Streamed(path)) => {
                 self.flash_by_tpi(slot, order, path, &image).await
             }
-            (By::Tpi, ImageSource::Streamed(_)) => Err(Trouble::Unable(
-                "tpi cannot take an image that is streamed".to_owned(),
-                "set flash_transport: staged, or bmc_interface: api",
-            )),
         }
+    }
+
+    /// What is to be written and by which way, if it is an image and that way can bring it to a module.
+    pub(super) async fn fit(&self, source: &ImageSource, sha256: &str) -> Result<(Image, Way), Trouble> {
+        let image = self.image(sha256, source).await?;
+        let way = self.way().await?;
+        match (&way.by, source) {
+            (_, ImageSource::Staged(_)) => unpacked_there(&image, &way)?,
+            (By::Api(_), ImageSource::Streamed(_)) => {
+                if image.xz && image.written.is_none() && !way.versions.unpacks() {
+                    return Err(Trouble::Unable(
+                        "this firmware does not unpack xz, and the image does not say what it unpacks to".to_owned(),
+                        "update the BMC's firmware to 2.1.0 or later, or unpack the image",
+                    ));
+                }
+            }
+            (By::Tpi, ImageSource::Streamed(_)) => {
+                return Err(Trouble::Unable(
+                    "tpi cannot take an image that is streamed".to_owned(),
+                    "set flash_transport: staged, or bmc_interface: api",
+                ));
+            }
+        }
+        Ok((image, way))
     }
 
     /// What an image is: kept on the BMC for whoever asks next, and read from the image where it is not.
@@ -163,16 +178,11 @@ impl Bmc<'_> {
         let before = self.free_transfer(&api).await?;
         let unpack = image.xz && !unpacks;
         let name = path.rsplit('/').next().unwrap_or(path);
-        let (name, length) = match image.written {
-            _ if !unpack => (name, image.size),
-            // By its name bmcd would unpack it again.
-            Some(written) => (name.trim_end_matches(".xz"), written),
-            None => {
-                return Err(Trouble::Unable(
-                    "this firmware does not unpack xz, and the image does not say what it unpacks to".to_owned(),
-                    "update the BMC's firmware to 2.1.0 or later, or unpack the image",
-                ));
-            }
+        // By its name bmcd would unpack it again.
+        let (name, length) = if unpack {
+            (name.trim_end_matches(".xz"), image.written.unwrap_or(image.size))
+        } else {
+            (name, image.size)
         };
         let mut record = Record { before, ..self.new_record(slot, order, image, length).await? };
         self.write(&record).await?;

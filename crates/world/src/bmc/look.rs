@@ -4,7 +4,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bringup_core::names::Slot;
-use bringup_core::probe::{Answer, FileState, FlashJobState, FlashMarkState, JobPhase, Probe, SdCardState};
+use bringup_core::probe::{
+    Answer, FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase, Probe, SdCardState,
+};
 
 use super::api_reply::Transfer;
 use super::board::Bmc;
@@ -24,6 +26,9 @@ impl Bmc<'_> {
             Probe::FlashMark(question) => Answer::FlashMark(self.mark(&record::mark_name(question.slot)).await?),
             Probe::FlashJob(_) => Answer::FlashJob(self.flash_job().await?),
             Probe::ImageFile(question) => Answer::ImageFile(self.image_file(&question.path).await?),
+            Probe::ImageIsFit(question) => {
+                Answer::ImageIsFit(self.fit(&question.source, &question.sha256).await.map(drop)?)
+            }
             Probe::SdCard(_) => Answer::SdCard(self.free().await?.map(|free| SdCardState { free })),
             Probe::Console(question) => {
                 let text = self.controls().await?.console(question.slot).await?;
@@ -83,8 +88,8 @@ impl Bmc<'_> {
             let why =
                 upload.as_ref().filter(|upload| Some(upload.handle) == handle).and_then(|upload| upload.trouble());
             job.said.extend(why);
-            // "sha256 checksum failed", "crc error": what was written is not what was meant, whoever read it wrong.
-            if job.said.iter().any(|line| line.contains("checksum") || line.contains("crc error")) {
+            job.failure = Some(record::failure(&job.said));
+            if job.failure == Some(FlashFailure::WrongBytes) {
                 self.board.doubted.store(true, Ordering::Relaxed);
                 self.board.sums.lock().unwrap_or_else(PoisonError::into_inner).clear();
             }

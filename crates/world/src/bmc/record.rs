@@ -3,7 +3,7 @@
 use bringup_core::hazard::Liveness;
 use bringup_core::known_hosts::HostKey;
 use bringup_core::names::{NodeName, Slot};
-use bringup_core::probe::{FlashJobState, FlashMarkState, FlashPhase, JobPhase};
+use bringup_core::probe::{FlashFailure, FlashJobState, FlashMarkState, FlashPhase, JobPhase};
 use serde::{Deserialize, Serialize};
 
 use super::api_reply::Transfer;
@@ -122,6 +122,21 @@ impl Record {
     }
 }
 
+/// What bmcd's words for a failure mean. Two of them stand for one thing, from two parts of the firmware; the last is
+/// Linux's own for a full device.
+pub(super) fn failure(said: &[String]) -> FlashFailure {
+    let says = |words: &str| said.iter().any(|line| line.contains(words));
+    if says("USB") {
+        FlashFailure::NoModule
+    } else if says("checksum") || says("crc error") {
+        FlashFailure::WrongBytes
+    } else if says("No space left on device") {
+        FlashFailure::TooLarge
+    } else {
+        FlashFailure::Other
+    }
+}
+
 /// How the BMC's transfer stands, held against our record.
 ///
 /// Only a running transfer tells whose it is. One that has ended is taken for ours if we know that ours began and its
@@ -130,7 +145,8 @@ pub(crate) fn judge(record: Option<&Record>, transfer: Transfer) -> Option<Flash
     let ours = |phase, done, said: Vec<String>| {
         let record = record?;
         let order = Some(record.order.clone());
-        Some(FlashJobState { slot: Slot::new(record.slot)?, order, phase, done, total: record.written, said })
+        let failure = (phase == JobPhase::Failed).then(|| failure(&said));
+        Some(FlashJobState { slot: Slot::new(record.slot)?, order, phase, done, total: record.written, said, failure })
     };
     match transfer {
         Transfer::Ready => None,
@@ -144,6 +160,7 @@ pub(crate) fn judge(record: Option<&Record>, transfer: Transfer) -> Option<Flash
                     done,
                     total: size,
                     said,
+                    failure: None,
                 });
             };
             match written {
