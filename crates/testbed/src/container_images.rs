@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::base;
 use crate::failure::{Failure, Tried};
-use crate::go_programs::{ARGOCD, ARGOCD_VERSION, HELM, PAUSE};
+use crate::go_programs::{ARGOCD, ARGOCD_VERSION, COREDNS, COREDNS_VERSION, HELM, PAUSE};
 use crate::places::{self, Lock};
 use crate::records::write_whole;
 use crate::run::Run;
@@ -27,6 +27,11 @@ pub const BUSYBOX_IMAGE: &str = "testbed.lan/busybox:1.35";
 /// Argo CD's application controller and repo-server with git and helm. A function, as constants are not put together.
 pub fn argocd_image() -> String {
     format!("testbed.lan/argocd:v{ARGOCD_VERSION}")
+}
+
+/// CoreDNS. A function, as constants are not put together.
+pub fn coredns_image() -> String {
+    format!("testbed.lan/coredns:{COREDNS_VERSION}")
 }
 
 /// Debian's Redis.
@@ -57,7 +62,7 @@ const EDITION: &str = "3";
 
 /// Sees to it that the images are in the cache; the directory with [`FILES`].
 pub fn provide() -> Result<PathBuf, Failure> {
-    let programs = [ARGOCD.provide()?, HELM.provide()?, PAUSE.provide()?];
+    let programs = [ARGOCD.provide()?, HELM.provide()?, PAUSE.provide()?, COREDNS.provide()?];
     let cache = places::cache();
     let suite = base::suite();
     let mut hash = Sha256::new();
@@ -120,9 +125,12 @@ fn make(suite: &str, trees: &Path, done: &Path) -> Result<(), Failure> {
     }
     let pause = trees.join("pause");
     put(&PAUSE.path()?, &pause.join("pause"))?;
+    let coredns = trees.join("coredns");
+    put(&COREDNS.path()?, &coredns.join("coredns"))?;
 
     let layer = |tree: &Path| Layer::of(tree);
     let (busybox, debian, argocd, pause) = (layer(&small)?, layer(&debian)?, layer(&argocd)?, layer(&pause)?);
+    let coredns = layer(&coredns)?;
     let shell = Image { name: BUSYBOX_IMAGE, layers: vec![&busybox], runs: json!({"Cmd": ["sh"]}) };
     let holder = Image { name: PAUSE_IMAGE, layers: vec![&pause], runs: json!({"Entrypoint": ["/pause"]}) };
     let redis = Image {
@@ -136,7 +144,9 @@ fn make(suite: &str, trees: &Path, done: &Path) -> Result<(), Failure> {
         layers: vec![&busybox, &debian, &argocd],
         runs: json!({"User": "999", "WorkingDir": "/home/argocd"}),
     };
-    save(&[holder, shell], &done.join(FILES[0]))?;
+    let its_name = coredns_image();
+    let names = Image { name: &its_name, layers: vec![&coredns], runs: json!({"Entrypoint": ["/coredns"]}) };
+    save(&[holder, shell, names], &done.join(FILES[0]))?;
     save(&[redis, argo], &done.join(FILES[1]))
 }
 

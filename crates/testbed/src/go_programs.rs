@@ -29,6 +29,9 @@ pub const HELM_VERSION: &str = "3.20.0-testbed";
 /// The release of kubeseal.
 pub const KUBESEAL_VERSION: &str = "0.27.1";
 
+/// The release of CoreDNS.
+pub const COREDNS_VERSION: &str = "1.14.1";
+
 /// Raise this when something changes that the hash does not see.
 const EDITION: &str = "1";
 
@@ -168,8 +171,22 @@ pub const PAUSE: Program = Program {
     takes: "seconds",
 };
 
+/// The cluster's DNS.
+pub const COREDNS: Program = Program {
+    name: "coredns",
+    links: &[],
+    files: &[
+        ("go.mod", include_str!("../go/coredns/go.mod")),
+        ("go.sum", include_str!("../go/coredns/go.sum")),
+        ("main.go", include_str!("../go/coredns/main.go")),
+    ],
+    package: ".",
+    sets: &[],
+    takes: "a minute on two cores",
+};
+
 /// All of them. What others wait for comes first.
-pub const ALL: [&Program; 7] = [&KUBERNETES, &KUBECTL, &ARGOCD, &HELM, &KUBESEAL, &CHART, &PAUSE];
+pub const ALL: [&Program; 8] = [&KUBERNETES, &KUBECTL, &ARGOCD, &HELM, &KUBESEAL, &CHART, &PAUSE, &COREDNS];
 
 impl Program {
     /// Where it is in the cache. Another text, version or package is another place.
@@ -282,6 +299,7 @@ mod tests {
             (&ARGOCD, format!("github.com/argoproj/argo-cd/v2 v{ARGOCD_VERSION}\n")),
             (&HELM, format!("helm.sh/helm/v3 v{} ", HELM_VERSION.trim_end_matches("-testbed"))),
             (&KUBESEAL, format!("github.com/bitnami-labs/sealed-secrets v{KUBESEAL_VERSION} ")),
+            (&COREDNS, format!("github.com/coredns/coredns v{COREDNS_VERSION}\n")),
         ] {
             let text = program.files.iter().find(|(path, _)| *path == "go.mod").map_or("", |(_, text)| *text);
             assert!(text.contains(&module), "{}: {module}", program.name);

@@ -15,6 +15,8 @@ mod failure;
 mod go_programs;
 mod host;
 mod images;
+mod k3s;
+mod k3s_release;
 mod net;
 mod places;
 mod process;
@@ -40,6 +42,9 @@ use crate::failure::Failure;
 use crate::testbed::Testbed;
 
 fn main() -> ExitCode {
+    if let Some(name) = k3s::called() {
+        return k3s::run(&name);
+    }
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

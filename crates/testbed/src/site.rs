@@ -9,7 +9,7 @@ use crate::failure::{Failure, Tried};
 use crate::net::dnsmasq::DOMAIN;
 use crate::records::write_whole;
 use crate::testbed::{ACCOUNT, Host, Place, REPOSITORY_PORT, Testbed};
-use crate::{images, services};
+use crate::{images, k3s_release, services};
 
 /// Where it is.
 pub fn directory(testbed: &Testbed) -> PathBuf {
@@ -108,6 +108,7 @@ fn settings(testbed: &Testbed) -> String {
     }
     if testbed.kubernetes {
         text.push_str(&services::settings(testbed));
+        text.push_str(&k3s_release::settings(testbed));
     } else {
         let _ = writeln!(text, "repo_remote: http://testbed.{DOMAIN}/none.git");
     }

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::run::{Run, is_there};
 
 /// A program and the Debian package that brings it.
-const NEEDED: [(&str, &str); 22] = [
+const NEEDED: [(&str, &str); 23] = [
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("dnsmasq", "dnsmasq-base"),
@@ -28,6 +28,7 @@ const NEEDED: [(&str, &str); 22] = [
     ("mkfs.vfat", "dosfstools"),
     ("fusefat", "fusefat"),
     ("xz", "xz-utils"),
+    ("zstd", "zstd"),
     ("git", "git"),
 ];
 

@@ -6,7 +6,7 @@ use super::debs;
 
 /// What comes from the machine's own Debian mirror. `python3-apt` is what Ansible's modules want, for the bench.
 pub const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,openssh-server,sudo,iproute2,iputils-ping,netbase,\
-cloud-init,python3-minimal,python3-apt,util-linux,e2fsprogs,fdisk,parted,fish,libfaketime,kmod,less";
+cloud-init,python3-minimal,python3-apt,util-linux,e2fsprogs,fdisk,parted,fish,libfaketime,kmod,less,curl";
 
 /// Done inside, once all packages are there.
 pub const SETUP: &str = include_str!("../../guest/setup.sh");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::alone;
 use crate::failure::{Failure, Tried};
-use crate::host::{cgroup, power};
+use crate::host::{cgroup, power, watches};
 use crate::net::bridge;
 use crate::places::{self, Lock};
 use crate::records::Thing;
@@ -51,6 +51,7 @@ pub fn run(name: &str) -> Result<(), Failure> {
     let left = fs::read_dir(places::state()).tried(|| "look for other testbeds".to_owned())?;
     if !left.flatten().any(|entry| entry.path().is_dir()) {
         bridge::stop_forwarding()?;
+        watches::put_back()?;
     }
     Ok(())
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::{alone, list};
 use crate::failure::{Failure, Tried};
-use crate::host::{power, ready};
+use crate::host::{kubernetes, power, ready, watches};
 use crate::net::{bridge, dnsmasq, serve};
 use crate::places::{self, Lock};
 use crate::run::Run;
 use crate::subnet::{self, Subnet};
 use crate::testbed::{Host, Place, Testbed, directory_of};
-use crate::{base, board, disks, images, say, services, site, tools};
+use crate::{base, board, disks, images, k3s_release, say, services, site, tools};
 
 /// As many hosts as have addresses.
 const MOST: usize = 200;
@@ -49,6 +49,11 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     }
     let _lock = alone(name)?;
     let testbed = claim(name, base, bmc_base, wanted)?;
+    if testbed.kubernetes {
+        kubernetes::provide(&testbed)?;
+        k3s_release::provide()?;
+        watches::allow()?;
+    }
     make_key(&testbed)?;
     bridge::make(&testbed)?;
     bridge::masquerade(&testbed)?;

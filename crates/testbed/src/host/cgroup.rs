@@ -17,14 +17,23 @@ use crate::wait;
 /// alone or beside it.
 const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
+/// Version 1's controllers that a kubelet wants, each in a hierarchy of its own.
+const CONTROLLERS: [&str; 8] = ["cpuset", "cpu", "cpuacct", "memory", "pids", "devices", "freezer", "blkio"];
+
 /// Moves this process, and what it starts from now on, into the host's group.
 pub fn enter(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
-    let hierarchies = HIERARCHIES.iter().map(Path::new).filter(|path| path.join("cgroup.procs").exists());
-    for hierarchy in hierarchies {
+    let controllers = CONTROLLERS.iter().filter(|_| testbed.kubernetes).map(|name| Path::new("/sys/fs/cgroup").join(name));
+    let hierarchies = HIERARCHIES.iter().map(PathBuf::from).chain(controllers);
+    for hierarchy in hierarchies.filter(|path| path.join("cgroup.procs").exists()) {
         let path = hierarchy.join(format!("testbed-{}", testbed.machine(host)));
         testbed.records().write(&Thing::Cgroup { path: path.clone() })?;
         let tried = || format!("enter the control group {}", path.display());
         fs::create_dir_all(&path).tried(tried)?;
+        // A new group of cpusets is empty, and nobody can be in it.
+        for name in ["cpuset.cpus", "cpuset.mems"].into_iter().filter(|name| path.join(name).exists()) {
+            let all = fs::read(hierarchy.join(name)).tried(tried)?;
+            fs::write(path.join(name), all).tried(tried)?;
+        }
         fs::write(path.join("cgroup.procs"), std::process::id().to_string()).tried(tried)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::kubernetes;
 use super::root::Root;
 use crate::failure::{Failure, Tried};
 use crate::testbed::{Host, Testbed};
@@ -22,6 +23,7 @@ pub fn start(testbed: &Testbed, host: &Host, root: &Root, console: &Path, binds:
     wait::until_true(Duration::from_secs(15), &format!("the end of the interface {interface}"), || {
         !net::bridge::has_interface(&interface)
     })?;
+    let kubernetes = kubernetes::words(testbed, host)?;
     let tried = || format!("write {}", console.display());
     if let Some(directory) = console.parent() {
         fs::create_dir_all(directory).tried(tried)?;
@@ -38,6 +40,7 @@ pub fn start(testbed: &Testbed, host: &Host, root: &Root, console: &Path, binds:
         .arg(format!("--network-bridge={}", testbed.bridge()))
         .args(root.devices.iter().map(|device| format!("--bind={}", device.display())))
         .args(binds.iter().map(|bind| format!("--bind={bind}")))
+        .args(kubernetes)
         .env("SYSTEMD_NSPAWN_TMPFS_TMP", "0")
         .stdin(Stdio::null())
         .stdout(console.try_clone().tried(|| "share the console's log".to_owned())?)

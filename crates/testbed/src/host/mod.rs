@@ -3,8 +3,10 @@
 pub mod cgroup;
 pub mod container;
 pub mod guest;
+pub mod kubernetes;
 pub mod power;
 pub mod prepare;
 pub mod ready;
 pub mod root;
 pub mod supervise;
+pub mod watches;

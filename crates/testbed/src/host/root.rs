@@ -41,7 +41,7 @@ pub fn mount(testbed: &Testbed, host: &Host) -> Result<Root, Failure> {
 pub fn empty(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
     disks::remove(testbed, host)?;
     let directory = testbed.host_directory(host);
-    for name in ["upper", "work", "prepared", "broken"] {
+    for name in ["upper", "work", "prepared", "broken", "k3s-storage"] {
         let path = directory.join(name);
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         if path.symlink_metadata().is_ok() {

@@ -113,7 +113,8 @@ fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
 
 /// The file that a request means; nothing above the directory.
 fn file(directory: &Path, path: &str) -> Option<PathBuf> {
-    let path = path.split(['?', '#']).next().unwrap_or_default().replace("%3a", ":").replace("%25", "%");
+    let path =
+        path.split(['?', '#']).next().unwrap_or_default().replace("%3a", ":").replace("%2B", "+").replace("%25", "%");
     let inside = Path::new(path.trim_start_matches('/'));
     let safe = inside.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     // A version's colon is written as `%3a` in the name of a package file.
@@ -162,6 +163,12 @@ mod tests {
             (Some((0, 1)), None, Some((1, 2)))
         );
         assert!(ask("GET /apt/a_1%3a2_all.deb HTTP/1.0\r\nRange: bytes=7-\r\n\r\n").starts_with("HTTP/1.1 416 "));
+    }
+
+    #[test]
+    fn a_plus_sign_is_found_however_it_is_written() {
+        let found = |path| file(Path::new("/d"), path).unwrap();
+        assert!(found("/v1%2Bk3s1/k3s").ends_with("v1+k3s1/k3s") && found("/v1+k3s1/k3s").ends_with("v1+k3s1/k3s"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::places::{self, Lock};
 use crate::process::Process;
 use crate::records::{Thing, write_whole};
 use crate::testbed::{REPOSITORY_PORT, Testbed};
-use crate::{images, services, wait};
+use crate::{images, k3s_release, services, wait};
 
 /// Its role in the records.
 pub const ROLE: &str = "serve";
@@ -51,6 +51,7 @@ pub fn run(testbed: &Testbed) -> Result<(), Failure> {
         shelves.insert(0, ("/images/".to_owned(), images::directory(testbed)));
     }
     if testbed.kubernetes {
+        shelves.insert(0, k3s_release::shelf()?);
         shelves.insert(0, services::shelf()?);
         services::serve(testbed)?;
     }

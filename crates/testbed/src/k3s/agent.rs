@@ -1,0 +1,203 @@
+//! How a node joins: it makes sure of the server, proves itself, and is given its certificates.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use super::client::Client;
+use super::files::{private_directory, write};
+use super::node::{self, Node};
+use super::options::Options;
+use super::processes::Processes;
+use super::say::{self, Level};
+use super::server::API_PORT;
+use super::token::{self, Token};
+use super::{DATA, kubeconfig, network};
+
+/// Where the node's password is. An uninstall leaves it.
+const PASSWORD: &str = "/etc/rancher/node/password";
+
+/// How long a server may take to accept a connection.
+const DIAL: Duration = Duration::from_secs(10);
+
+/// Runs a node that is no server; returns only to say why it cannot go on.
+pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), String> {
+    let token = match (options.one("token"), options.one("token-file")) {
+        (Some(token), _) => token.to_owned(),
+        (None, Some(file)) => token::from_file(Path::new(file))?,
+        (None, None) => return Err("--token is required".to_owned()),
+    };
+    let server = options.one("server").ok_or("--server is required")?;
+    let token = Token::parse(&token)?;
+    let server = authority_of(server)?;
+    let node = Node::of(options)?;
+    say::info(&format!("Starting k3s agent {version}"));
+    private_directory(Path::new(DATA))?;
+    let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", API_PORT)));
+    let listener = listener.map_err(|error| format!("listen tcp 127.0.0.1:{API_PORT}: {error}"))?;
+    say::info(&format!("Running load balancer 127.0.0.1:{API_PORT} -> [{server}]"));
+    runtime.spawn(balance(listener, server));
+    runtime.block_on(join(API_PORT, &token, &node))?;
+    let mut processes = Processes::default();
+    become_node(&mut processes, &node, options, runtime)?;
+    super::notify_ready();
+    Err(processes.watch())
+}
+
+/// What makes a node of a host that has joined.
+pub fn become_node(
+    processes: &mut Processes,
+    node: &Node,
+    options: &Options,
+    runtime: &Runtime,
+) -> Result<(), String> {
+    node::prepare_host()?;
+    node::start_containerd(processes)?;
+    let agent = Path::new(DATA).join("agent");
+    let api = Client::with_files(API_PORT, &agent.join("server-ca.crt"), &agent.join("client-k3s-controller"))?;
+    runtime.spawn(network::keep(api, node.clone(), options.clone()));
+    node::start_kubelet(processes, node, options)
+}
+
+/// Host and port of a server's address.
+fn authority_of(server: &str) -> Result<String, String> {
+    let wrong = || format!("invalid server url, failed to parse: {server}");
+    let authority = server.strip_prefix("https://").ok_or_else(wrong)?.trim_end_matches('/');
+    if authority.is_empty() || authority.contains('/') {
+        return Err(wrong());
+    }
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    Ok(if has_port { authority.to_owned() } else { format!("{authority}:443") })
+}
+
+/// Passes connections on to the server. One that cannot be reached looks as it does behind the real one: a connection
+/// that breaks.
+async fn balance(listener: TcpListener, server: String) {
+    loop {
+        let Ok((mut near, _)) = listener.accept().await else { continue };
+        let server = server.clone();
+        tokio::spawn(async move {
+            if let Ok(Ok(mut far)) = tokio::time::timeout(DIAL, TcpStream::connect(&server)).await {
+                // Either side may leave whenever it likes.
+                let _ = copy_bidirectional(&mut near, &mut far).await;
+            }
+        });
+    }
+}
+
+/// Tries until the server says yes.
+pub async fn join(port: u16, token: &Token, node: &Node) -> Result<(), String> {
+    let password = password()?;
+    let ca = loop {
+        match authority(port, token).await {
+            Ok(ca) => break ca,
+            Err(why) => say::error(&why),
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    };
+    let client = Client::new(port, Some(&ca), None)?;
+    loop {
+        match certificates(&client, &ca, token, node, &password).await {
+            Ok(()) => return Ok(()),
+            Err(why) => say::error(&format!("Failed to configure agent: {why}")),
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+fn password() -> Result<String, String> {
+    if let Ok(text) = fs::read_to_string(PASSWORD) {
+        return Ok(text.trim().to_owned());
+    }
+    let password = token::random()?;
+    write(Path::new(PASSWORD), &format!("{password}\n"), 0o600)?;
+    Ok(password)
+}
+
+/// The server's CA, if it is the one that the token is for.
+async fn authority(port: u16, token: &Token) -> Result<String, String> {
+    let unknown = Client::new(port, None, None)?;
+    let said = unknown.ask("GET", "/cacerts", &[], "").await.map_err(|why| format!("failed to get CA certs: {why}"))?;
+    let ca = String::from_utf8_lossy(&said.body).into_owned();
+    let hash = token::hash_of(ca.as_bytes());
+    match &token.ca_hash {
+        Some(wanted) if *wanted != hash => {
+            Err(format!("token CA hash does not match the Cluster CA certificate hash: {wanted} != {hash}"))
+        }
+        Some(_) => Ok(ca),
+        None => {
+            let message = "Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a \
+                           CA hash. Use the full token from the server's node-token file to enable Cluster CA validation.";
+            say::line(Level::Warning, message);
+            Ok(ca)
+        }
+    }
+}
+
+async fn certificates(client: &Client, ca: &str, token: &Token, node: &Node, password: &str) -> Result<(), String> {
+    let proof = format!("Basic {}", BASE64.encode(format!("{}:{}", token.account, token.secret)));
+    let ask = async |path: &str| {
+        let headers = [
+            ("Authorization", proof.as_str()),
+            ("k3s-Node-Name", &node.name),
+            ("k3s-Node-Password", password),
+            ("k3s-Node-IP", &node.address),
+        ];
+        let said = client.ask("GET", path, &headers, "").await?;
+        let url = format!("https://127.0.0.1:{API_PORT}{path}");
+        match said.status {
+            200 => Ok(String::from_utf8_lossy(&said.body).into_owned()),
+            401 => Err(format!("{url}: 401 Unauthorized")),
+            403 => Err(format!(
+                "Node password rejected, duplicate hostname or contents of '{PASSWORD}' may not match server \
+                 node-passwd entry, try enabling a unique node name with the --with-node-id flag"
+            )),
+            503 => Err(format!("{url}: 503 Service Unavailable")),
+            status => Err(format!("{url}: {status}")),
+        }
+    };
+    let config = ask("/v1-k3s/config").await;
+    config.map_err(|why| format!("failed to retrieve configuration from server: {why}"))?;
+    let agent = Path::new(DATA).join("agent");
+    write(&agent.join("server-ca.crt"), ca, 0o644)?;
+    write(&agent.join("client-ca.crt"), &ask("/v1-k3s/client-ca.crt").await?, 0o644)?;
+    let users = [
+        ("client-kubelet", Some("kubelet.kubeconfig")),
+        ("serving-kubelet", None),
+        ("client-kube-proxy", Some("kubeproxy.kubeconfig")),
+        ("client-k3s-controller", Some("k3scontroller.kubeconfig")),
+    ];
+    for (name, config) in users {
+        let both = ask(&format!("/v1-k3s/{name}.crt")).await?;
+        let (certificate, key) = both.split_at(both.find("-----BEGIN PRIVATE KEY").unwrap_or(both.len()));
+        write(&agent.join(format!("{name}.crt")), certificate, 0o644)?;
+        write(&agent.join(format!("{name}.key")), key, 0o600)?;
+        if let Some(config) = config {
+            let text = kubeconfig::with_files(
+                &format!("https://127.0.0.1:{API_PORT}"),
+                &agent.join("server-ca.crt"),
+                &agent.join(name),
+            );
+            write(&agent.join(config), &text, 0o600)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_servers() {
+        assert_eq!(authority_of("https://10.0.0.1:6443").unwrap(), "10.0.0.1:6443");
+        assert_eq!(authority_of("https://a.lan/").unwrap(), "a.lan:443");
+        assert!(authority_of("http://a:1").is_err() && authority_of("https://").is_err());
+    }
+}
