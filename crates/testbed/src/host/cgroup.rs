@@ -22,7 +22,8 @@ const CONTROLLERS: [&str; 8] = ["cpuset", "cpu", "cpuacct", "memory", "pids", "d
 
 /// Moves this process, and what it starts from now on, into the host's group.
 pub fn enter(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
-    let controllers = CONTROLLERS.iter().filter(|_| testbed.kubernetes).map(|name| Path::new("/sys/fs/cgroup").join(name));
+    let controllers =
+        CONTROLLERS.iter().filter(|_| testbed.kubernetes).map(|name| Path::new("/sys/fs/cgroup").join(name));
     let hierarchies = HIERARCHIES.iter().map(PathBuf::from).chain(controllers);
     for hierarchy in hierarchies.filter(|path| path.join("cgroup.procs").exists()) {
         let path = hierarchy.join(format!("testbed-{}", testbed.machine(host)));

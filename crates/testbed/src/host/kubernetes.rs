@@ -23,7 +23,8 @@ pub const PARTS: &str = "/usr/libexec/testbed/k3s";
 pub const STORAGE: &str = "/var/lib/testbed/k3s-storage";
 
 /// What comes from Debian.
-const PACKAGES: &str = "containerd,runc,containernetworking-plugins,etcd-server,etcd-client,iptables,nftables,conntrack";
+const PACKAGES: &str =
+    "containerd,runc,containernetworking-plugins,etcd-server,etcd-client,iptables,nftables,conntrack";
 
 /// What of it stays away.
 const LEFT_OUT: [&str; 5] =

@@ -51,12 +51,7 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), St
 }
 
 /// What makes a node of a host that has joined.
-pub fn become_node(
-    processes: &mut Processes,
-    node: &Node,
-    options: &Options,
-    runtime: &Runtime,
-) -> Result<(), String> {
+pub fn become_node(processes: &mut Processes, node: &Node, options: &Options, runtime: &Runtime) -> Result<(), String> {
     node::prepare_host()?;
     node::start_containerd(processes)?;
     let agent = Path::new(DATA).join("agent");

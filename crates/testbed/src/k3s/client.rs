@@ -83,7 +83,8 @@ impl Client {
 
     /// One at a port of this machine, with what a file pair says who one is.
     pub fn with_files(port: u16, ca: &Path, me: &Path) -> Result<Self, String> {
-        let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()));
+        let read =
+            |path: &Path| std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()));
         let pair = Pair { certificate: read(&me.with_extension("crt"))?, key: read(&me.with_extension("key"))? };
         Self::new(port, Some(&read(ca)?), Some(&pair))
     }
@@ -121,8 +122,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request =
-            request.body(Full::new(Bytes::from(body.to_owned()))).map_err(|error| error.to_string())?;
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).map_err(|error| error.to_string())?;
         let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();

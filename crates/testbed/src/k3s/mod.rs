@@ -100,7 +100,9 @@ fn command(word: &str, arguments: &[String]) -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         "help" | "--help" | "-h" => {
-            println!("NAME:\n   k3s - Kubernetes, but small and simple (played by a testbed)\n\nUSAGE:\n   k3s [global options] command [command options]\n\nVERSION:\n   {version}\n\nCOMMANDS:\n   server\n   agent\n   kubectl\n   ctr\n   etcd-snapshot");
+            println!(
+                "NAME:\n   k3s - Kubernetes, but small and simple (played by a testbed)\n\nUSAGE:\n   k3s [global options] command [command options]\n\nVERSION:\n   {version}\n\nCOMMANDS:\n   server\n   agent\n   kubectl\n   ctr\n   etcd-snapshot"
+            );
             Ok(ExitCode::SUCCESS)
         }
         other => {
@@ -113,8 +115,7 @@ fn command(word: &str, arguments: &[String]) -> Result<ExitCode, String> {
 fn play(role: Role, version: &str, arguments: &[String]) -> Result<(), String> {
     let environment: BTreeMap<String, String> = env::vars().collect();
     let sources = Sources { arguments, environment: &environment };
-    let options = Options::read(role, &sources)
-        .inspect_err(|why| println!("Incorrect Usage: {why}\n"))?;
+    let options = Options::read(role, &sources).inspect_err(|why| println!("Incorrect Usage: {why}\n"))?;
     if options.one("data-dir").is_some_and(|path| path != DATA) {
         return Err("--data-dir is not played by the testbed's stand-in for k3s".to_owned());
     }

@@ -194,8 +194,11 @@ mod tests {
             json!({"metadata": {"name": name}, "spec": {"podCIDR": network},
                    "status": {"addresses": [{"type": "Hostname", "address": name}, {"type": "InternalIP", "address": address}]}})
         };
-        let nodes =
-            [node("a", json!("10.42.0.0/24"), "10.0.0.1"), node("b", json!("10.42.1.0/24"), "10.0.0.2"), node("c", json!(null), "x")];
+        let nodes = [
+            node("a", json!("10.42.0.0/24"), "10.0.0.1"),
+            node("b", json!("10.42.1.0/24"), "10.0.0.2"),
+            node("c", json!(null), "x"),
+        ];
         let found: Vec<_> = routes(&nodes, "a").into_iter().collect();
         assert_eq!(found, [("10.42.1.0/24".to_owned(), "10.0.0.2".to_owned())]);
     }

@@ -255,9 +255,7 @@ fn parse(flags: &[Flag], arguments: &[String]) -> Result<Vec<(String, String)>, 
             (None, _) => return Err(format!("flag provided but not defined: -{name}")),
             (_, Some(value)) => value,
             (Some(Switch), None) => "true".to_owned(),
-            (Some(_), None) => {
-                arguments.next().cloned().ok_or_else(|| format!("flag needs an argument: -{name}"))?
-            }
+            (Some(_), None) => arguments.next().cloned().ok_or_else(|| format!("flag needs an argument: -{name}"))?,
         };
         found.push((name.to_owned(), value));
     }
@@ -377,7 +375,10 @@ mod tests {
             ("config.yaml.d/ignored.txt", "disable: z\n"),
         ];
         let options = read(&files, &[], &[]).unwrap();
-        assert_eq!((options.many("tls-san").join(" "), options.many("disable").join(" ")), ("a b c".into(), "y".into()));
+        assert_eq!(
+            (options.many("tls-san").join(" "), options.many("disable").join(" ")),
+            ("a b c".into(), "y".into())
+        );
         let options = read(&files, &["--tls-san=d,e"], &[]).unwrap();
         assert_eq!(options.many("tls-san"), ["d", "e"]);
     }

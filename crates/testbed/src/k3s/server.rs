@@ -82,7 +82,8 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), St
     let admin = of_server("tls/client-admin");
     let ca = of_server("tls/server-ca.crt");
     let (trusted, nobody) = Front::ways(authorities.server.certificate(), &authorities.proxy)?;
-    let token = Token::parse(&Token::long(&token::hash_of(authorities.server.certificate().as_bytes()), "server", &secret))?;
+    let token =
+        Token::parse(&Token::long(&token::hash_of(authorities.server.certificate().as_bytes()), "server", &secret))?;
     let api = Client::with_files(API_PORT, &ca, &admin)?;
     let front = Front {
         server_ca: authorities.server,
@@ -226,7 +227,10 @@ fn secret(options: &Options, ca: &str) -> Result<String, String> {
 }
 
 fn flags(all: &[(&str, String)], more: &[String]) -> Vec<String> {
-    all.iter().map(|(name, value)| format!("--{name}={value}")).chain(more.iter().map(|one| format!("--{one}"))).collect()
+    all.iter()
+        .map(|(name, value)| format!("--{name}={value}"))
+        .chain(more.iter().map(|one| format!("--{one}")))
+        .collect()
 }
 
 fn start_etcd(processes: &mut Processes, node: &Node, options: &Options, embedded: bool) -> Result<(), String> {

@@ -58,7 +58,9 @@ pub fn hex(bytes: &[u8]) -> String {
 /// 32 hex digits that nobody guesses.
 pub fn random() -> Result<String, String> {
     let mut bytes = [0_u8; 16];
-    fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).map_err(|error| error.to_string())?;
+    fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| error.to_string())?;
     Ok(hex(&bytes))
 }
 
