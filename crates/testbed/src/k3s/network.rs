@@ -171,7 +171,7 @@ fn base32(bytes: &[u8]) -> String {
         .map(|chunk| chunk.iter().chain(&[0; 4]).take(5).fold(0, |number, bit| number << 1 | bit))
         .map(|number| char::from(if number < 26 { b'A' + number } else { b'2' + number - 26 }))
         .collect();
-    while text.len() % 8 != 0 {
+    while !text.len().is_multiple_of(8) {
         text.push('=');
     }
     text
