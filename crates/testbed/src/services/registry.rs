@@ -45,7 +45,7 @@ fn settings_path(testbed: &Testbed) -> PathBuf {
 pub fn tell(testbed: &Testbed) -> Result<(), Failure> {
     let directory = testbed.directory();
     let text = format!(
-        "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
+        "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
          rootdirectory: {}/registry\nhttp:\n  addr: {}:{REGISTRY_PORT}\n",
         directory.display(),
         testbed.gateway(),

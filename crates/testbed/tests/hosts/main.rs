@@ -12,6 +12,7 @@ mod killed;
 mod maintenance;
 mod move_fs;
 mod secrets;
+mod services;
 mod simulation;
 mod stories;
 mod testbeds;
