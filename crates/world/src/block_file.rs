@@ -21,6 +21,14 @@ pub(crate) fn read(path: &str, name: &str) -> io::Result<Option<String>> {
     Ok(block.map(str::to_owned))
 }
 
+/// Takes a block out of a file; whether there was one.
+///
+/// # Errors
+/// When the file cannot be read or written, is no UTF-8, or its marker lines are no pair. It is as it was then.
+pub async fn take_out_block(path: &str, name: &str) -> io::Result<bool> {
+    write(path, name, None).await
+}
+
 /// Puts a block in its place, or at the end; `None` takes it out. Whether that changed anything.
 ///
 /// # Errors

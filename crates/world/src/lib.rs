@@ -26,6 +26,7 @@ pub mod ssh;
 mod tools;
 mod web;
 
+pub use block_file::take_out_block;
 pub use cache::{CACHE_BOUND, Cached, cached, clean_cache};
 pub use journal::{Journal, run_name};
 pub use local_source::LocalSource;
