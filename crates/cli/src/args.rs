@@ -50,6 +50,16 @@ pub enum Command {
     /// What was fetched once, such as images: list it, or take it away.
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// What the stage `tools` wrote into your shells' start-up files: take it out again.
+    Tools(Tools),
+}
+
+/// `tools`.
+#[derive(Debug, Args)]
+pub struct Tools {
+    /// Take our marked blocks out of .bashrc and .zshrc. Tools, completions and helper scripts stay where they are.
+    #[arg(long, required = true)]
+    pub remove: bool,
 }
 
 /// `console`.

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Console(arguments) => commands::console::run(arguments),
         Command::Power(command) => commands::power::run(command),
         Command::Cache(command) => commands::cache::run(command),
+        Command::Tools(_) => commands::tools::remove(),
     };
     status.into()
 }

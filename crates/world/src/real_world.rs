@@ -111,7 +111,7 @@ impl World for RealWorld {
     ) -> Going<'a, Result<Reply, Fault>> {
         Box::pin(async move {
             match target {
-                Target::Node(_) => host::act(&self.hosts, target, deed).await,
+                Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
                 Target::Controller => self.controller.act(deed, progress).await,
                 Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
                 Target::Cluster => Err(not_built::fault(target, deed.to_string())),

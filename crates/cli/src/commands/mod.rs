@@ -10,3 +10,4 @@ pub mod power;
 mod real;
 pub mod rehearse;
 mod site;
+pub mod tools;

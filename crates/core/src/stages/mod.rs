@@ -12,6 +12,7 @@ mod usual;
 
 use self::lanes::Lanes;
 pub use self::lanes::Wanted;
+pub use self::tools::SHELL_BLOCKS;
 use crate::engine::Lane;
 use crate::names::StageName;
 use crate::site::{Scope, Site};

@@ -24,12 +24,16 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     let bin_dir = &settings.bin_dir;
     place_binaries(settings, platform, lane);
     let tools = &settings.toolchain;
+    // Its releases call darwin macos.
+    let system = if platform.0 == "darwin" { "macos" } else { platform.0 };
+    let helm_diff = format!("{}/vVERSION", tools.helm_diff_url);
     lane.push(
         STAGE,
         HelmPluginInstalled {
             helm: format!("{bin_dir}/helm"),
             name: "diff",
-            url: tools.helm_diff_url.clone(),
+            url: format!("{helm_diff}/helm-diff-{system}-{}.tgz", platform.1),
+            sums_url: format!("{helm_diff}/helm-diff_VERSION_checksums.txt"),
             version: tools.helm_diff_version.clone(),
         },
     );
@@ -102,6 +106,11 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
     );
 }
 
+/// The files that blocks of ours stand in, below the home directory, and the blocks' names.
+pub const SHELL_BLOCKS: [(&str, &str); 3] = [(".bashrc", BLOCK), (".zshrc", BLOCK), (".zshrc", THEME_BLOCK)];
+const BLOCK: &str = "bringup";
+const THEME_BLOCK: &str = "bringup-theme";
+
 fn place_shell(settings: &Settings, home: &str, lane: &mut Lane) {
     let bin_dir = &settings.bin_dir;
     for (file, completion) in [(".bashrc", "complete -o default -F __start_kubectl k"), (".zshrc", "compdef k=kubectl")]
@@ -116,14 +125,14 @@ fn place_shell(settings: &Settings, home: &str, lane: &mut Lane) {
         }
         text.push_str(completion);
         text.push('\n');
-        lane.push(STAGE, ShellBlock { path: format!("{home}/{file}"), name: "bringup", text, if_present: None });
+        lane.push(STAGE, ShellBlock { path: format!("{home}/{file}"), name: BLOCK, text, if_present: None });
     }
     if let Some(theme) = &settings.zsh_theme {
         lane.push(
             STAGE,
             ShellBlock {
                 path: format!("{home}/.zshrc"),
-                name: "bringup-theme",
+                name: THEME_BLOCK,
                 text: format!("ZSH_THEME=\"{theme}\"\nsource \"$ZSH/oh-my-zsh.sh\"\n"),
                 if_present: Some(format!("{home}/.oh-my-zsh")),
             },
