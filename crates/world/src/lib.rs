@@ -1,10 +1,11 @@
 //! The real world: what the core asks and does, on real machines.
 //!
 //! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and deeds, nowhere
-//! else. Boards and the cluster cannot be reached yet, and what is tried on them is a fault of cause `NotBuilt`.
+//! else. The cluster is spoken to through its API. What cannot be done yet is a fault of cause `NotBuilt`.
 
 mod bmc;
 mod cache;
+mod cluster;
 mod controller;
 mod host;
 mod image;

@@ -156,6 +156,7 @@ pub fn everything(site: &Site) -> Scope {
 pub fn options() -> Options {
     Options {
         accept_changed_host_keys: false,
+        force_conflicts: false,
         cache: "/home/user/.cache/bringup".to_owned(),
         home: "/home/user".to_owned(),
         architecture: "amd64",

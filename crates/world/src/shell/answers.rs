@@ -6,6 +6,7 @@ use bringup_core::probe::{
     Answer, CloudInitState, DiskState, FileState, JobPhase, JobStatus, K3sRole, K3sState, Probe, SystemState,
     UnitState, UpgradeState,
 };
+use bringup_core::secret::Secret;
 use serde::Deserialize;
 
 use super::questions::NONE;
@@ -20,7 +21,11 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
     }
     let out = section.out.as_str();
     let line = || out.lines().next().map(str::trim).unwrap_or_default().to_owned();
-    let odd = || format!("an answer that makes no sense: {out}");
+    let odd = || match probe {
+        // What it holds is nobody's to read.
+        Probe::AdminKubeconfig(_) => "an answer that makes no sense".to_owned(),
+        _ => format!("an answer that makes no sense: {out}"),
+    };
     Ok(match probe {
         Probe::BootId(_) if line().len() == 36 => Answer::BootId(line()),
         Probe::File(_) => Answer::File(if none { None } else { Some(file(out).ok_or_else(odd)?) }),
@@ -45,6 +50,7 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::RunningJobs(_) => Answer::RunningJobs(out.lines().map(str::to_owned).collect()),
         Probe::JobState(_) => Answer::JobState(if none { None } else { Some(job(out).ok_or_else(odd)?) }),
         Probe::K3s(_) => Answer::K3s(if none { None } else { Some(k3s(out).ok_or_else(odd)?) }),
+        Probe::AdminKubeconfig(_) if !none => Answer::AdminKubeconfig(Secret::new(out)),
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),
         _ => return Err(odd()),
     })

@@ -34,6 +34,7 @@ pub(crate) fn question(probe: &Probe) -> Option<String> {
         Probe::PackagesBusy(_) => PACKAGES_BUSY.to_owned(),
         Probe::GpuDriver(_) => GPU_DRIVER.to_owned(),
         Probe::K3s(_) => K3S.to_owned(),
+        Probe::AdminKubeconfig(_) => "cat /etc/rancher/k3s/k3s.yaml".to_owned(),
         _ => return None,
     })
 }
