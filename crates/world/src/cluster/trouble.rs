@@ -96,19 +96,20 @@ impl Trouble {
             if let Some(trouble) = tls(error, &server, found) {
                 return trouble;
             }
-            if let Some(io) = error.downcast_ref::<std::io::Error>() {
-                use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
-                if let Some(trouble) = io.get_ref().and_then(|inner| tls(inner, &server, found)) {
-                    return trouble;
-                }
-                if matches!(io.kind(), ConnectionAborted | ConnectionReset | UnexpectedEof) {
-                    return Self::Lost { server, said };
-                }
-            }
             if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
                 return Self::Lost { server, said };
             }
-            link = error.source();
+            link = match error.downcast_ref::<std::io::Error>() {
+                Some(io) => {
+                    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
+                    if matches!(io.kind(), ConnectionAborted | ConnectionReset | UnexpectedEof) {
+                        return Self::Lost { server, said };
+                    }
+                    // What one stands for is no source of it.
+                    io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static))
+                }
+                None => error.source(),
+            };
         }
         Self::Silent { server, said }
     }

@@ -49,7 +49,7 @@ pub async fn all(rig: &Rig) {
     pod(&session, "logs", Some("DaemonSet")).await;
     let budget = json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web-stays"},
-        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "web"}}},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}},
     });
     session.send(Method::POST, BUDGETS, Sent::Object(budget)).await.unwrap();
     until("the budget is counted", async || {
