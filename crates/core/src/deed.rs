@@ -113,6 +113,17 @@ pub struct Join {
     pub token: Secret,
 }
 
+/// Parts of a k3s release in the controller's cache.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct K3sArtifacts {
+    /// The binary.
+    pub binary: String,
+    /// Images that it would pull otherwise.
+    pub images: String,
+    /// What the images' file is called on the node.
+    pub images_name: String,
+}
+
 /// How k3s shall be installed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct K3sInstall {
@@ -124,8 +135,10 @@ pub struct K3sInstall {
     pub script: String,
     /// Mirror of the release artifacts, if any.
     pub artifact_url: Option<String>,
-    /// Text of our drop-in below `/etc/rancher/k3s/config.yaml.d`.
-    pub config: String,
+    /// What the controller hands over; `None`: the node fetches it by itself.
+    pub handed: Option<K3sArtifacts>,
+    /// The whole text of k3s's configuration file, the user's lines included.
+    pub config: Secret,
     /// What an agent joins.
     pub join: Option<Join>,
     /// The run that does it, for the mark that is written last.
@@ -200,14 +213,16 @@ pub enum Deed {
         /// The lines between them.
         text: String,
     },
-    /// Controller: install a helm plugin.
+    /// Controller: install a helm plugin, out of its release's archive.
     InstallHelmPlugin {
         /// Absolute path of helm.
         helm: String,
         /// Its name.
         name: String,
-        /// From where.
+        /// URL of the archive: a gzipped tar with `plugin.yaml` and `bin/NAME` in the directory NAME.
         url: String,
+        /// SHA-256 of the archive, in hex.
+        sha256: String,
         /// Which version.
         version: String,
     },
@@ -241,6 +256,8 @@ pub enum Deed {
         server: String,
         /// The administrator's kubeconfig of the control plane.
         kubeconfig: Secret,
+        /// Whether a context that is new becomes the current one.
+        set_current: bool,
     },
     /// BMC: put an image on the SD card, from the controller, checked there.
     StageImage {
@@ -314,10 +331,11 @@ pub enum Deed {
         /// What is kept.
         keep: KeptFiles,
     },
-    /// Control plane: take an etcd snapshot and bring it to the controller.
+    /// Control plane: take an etcd snapshot and bring it to the controller, beside the site's journals, with the token
+    /// that it takes to restore it.
     FetchSnapshot {
-        /// Directory on the controller.
-        to: String,
+        /// The run that does it, for the name.
+        run: String,
     },
     /// Cluster: cordon a node and put our maintenance mark on it.
     Cordon {
@@ -450,7 +468,7 @@ impl fmt::Display for Deed {
             },
             Self::InstallK3s(install) => write!(f, "install k3s {} as {}", install.version, install.role.word()),
             Self::UninstallK3s { role, .. } => write!(f, "uninstall k3s {}", role.word()),
-            Self::FetchSnapshot { to } => write!(f, "bring an etcd snapshot to {to}"),
+            Self::FetchSnapshot { .. } => f.write_str("bring an etcd snapshot to the controller"),
             Self::Cordon { node } => write!(f, "cordon {node}"),
             Self::Drain { node } => write!(f, "drain {node}"),
             Self::Uncordon { node } => write!(f, "uncordon {node}"),

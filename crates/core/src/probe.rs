@@ -76,6 +76,11 @@ probes! {
         /// Absolute path.
         path: String
     } -> bool;
+    /// Controller: when a file was last written, in seconds of its clock. `None`: there is none.
+    Modified {
+        /// Absolute path.
+        path: String
+    } -> Option<u64>;
     /// Controller: the text between our two marker lines in a file. `None`: no such block.
     Block {
         /// Absolute path.
@@ -191,12 +196,23 @@ probes! {
     GpuDriver {} -> Option<String>;
     /// Node: k3s. `None`: not installed.
     K3s {} -> Option<K3sState>;
+    /// Node: the text of k3s's configuration file, also where our uninstallation keeps it. It may hold a secret.
+    K3sConfig {} -> Option<Secret>;
+    /// Node: the last error in the journal of the k3s that runs, as it stands there.
+    K3sTrouble {} -> Option<String>;
+    /// Node: whether something there listens to it at this address and port. Bounded to 5 s.
+    Reaches {
+        /// Name or address.
+        host: String,
+        /// TCP port.
+        port: u16
+    } -> bool;
     /// Node: the release that our last uninstallation took away, if none was installed since.
     K3sBefore {} -> Option<String>;
     /// Node: what k3s needs of the kernel and that is missing.
     MissingKernelFeatures {} -> Vec<String>;
-    /// Control plane: what lets a node join.
-    JoinToken {} -> Secret;
+    /// Control plane: what lets a node join. `None`: k3s has not written it yet.
+    JoinToken {} -> Option<Secret>;
     /// Control plane: the administrator's kubeconfig, as k3s wrote it.
     AdminKubeconfig {} -> Secret;
     /// Cluster: whether its API answers as ready.

@@ -113,6 +113,7 @@ fn controller(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
     Ok(match probe {
         Probe::File(file) => Answer::File(controller.files.get(&file.path).cloned()),
         Probe::Directory(directory) => Answer::Directory(controller.directories.contains(&directory.path)),
+        Probe::Modified(file) => Answer::Modified(controller.files.get(&file.path).map(|file| file.modified)),
         Probe::Block(block) => Answer::Block(controller.blocks.get(&(block.path.clone(), block.name.clone())).cloned()),
         Probe::ToolVersion(tool) => Answer::ToolVersion(controller.tools.get(&tool.path).cloned()),
         Probe::HelmPlugin(plugin) => Answer::HelmPlugin(controller.plugins.get(&plugin.name).cloned()),
@@ -166,6 +167,7 @@ fn bmc(state: &mut State, name: &BoardName, probe: &Probe) -> Result<Answer, Fau
 fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fault> {
     let now = state.now;
     let target = Target::Node(name.clone());
+    let api = state.api_is_up();
     let cluster = state.cluster.as_ref().map(|cluster| cluster.id);
     let refused = state.cluster.as_ref().is_some_and(|cluster| {
         let install = state.machines.get(name).and_then(|machine| machine.system.as_ref()).map(|system| system.install);
@@ -215,26 +217,56 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
             role: k3s.role,
             version: k3s.version.clone(),
             active: k3s.active,
-            config_sha256: k3s.config.as_ref().map(|text| sha256_hex(text.as_bytes())),
+            stale: false,
             run: k3s.run.clone(),
-            last_error: (refused && k3s.role == K3sRole::Agent).then(|| "Node password rejected".to_owned()),
         })),
+        Probe::K3sConfig(_) => Answer::K3sConfig(system.k3s_config.as_deref().map(Secret::new)),
+        Probe::K3sTrouble(_) => {
+            let agent = system.k3s.as_ref().filter(|k3s| k3s.role == K3sRole::Agent && k3s.active);
+            Answer::K3sTrouble(agent.and_then(|k3s| trouble(k3s.cluster, cluster, api, refused)).map(str::to_owned))
+        }
+        Probe::Reaches(_) => Answer::Reaches(api),
         Probe::K3sBefore(_) => Answer::K3sBefore(system.k3s_before.clone()),
         Probe::MissingKernelFeatures(_) => Answer::MissingKernelFeatures(Vec::new()),
         Probe::JoinToken(_) | Probe::AdminKubeconfig(_) => {
             let server = system.k3s.as_ref().filter(|k3s| k3s.role == K3sRole::Server);
             let Some(k3s) = server else {
+                if let Probe::JoinToken(_) = probe {
+                    return Ok(Answer::JoinToken(None));
+                }
                 return Err(Fault::new(Cause::Failed, target, format!("ask for {}", probe.word()))
                     .said("no such file: k3s is not installed as server"));
             };
             let text = format!("{SECRET_MARK}-{}-{}", k3s.cluster, cluster.unwrap_or(k3s.cluster));
             match probe {
-                Probe::JoinToken(_) => Answer::JoinToken(Secret::new(text)),
-                _ => Answer::AdminKubeconfig(Secret::new(text)),
+                Probe::JoinToken(_) => Answer::JoinToken(Some(Secret::new(text))),
+                _ => Answer::AdminKubeconfig(Secret::new(administrators(&text))),
             }
         }
         _ => return Err(nonsense(&target, probe)),
     })
+}
+
+/// The kubeconfig that k3s writes, with this for a key.
+fn administrators(key: &str) -> String {
+    format!(
+        "clusters:\n- cluster:\n    server: https://127.0.0.1:6443\n  name: default\n\
+         users:\n- name: default\n  user:\n    client-key-data: {key}\n"
+    )
+}
+
+/// What the journal of an agent says that belongs to one cluster, where another one is.
+fn trouble(of: u32, cluster: Option<u32>, api: bool, refused: bool) -> Option<&'static str> {
+    match cluster {
+        _ if !api => Some("level=error msg=\"failed to get CA certs: connection refused\""),
+        Some(_) if of == 0 => {
+            Some("level=error msg=\"failed to retrieve configuration from server: 401 Unauthorized\"")
+        }
+        Some(id) if of != id => {
+            Some("level=error msg=\"token CA hash does not match the Cluster CA certificate hash\"")
+        }
+        _ => refused.then_some("level=error msg=\"Node password rejected\""),
+    }
 }
 
 /// An RK1's disk, and a link to it.

@@ -4,7 +4,9 @@ use bringup_core::deed::{Content, Deed, Job, K3sInstall, Reply, UnitAction};
 use bringup_core::digest::sha256_hex;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Hazard, Liveness};
+use bringup_core::k3s_config;
 use bringup_core::known_hosts::KnownHosts;
+use bringup_core::kubeconfig::Access;
 use bringup_core::names::{BoardName, NodeName, Slot, Target};
 use bringup_core::probe::{FileState, JobPhase, K3sRole, KubeconfigState, ReleaseState};
 use bringup_core::resources::value_sums;
@@ -96,13 +98,11 @@ fn controller(state: &mut State, deed: &Deed, before: Option<KnownHosts>) -> Res
             state.foreign_lines_stay();
         }
         Deed::MergeKubeconfig { context, server, kubeconfig, .. } => {
+            let access = Access::of_administrator(kubeconfig.expose())
+                .map_err(|odd| Fault::new(Cause::Failed, Target::Controller, deed.to_string()).said(odd))?;
             state.controller.kubeconfig.insert(
                 context.clone(),
-                KubeconfigState {
-                    server: server.clone(),
-                    credentials_sha256: sha256_hex(kubeconfig.expose().as_bytes()),
-                    mode: 0o600,
-                },
+                KubeconfigState { server: server.clone(), credentials_sha256: access.sha256(), mode: 0o600 },
             );
         }
         _ => return Err(nonsense(Target::Controller, deed)),
@@ -280,9 +280,11 @@ fn node(state: &mut State, name: &NodeName, deed: &Deed) -> Result<Reply, Fault>
             }
             let gone = |path: &String| path.starts_with("/etc/rancher/k3s") || path.starts_with("/var/lib/rancher/k3s");
             system.files.retain(|path, _| !gone(path) || keep.0.contains(path));
+            system.k3s_config = system.k3s_config.take().filter(|_| keep.0.iter().any(|path| path == k3s_config::PATH));
         }
-        Deed::FetchSnapshot { to } => {
-            state.controller.files.insert(format!("{to}/{name}-{}", State::seconds(now)), file(b"etcd", 0o600, now));
+        Deed::FetchSnapshot { run } => {
+            let path = format!("/site/.bringup/snapshots/{run}-{name}-{}", State::seconds(now));
+            state.controller.files.insert(path, file(b"etcd", 0o600, now));
         }
         _ => return Err(nonsense(target, deed)),
     }
@@ -372,12 +374,12 @@ fn install_k3s(state: &mut State, name: &NodeName, install: &K3sInstall) -> Resu
         (K3sRole::Agent, _) => cluster.unwrap_or(0),
     };
     (system.k3s_before, system.k3s_left) = (None, None);
+    system.k3s_config = Some(install.config.expose().to_owned());
     system.k3s = Some(SimK3s {
         role: install.role,
         version: install.version.clone(),
         active: true,
         since: now,
-        config: Some(install.config.clone()),
         run: Some(install.run.clone()),
         cluster,
     });

@@ -46,7 +46,6 @@ pub(crate) struct SimK3s {
     pub active: bool,
     /// Since when its unit runs, in milliseconds of virtual time.
     pub since: u64,
-    pub config: Option<String>,
     pub run: Option<String>,
     /// The cluster that it belongs to.
     pub cluster: u32,
@@ -74,6 +73,8 @@ pub(crate) struct System {
     pub jobs: BTreeMap<&'static str, SimJob>,
     pub gpu_driver: Option<String>,
     pub k3s: Option<SimK3s>,
+    /// The text of its configuration file.
+    pub k3s_config: Option<String>,
     /// The release that was uninstalled last.
     pub k3s_before: Option<String>,
     /// When it was uninstalled.
@@ -112,6 +113,7 @@ impl System {
             jobs: BTreeMap::new(),
             gpu_driver: None,
             k3s: None,
+            k3s_config: None,
             k3s_before: None,
             k3s_left: None,
         }

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::deed::{Content, Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::kubeconfig::Access;
 use bringup_core::names::Target;
 use bringup_core::probe::{Answer, KnownHostsState, Probe};
 use bringup_core::world::Progress;
 
 use crate::known_hosts_file::{self, Edited};
-use crate::{cache, cluster, local_files, not_built, remembered, web};
+use crate::kubeconfig_file::{self, Merge};
+use crate::{block_file, cache, cluster, local_files, not_built, remembered, tools, web};
 
 /// What of the controller belongs to this run.
 #[derive(Clone, Debug)]
@@ -54,6 +56,25 @@ impl Controller {
                 let has_key = question.names.iter().any(|name| !known.keys_for(name).is_empty());
                 Ok(Answer::Remembered(has_key || remembered::in_journals(&self.site, &question.node)))
             }
+            Probe::Modified(file) => {
+                let modified = local_files::modified(Path::new(&file.path));
+                modified
+                    .map(Answer::Modified)
+                    .map_err(|error| disk_fault(format!("look at {}", file.path), &file.path, &error))
+            }
+            Probe::Block(block) => {
+                let text = block_file::read(&block.path, &block.name);
+                text.map(Answer::Block)
+                    .map_err(|error| block_fault(format!("read {}", block.path), &block.path, &error))
+            }
+            Probe::ToolVersion(tool) => tools::version(&tool.path).await.map(Answer::ToolVersion),
+            Probe::HelmPlugin(plugin) => tools::helm_plugin(&plugin.helm, &plugin.name).await.map(Answer::HelmPlugin),
+            Probe::KubeconfigContext(context) => {
+                let state = kubeconfig_file::context(Path::new(&context.path), &context.context);
+                state
+                    .map(Answer::KubeconfigContext)
+                    .map_err(|trouble| kubeconfig_fault(format!("read {}", context.path), &context.path, &trouble))
+            }
             _ => Err(not_built::fault(&Target::Controller, format!("ask for {}", probe.word()))),
         }
     }
@@ -89,6 +110,27 @@ impl Controller {
             Deed::MakeDirectory { path } => {
                 std::fs::create_dir_all(path).map_err(|error| disk_fault(deed.to_string(), path, &error))?;
             }
+            Deed::WriteBlock { path, name, text } => {
+                let written = block_file::write(path, name, Some(text)).await;
+                written.map_err(|error| block_fault(deed.to_string(), path, &error))?;
+            }
+            Deed::InstallHelmPlugin { helm, name, url, sha256, version } => {
+                let plugin = tools::Plugin { helm, name, url, sha256, version, cache: &self.cache };
+                tools::install_plugin(&plugin, &|done, total| progress(done, total, "bytes")).await?;
+            }
+            Deed::WriteCompletion { tool, shell, path } => {
+                let text = tools::completion(tool, shell).await?;
+                local_files::write(Path::new(path), &Content::Plain(text), 0o644)
+                    .map_err(|error| disk_fault(deed.to_string(), path, &error))?;
+            }
+            Deed::MergeKubeconfig { path, context, server, kubeconfig, set_current } => {
+                let access = Access::of_administrator(kubeconfig.expose())
+                    .map_err(|odd| Fault::new(Cause::Mismatch, Target::Controller, deed.to_string()).said(odd))?;
+                let merge = Merge { name: context, server, access: &access, set_current: *set_current };
+                kubeconfig_file::merge(Path::new(path), &merge)
+                    .await
+                    .map_err(|trouble| kubeconfig_fault(deed.to_string(), path, &trouble))?;
+            }
             _ => return Err(not_built::fault(&Target::Controller, deed.to_string())),
         }
         Ok(Reply::Done)
@@ -99,6 +141,24 @@ fn disk_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {
     Fault::new(Cause::Failed, Target::Controller, doing)
         .said(format!("{path}: {error}"))
         .next("see whether the path is right and yours, and whether the disk has room")
+}
+
+fn block_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {
+    Fault::new(Cause::Failed, Target::Controller, doing)
+        .said(format!("{path}: {error}"))
+        .next("see whether the file is yours and is text, and mend our marker lines in it; nothing was changed")
+}
+
+fn kubeconfig_fault(doing: String, path: &str, trouble: &kubeconfig_file::Trouble) -> Fault {
+    let (said, next) = match trouble {
+        kubeconfig_file::Trouble::Disk(error) => {
+            (error.to_string(), "see whether the file is yours, and whether its disk has room; nothing was changed")
+        }
+        kubeconfig_file::Trouble::Odd(odd) => {
+            (odd.clone(), "mend the file or move it away, or name another with `kubeconfig`; nothing was changed")
+        }
+    };
+    Fault::new(Cause::Failed, Target::Controller, doing).said(format!("{path}: {said}")).next(next)
 }
 
 fn known_hosts_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {

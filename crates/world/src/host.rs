@@ -1,14 +1,18 @@
 //! Nodes and BMCs: what is asked of them from outside, and what over SSH.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::Target;
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::Connection;
+use bringup_core::world::Progress;
 
 use crate::shell::{self, Script, Section};
-use crate::ssh::{Failure, Hosts};
-use crate::{local, not_built};
+use crate::ssh::{Failure, Hosts, Session};
+use crate::{k3s, local, not_built};
 
 /// Asks a host some questions: at most one connection and one script.
 pub(crate) async fn ask(hosts: &Hosts, target: &Target, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
@@ -47,28 +51,73 @@ pub(crate) async fn ask(hosts: &Hosts, target: &Target, probes: &[Probe]) -> Vec
     answers.into_iter().zip(probes).map(|(answer, probe)| answer.unwrap_or_else(|| Err(missing(probe)))).collect()
 }
 
-/// Brings a deed about on a node.
-pub(crate) async fn act(hosts: &Hosts, target: &Target, deed: &Deed) -> Result<Reply, Fault> {
-    let (Some(connection), Some(piece)) = (hosts.connection(target), shell::effect(deed)) else {
+/// Brings a deed about on a node. `site` is the directory of the site, for what comes from there.
+pub(crate) async fn act(
+    hosts: &Hosts,
+    target: &Target,
+    deed: &Deed,
+    site: &Path,
+    progress: Progress<'_>,
+) -> Result<Reply, Fault> {
+    let Some(connection) = hosts.connection(target) else {
         return Err(not_built::fault(target, deed.to_string()));
     };
-    let mut script = Script::new();
-    script.add(&piece);
-    let sections =
-        run(hosts, target, connection, &script).await.map_err(|failure| failure.fault(target, &deed.to_string()))?;
-    let lost = || {
-        Fault::new(Cause::Lost, target.clone(), deed.to_string())
-            .said("the connection was closed before the end was told")
-    };
-    let section = sections.into_iter().flatten().next().ok_or_else(lost)?;
-    if section.status == 0 {
-        return Ok(Reply::Done);
+    let place = Place { hosts, target, connection };
+    match deed {
+        Deed::FetchSnapshot { run } => k3s::fetch_snapshot(place, deed, run, &site.join(SNAPSHOTS)).await?,
+        _ => {
+            let Some(piece) = shell::effect(deed) else {
+                return Err(not_built::fault(target, deed.to_string()));
+            };
+            if let Deed::InstallK3s(install) = deed {
+                k3s::deliver(place, deed, install, progress).await?;
+            }
+            place.piece(&piece, deed).await?;
+        }
     }
-    let said = if section.err.is_empty() { section.out } else { section.err };
-    Err(Fault::new(Cause::Failed, target.clone(), deed.to_string())
-        .said(tail(&said))
-        .said(format!("exit status {}", section.status))
-        .next("mend what the last lines say, then run again"))
+    Ok(Reply::Done)
+}
+
+/// Directory of etcd snapshots, below the site's.
+const SNAPSHOTS: &str = ".bringup/snapshots";
+
+/// A host, as one deed reaches it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    hosts: &'a Hosts,
+    pub target: &'a Target,
+    pub connection: &'a Connection,
+}
+
+impl Place<'_> {
+    /// Runs one piece of script as root to a good end.
+    pub async fn piece(self, piece: &str, deed: &Deed) -> Result<Section, Fault> {
+        let Self { hosts, target, connection } = self;
+        let mut script = Script::new();
+        script.add(piece);
+        let sections = run(hosts, target, connection, &script)
+            .await
+            .map_err(|failure| failure.fault(target, &deed.to_string()))?;
+        let lost = || {
+            Fault::new(Cause::Lost, target.clone(), deed.to_string())
+                .said("the connection was closed before the end was told")
+        };
+        let section = sections.into_iter().flatten().next().ok_or_else(lost)?;
+        if section.status == 0 {
+            return Ok(section);
+        }
+        let said = if section.err.is_empty() { section.out } else { section.err };
+        Err(Fault::new(Cause::Failed, target.clone(), deed.to_string())
+            .said(tail(&said))
+            .said(format!("exit status {}", section.status))
+            .next("mend what the last lines say, then run again"))
+    }
+
+    /// The connection to it.
+    pub async fn session(self, deed: &Deed) -> Result<Arc<Session>, Fault> {
+        let session = self.hosts.session(self.target, self.connection).await;
+        session.map_err(|failure| failure.fault(self.target, &deed.to_string()))
+    }
 }
 
 fn doing(probe: &Probe) -> String {

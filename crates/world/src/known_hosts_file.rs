@@ -1,15 +1,12 @@
 //! The user's known_hosts as a file: read whole, written by one at a time, in place at once.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bringup_core::known_hosts::{HostKey, KnownHosts};
-use tokio::time::Instant;
 
-/// How long another writer is waited for. Writing takes milliseconds.
-const LOCK_BOUND: Duration = Duration::from_secs(20);
+use crate::file_lock;
 
 /// What it says. A file that is not there says nothing.
 pub(crate) fn read(path: &str) -> io::Result<KnownHosts> {
@@ -39,7 +36,7 @@ pub(crate) async fn edit(
     let path = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
     let directory = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     make_directory(&directory)?;
-    let _lock = lock(&directory.join(".known_hosts.bringup-lock")).await?;
+    let _lock = file_lock::take(&directory.join(".known_hosts.bringup-lock")).await?;
     let mut known = read(&path.to_string_lossy())?;
     if expect.is_some_and(|expect| expect != known.version()) {
         return Ok(Edited::Stale);
@@ -57,26 +54,6 @@ pub(crate) async fn edit(
 fn make_directory(directory: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
-/// A lock beside the file: the file itself is another one after each edit.
-async fn lock(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_BOUND => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(TryLockError::WouldBlock) => {
-                let words = format!("{} is held by another process for {} s", path.display(), LOCK_BOUND.as_secs());
-                return Err(io::Error::new(ErrorKind::WouldBlock, words));
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-    }
 }
 
 /// With the permissions that it had; a new one is its owner's alone.

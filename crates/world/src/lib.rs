@@ -3,14 +3,18 @@
 //! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and deeds, nowhere
 //! else. The cluster is spoken to through its API. What cannot be done yet is a fault of cause `NotBuilt`.
 
+mod block_file;
 mod bmc;
 mod cache;
 mod cluster;
 mod controller;
+mod file_lock;
 mod host;
 mod image;
 mod journal;
+mod k3s;
 mod known_hosts_file;
+mod kubeconfig_file;
 mod local;
 mod local_files;
 mod local_source;
@@ -20,6 +24,7 @@ mod remembered;
 mod run_lock;
 mod shell;
 pub mod ssh;
+mod tools;
 mod web;
 
 pub use cache::{CACHE_BOUND, Cached, cached, clean_cache};

@@ -1,9 +1,9 @@
 //! Files that the controller is given: whole at once or not at all.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use bringup_core::deed::Content;
 
@@ -14,7 +14,7 @@ pub(crate) fn write(path: &Path, content: &Content, mode: u32) -> io::Result<()>
         Content::Hidden(secret) => (secret.expose(), 0o600),
     };
     // A link stays one: what it leads to is written.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let path = behind_links(path);
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -31,6 +31,30 @@ pub(crate) fn write(path: &Path, content: &Content, mode: u32) -> io::Result<()>
         let _ = fs::remove_file(&new);
     }
     written
+}
+
+/// When a file was last written, in seconds; `None`: there is none.
+pub(crate) fn modified(path: &Path) -> io::Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(data) => Ok(Some(u64::try_from(data.mtime()).unwrap_or_default())),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a path leads to, also where the last link leads to nothing yet.
+pub(crate) fn behind_links(path: &Path) -> PathBuf {
+    /// As many as Linux follows.
+    const LINKS: usize = 40;
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS {
+        match (fs::canonicalize(&path), fs::read_link(&path)) {
+            (Ok(there), _) => return there,
+            (Err(_), Ok(next)) => path = path.parent().unwrap_or(Path::new("/")).join(next),
+            (Err(_), Err(_)) => break,
+        }
+    }
+    path
 }
 
 #[cfg(test)]
@@ -50,6 +74,11 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o755);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+        let dangling = directory.path().join("dangling");
+        std::os::unix::fs::symlink("new/later", &dangling).unwrap();
+        write(&dangling, &Content::Plain("open".to_owned()), 0o644).unwrap();
+        assert!(fs::symlink_metadata(&dangling).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(directory.path().join("new/later")).unwrap(), "open");
         assert!(write(Path::new("/proc/nowhere/file"), &Content::Plain(String::new()), 0o644).is_err());
     }
 }

@@ -104,7 +104,7 @@ impl World for RealWorld {
     ) -> Going<'a, Result<Reply, Fault>> {
         Box::pin(async move {
             match target {
-                Target::Node(_) => host::act(&self.hosts, target, deed).await,
+                Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
                 Target::Controller => self.controller.act(deed, progress).await,
                 Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
                 Target::Cluster => self.cluster.act(&self.access(), deed, progress).await,

@@ -23,7 +23,14 @@ use crate::problems;
 use crate::ui::{PlanText, say, screen};
 
 /// The stages that this build brings about on real machines.
-const BUILT: [StageName; 4] = [StageName::Flash, StageName::KnownHosts, StageName::MoveFs, StageName::UpdatePackages];
+const BUILT: [StageName; 6] = [
+    StageName::Tools,
+    StageName::Flash,
+    StageName::KnownHosts,
+    StageName::MoveFs,
+    StageName::UpdatePackages,
+    StageName::K3s,
+];
 
 /// How often the time that goes by is drawn.
 const TICK: Duration = Duration::from_millis(250);

@@ -35,7 +35,7 @@ pub struct KnownHostsState {
 pub struct KubeconfigState {
     /// The API's URL.
     pub server: String,
-    /// SHA-256 of the cluster's certificate authority and the user's credentials, in hex.
+    /// [`Access::sha256`](crate::kubeconfig::Access::sha256) of the cluster's authority and the user's credentials.
     pub credentials_sha256: String,
     /// Permission bits of the file.
     pub mode: u32,
@@ -244,12 +244,10 @@ pub struct K3sState {
     pub version: String,
     /// Its unit runs.
     pub active: bool,
-    /// SHA-256 of our drop-in configuration, if it is there.
-    pub config_sha256: Option<String>,
+    /// What runs was started before its configuration or its binary were last written.
+    pub stale: bool,
     /// The run that last installed it, from our mark; none where we did not.
     pub run: Option<String>,
-    /// The last error line of its journal, for faults.
-    pub last_error: Option<String>,
 }
 
 /// A Node of the cluster.

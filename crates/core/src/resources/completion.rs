@@ -5,7 +5,7 @@ use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::names::{Label, Target};
-use crate::probe::{File, FileState, Probe};
+use crate::probe::{Modified, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A completion file that is at least as new as its tool.
@@ -24,8 +24,8 @@ pub struct Completion {
 /// What a look finds.
 #[derive(Debug)]
 pub struct Seen {
-    tool: Option<FileState>,
-    completion: Option<FileState>,
+    tool: Option<u64>,
+    completion: Option<u64>,
 }
 
 impl Resource for Completion {
@@ -40,12 +40,12 @@ impl Resource for Completion {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        [&self.tool_path, &self.path].map(|path| (Target::Controller, File { path: path.clone() }.into())).to_vec()
+        [&self.tool_path, &self.path].map(|path| (Target::Controller, Modified { path: path.clone() }.into())).to_vec()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let tool = look.ask(&Target::Controller, File { path: self.tool_path.clone() }).await?;
-        let completion = look.ask(&Target::Controller, File { path: self.path.clone() }).await?;
+        let tool = look.ask(&Target::Controller, Modified { path: self.tool_path.clone() }).await?;
+        let completion = look.ask(&Target::Controller, Modified { path: self.path.clone() }).await?;
         Ok(Seen { tool, completion })
     }
 
@@ -53,7 +53,7 @@ impl Resource for Completion {
         let what = || format!("{} completion of {}", self.shell, self.tool);
         match (&seen.tool, &seen.completion) {
             (_, None) => Diff::Change(vec![Change::add(what(), &self.path)]),
-            (Some(tool), Some(completion)) if completion.modified < tool.modified => {
+            (Some(tool), Some(completion)) if completion < tool => {
                 Diff::Change(vec![Change::new(what(), "older than the tool", "written by the tool")])
             }
             _ => Diff::InSync,

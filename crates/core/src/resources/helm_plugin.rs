@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tool::published_sum;
 use crate::change::{Change, Diff};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
@@ -18,8 +19,10 @@ pub struct HelmPluginInstalled {
     pub helm: String,
     /// Its name.
     pub name: &'static str,
-    /// From where.
+    /// URL of its archive. `VERSION` stands for the version.
     pub url: String,
+    /// URL of the published sums.
+    pub sums_url: String,
     /// Which version.
     pub version: Stated<String>,
 }
@@ -59,12 +62,12 @@ impl Resource for HelmPluginInstalled {
     }
 
     async fn apply(&self, _: &Option<String>, act: &Act<'_>) -> Result<Applied, Fault> {
-        let deed = Deed::InstallHelmPlugin {
-            helm: self.helm.clone(),
-            name: self.name.to_owned(),
-            url: self.url.clone(),
-            version: self.version.value.clone(),
-        };
+        let version = self.version.value.clone();
+        let at = |url: &str| url.replace("VERSION", &version);
+        let url = at(&self.url);
+        let sha256 = published_sum(&act.look(), &at(&self.sums_url), &url).await?;
+        let (helm, name) = (self.helm.clone(), self.name.to_owned());
+        let deed = Deed::InstallHelmPlugin { helm, name, url, sha256, version };
         act.act(&Target::Controller, deed).await?;
         Ok(Applied::Changed)
     }

@@ -51,6 +51,13 @@ impl HelmReleaseInstalled {
     }
 }
 
+/// SHA-256 of values in their canonical form: JSON with its keys sorted.
+pub fn values_sha256(values: &Value) -> String {
+    let mut sorted = values.clone();
+    sorted.sort_all_objects();
+    sha256_hex(sorted.to_string().as_bytes())
+}
+
 /// SHA-256 of each value by its path, of JSON with its keys sorted. Lists are values; so are maps without a key.
 pub fn value_sums(values: &Value) -> BTreeMap<String, String> {
     let mut sums = BTreeMap::new();
@@ -69,9 +76,7 @@ fn add_sums(value: &Value, path: &str, sums: &mut BTreeMap<String, String>) {
             }
         }
         None => {
-            let mut sorted = value.clone();
-            sorted.sort_all_objects();
-            sums.insert(path.to_owned(), sha256_hex(sorted.to_string().as_bytes()));
+            sums.insert(path.to_owned(), values_sha256(value));
         }
     }
 }

@@ -5,12 +5,19 @@ use std::time::Duration;
 use super::k3s_install::{K3sSeen, K3sWanted};
 use crate::change::{Change, Diff};
 use crate::deed::{Deed, Join};
-use crate::engine::{Act, Look};
+use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
+use crate::k3s_journal::Trouble;
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{Addresses, JoinToken, K3s, Probe};
+use crate::probe::{Addresses, JoinToken, Probe, Reaches};
 use crate::resource::{Applied, Resource};
+
+/// The API's port.
+const PORT: u16 = 6443;
+/// How long the control plane may take to write its token, and to be reached from a node: it is Ready by then.
+const SERVER_BOUND: Duration = Duration::from_secs(120);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// k3s as agent.
 #[derive(Debug)]
@@ -24,9 +31,38 @@ pub struct K3sAgent {
 }
 
 impl K3sAgent {
-    /// What is left in the cluster of the machine that had this name before: the new one would be refused because of it.
+    /// What is left in the cluster of the machine that had this name before: the new one would be refused because of it,
+    /// or is.
     fn leftover(&self, seen: &K3sSeen) -> bool {
-        seen.kube.is_some() && (seen.installed.is_none() || self.wanted.reinstalls(seen))
+        let refused = seen.trouble == Some(Trouble::RefusedPassword);
+        seen.kube.is_some() && (seen.installed.is_none() || self.wanted.reinstalls(seen) || refused)
+    }
+
+    /// Waits until the control plane's API is reached from the node and its token is there.
+    async fn join(&self, act: &Act<'_>) -> Result<Join, Fault> {
+        let (node, control_plane) = (self.wanted.target(), Target::Node(self.control_plane.clone()));
+        let host = api_address(&act.look(), &self.control_plane, self.control_plane_ip.as_ref()).await?;
+        let server = api_url(&host);
+        let wanted = format!("{server} to be reached from {}", self.wanted.node);
+        let wait = Wait { target: &node, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
+        let reached = act.wait_until(wait, Reaches { host, port: PORT }, |reaches| reaches.then_some(())).await;
+        reached.map_err(|fault| {
+            fault
+                .likely("a firewall is between them, or that address is not one of the control plane's in this network")
+                .next("set node_ip of the control plane, or let its port 6443 be reached; then run again")
+        })?;
+        let wanted = format!("the join token of {}", self.control_plane);
+        let wait = Wait { target: &control_plane, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
+        let token = act.wait_until(wait, JoinToken {}, |token| token).await.map_err(|mut fault| {
+            // It had all the time that it is given.
+            if fault.cause == Cause::TimedOut {
+                fault.cause = Cause::Failed;
+            }
+            fault
+                .likely("k3s does not run there as a server, or has not come up")
+                .next(format!("see on {}: systemctl status k3s; then run again", self.control_plane))
+        })?;
+        Ok(Join { server, token })
     }
 
     fn object(&self) -> String {
@@ -34,20 +70,24 @@ impl K3sAgent {
     }
 }
 
-/// The API's address for those who join: what the site says, else what the control plane's name resolves to.
-pub(super) async fn api_url(look: &Look<'_>, node: &NodeName, stated: Option<&String>) -> Result<String, Fault> {
-    let address = match stated {
-        Some(address) => address.clone(),
+/// The control plane's address for those who join: what the site says, else what its name resolves to.
+pub(super) async fn api_address(look: &Look<'_>, node: &NodeName, stated: Option<&String>) -> Result<String, Fault> {
+    match stated {
+        Some(address) => Ok(address.clone()),
         None => {
             let target = Target::Node(node.clone());
             let addresses = look.ask(&target, Addresses {}).await?;
             addresses.into_iter().next().ok_or_else(|| {
                 Fault::new(Cause::Unresolved, target, "find the control plane's address")
                     .next(format!("give {node} a node_ip or an ansible_host, or mend its name in DNS"))
-            })?
+            })
         }
-    };
-    Ok(if address.contains(':') { format!("https://[{address}]:6443") } else { format!("https://{address}:6443") })
+    }
+}
+
+/// The API's URL at an address.
+pub(super) fn api_url(address: &str) -> String {
+    if address.contains(':') { format!("https://[{address}]:{PORT}") } else { format!("https://{address}:{PORT}") }
 }
 
 impl Resource for K3sAgent {
@@ -62,7 +102,7 @@ impl Resource for K3sAgent {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(self.wanted.target(), K3s {}.into())]
+        self.wanted.questions()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
@@ -77,6 +117,10 @@ impl Resource for K3sAgent {
             }
             diff => diff,
         }
+    }
+
+    fn notices(&self, seen: &K3sSeen) -> Vec<String> {
+        self.wanted.notices(seen)
     }
 
     fn hazards(&self, seen: Option<&K3sSeen>) -> Vec<Hazard> {
@@ -97,10 +141,8 @@ impl Resource for K3sAgent {
         if self.leftover(seen) {
             act.act(&Target::Cluster, Deed::DeleteNode { node: self.wanted.node.clone() }).await?;
         }
-        let look = act.look();
-        let server = api_url(&look, &self.control_plane, self.control_plane_ip.as_ref()).await?;
-        let token = look.ask(&Target::Node(self.control_plane.clone()), JoinToken {}).await?;
-        self.wanted.apply(seen, Some(Join { server, token }), act).await?;
+        let join = if self.wanted.installs(seen) { Some(self.join(act).await?) } else { None };
+        self.wanted.apply(seen, join, act).await?;
         Ok(Applied::Changed)
     }
 

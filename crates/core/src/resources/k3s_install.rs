@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
+use super::k3s_artifacts::ArtifactSource;
 use crate::change::{Change, Diff, Reason};
 use crate::deed::{Deed, Join, K3sInstall, KeptFiles, UnitAction};
-use crate::digest::sha256_hex;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
+use crate::k3s_config::{self, Merged, Setting};
+use crate::k3s_journal::{Trouble, message};
 use crate::names::{NodeName, Target};
-use crate::probe::{K3s, K3sBefore, K3sRole, K3sState, KubeNode, KubeNodeState};
+use crate::probe::{K3s, K3sBefore, K3sConfig, K3sRole, K3sState, K3sTrouble, KubeNode, KubeNodeState, Probe};
+use crate::secret::Secret;
 use crate::site::Stated;
 
 /// How long a node may take to be Ready.
 const READY_BOUND: Duration = Duration::from_secs(600);
+/// After how long its journal is asked whether there is anything to wait for: k3s tries again every few seconds, and a
+/// node that joins is Ready 17 s after its installation on a PC.
+const FIRST_BOUND: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The k3s that a node should have.
@@ -28,8 +34,10 @@ pub struct K3sWanted {
     pub script: String,
     /// Mirror of the release artifacts, if any.
     pub artifact_url: Option<String>,
-    /// Text of our drop-in configuration.
-    pub config: String,
+    /// Where binary and images come from, if the controller hands them over.
+    pub handed: Option<ArtifactSource>,
+    /// What we set in its configuration file.
+    pub config: Vec<(&'static str, Setting)>,
     /// It is uninstalled first, once a run.
     pub force: bool,
     /// What an uninstallation keeps and the next installation puts back.
@@ -41,12 +49,28 @@ pub struct K3sWanted {
 pub struct K3sSeen {
     /// On the node.
     pub installed: Option<K3sState>,
+    /// The text of its configuration file, if there is one.
+    pub config: Option<Secret>,
     /// In the cluster.
     pub kube: Option<KubeNodeState>,
     /// Which release our last uninstallation took away, if none was installed since.
     pub before: Option<String>,
     /// This run has forced it already.
     pub forced_already: bool,
+    /// Why it does not join, where its journal says so.
+    pub trouble: Option<Trouble>,
+}
+
+impl K3sSeen {
+    fn text(&self) -> &str {
+        self.config.as_ref().map_or("", Secret::expose)
+    }
+
+    /// Whether the configuration is one that we have a part in. Without it k3s was configured by someone else's flags,
+    /// and those are theirs.
+    fn is_ours(&self) -> bool {
+        k3s_config::has_block(self.text())
+    }
 }
 
 impl K3sWanted {
@@ -54,8 +78,14 @@ impl K3sWanted {
         Target::Node(self.node.clone())
     }
 
+    /// What its look asks.
+    pub(super) fn questions(&self) -> Vec<(Target, Probe)> {
+        [K3s {}.into(), K3sConfig {}.into()].map(|probe| (self.target(), probe)).to_vec()
+    }
+
     pub(super) async fn look(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
         let installed = look.ask(&self.target(), K3s {}).await?;
+        let config = look.ask(&self.target(), K3sConfig {}).await?;
         let before = match &installed {
             Some(_) => None,
             None => look.ask(&self.target(), K3sBefore {}).await?,
@@ -71,8 +101,14 @@ impl K3sWanted {
             Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved) => None,
             Err(fault) => return Err(fault),
         };
+        let runs_in_vain = installed.as_ref().is_some_and(|state| state.active && state.role == K3sRole::Agent)
+            && !kube.as_ref().is_some_and(|kube| kube.ready);
+        let trouble = match runs_in_vain {
+            true => look.ask(&self.target(), K3sTrouble {}).await?.as_deref().and_then(Trouble::of),
+            false => None,
+        };
         let forced_already = installed.as_ref().is_some_and(|state| state.run.as_deref() == Some(look.run()));
-        Ok(K3sSeen { installed, kube, before, forced_already })
+        Ok(K3sSeen { installed, config, kube, before, forced_already, trouble })
     }
 
     /// Whether it is to be uninstalled first.
@@ -86,6 +122,25 @@ impl K3sWanted {
         present.filter(|_| !self.version.stated).unwrap_or(&self.version.value)
     }
 
+    fn merged(&self, seen: &K3sSeen) -> Result<Merged, Reason> {
+        k3s_config::merge(seen.text(), &self.config).map_err(|odd| {
+            Reason::new(
+                format!("{} on {} cannot take our settings: {odd}", k3s_config::PATH, self.node),
+                "mend that file; what you set in it stands before what the site says",
+            )
+        })
+    }
+
+    /// What we would set and the user sets otherwise.
+    pub(super) fn notices(&self, seen: &K3sSeen) -> Vec<String> {
+        let counts = seen.installed.is_none() || seen.is_ours() || self.reinstalls(seen);
+        let Some(merged) = self.merged(seen).ok().filter(|merged| counts && !merged.given_way.is_empty()) else {
+            return Vec::new();
+        };
+        let (keys, path) = (merged.given_way.join(", "), k3s_config::PATH);
+        vec![format!("{path} on {} sets {keys} by itself, and that stands", self.node)]
+    }
+
     pub(super) fn diff(&self, seen: &K3sSeen) -> Diff {
         let Some(state) = &seen.installed else {
             let to = format!("{} {}", self.role.word(), self.release(seen));
@@ -94,7 +149,10 @@ impl K3sWanted {
                     format!("{} has no k3s, but the cluster has a Ready Node of that name", self.node),
                     "two machines seem to share the name: rename one",
                 )),
-                _ => Diff::Change(vec![Change::add("k3s", to)]),
+                _ => match self.merged(seen) {
+                    Ok(_) => Diff::Change(vec![Change::add("k3s", to)]),
+                    Err(reason) => Diff::Blocked(reason),
+                },
             };
         };
         if state.role != self.role {
@@ -119,13 +177,22 @@ impl K3sWanted {
             }
             changes.push(Change::new("k3s version", &state.version, &self.version.value));
         }
-        let config = sha256_hex(self.config.as_bytes());
-        // Without our drop-in it was configured by someone else's flags, and those are theirs.
-        if state.config_sha256.as_ref().is_some_and(|sha256| *sha256 != config) {
-            changes.push(Change::new("k3s configuration", "another", "as the site has it"));
+        if seen.is_ours() || self.reinstalls(seen) {
+            match self.merged(seen) {
+                Err(reason) => return Diff::Blocked(reason),
+                Ok(merged) if seen.is_ours() && merged.text != seen.text() => {
+                    changes.push(Change::new("k3s configuration", "another", "as the site has it"));
+                }
+                Ok(_) => {}
+            }
+        }
+        if seen.is_ours() && state.run.is_none() {
+            changes.push(Change::new("k3s installation", "begun by an earlier run", "ended"));
         }
         if !state.active {
             changes.push(Change::new(state.role.unit(), "not running", "running"));
+        } else if seen.is_ours() && state.stale {
+            changes.push(Change::new(state.role.unit(), "older than its configuration or binary", "restarted"));
         }
         if !seen.kube.as_ref().is_some_and(|kube| kube.ready) {
             let now = if seen.kube.is_some() { "not Ready" } else { "not in the cluster" };
@@ -143,53 +210,99 @@ impl K3sWanted {
         Ok(())
     }
 
+    /// Whether it has to be installed, or what is installed to be brought to another version or configuration. An agent of
+    /// ours that cannot join is given address and token of the control plane again.
+    pub(super) fn installs(&self, seen: &K3sSeen) -> bool {
+        let Some(state) = seen.installed.as_ref().filter(|_| !self.reinstalls(seen)) else { return true };
+        let other_version = self.version.stated && state.version != self.version.value;
+        let other_config = || self.merged(seen).is_ok_and(|merged| merged.text != seen.text());
+        let does_not_join = seen.trouble.is_some_and(|trouble| trouble != Trouble::RefusedPassword);
+        other_version || (seen.is_ours() && (other_config() || state.run.is_none() || state.stale || does_not_join))
+    }
+
     /// Brings it about, up to the Node's being Ready.
     pub(super) async fn apply(&self, seen: &K3sSeen, join: Option<Join>, act: &Act<'_>) -> Result<(), Fault> {
         let target = self.target();
-        let config = sha256_hex(self.config.as_bytes());
-        let as_wanted = seen.installed.as_ref().filter(|_| !self.reinstalls(seen)).is_some_and(|state| {
-            let version = !self.version.stated || state.version == self.version.value;
-            version && state.config_sha256.as_ref().is_none_or(|sha256| *sha256 == config)
-        });
-        if as_wanted {
-            if seen.installed.as_ref().is_some_and(|state| !state.active) {
-                let name = self.role.unit().to_owned();
-                act.act(&target, Deed::Unit { name, action: UnitAction::Start }).await?;
-            }
-        } else {
+        if self.installs(seen) {
+            let version = self.release(seen).to_owned();
+            let present = seen.installed.as_ref().filter(|_| !self.reinstalls(seen));
+            let has_it = present.is_some_and(|state| state.version == version);
+            let handed = match &self.handed {
+                Some(source) if !has_it => Some(source.bring(&version, &target, act).await?),
+                _ => None,
+            };
+            // What someone else configured by flags stays so when it gets another version.
+            let config = match present {
+                Some(_) if !seen.is_ours() => seen.text().to_owned(),
+                _ => {
+                    let merged = self.merged(seen).map_err(|reason| {
+                        Fault::new(Cause::NotAllowed, target.clone(), "configure k3s")
+                            .said(reason.why)
+                            .next(reason.next)
+                    })?;
+                    merged.text
+                }
+            };
             let install = K3sInstall {
                 role: self.role,
-                version: self.release(seen).to_owned(),
+                version,
                 script: self.script.clone(),
                 artifact_url: self.artifact_url.clone(),
-                config: self.config.clone(),
+                handed,
+                config: Secret::new(config),
                 join,
                 run: act.run().to_owned(),
             };
             act.act(&target, Deed::InstallK3s(Box::new(install))).await?;
+        } else if seen.installed.as_ref().is_some_and(|state| !state.active) {
+            let name = self.role.unit().to_owned();
+            act.act(&target, Deed::Unit { name, action: UnitAction::Start }).await?;
         }
         self.ready(act).await
     }
 
     /// Neither an exit status nor an active unit proves that a node joined; only its Node's Ready does.
     async fn ready(&self, act: &Act<'_>) -> Result<(), Fault> {
-        let wanted = format!("Node {} to be Ready", self.node);
-        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: READY_BOUND, every: EVERY };
-        let ready = act.wait_until(wait, KubeNode { name: self.node.clone() }, |kube| match kube {
-            Some(KubeNodeState { ready: true, .. }) => Some(()),
-            _ => None,
-        });
-        match ready.await {
+        match self.ready_within(FIRST_BOUND, act).await {
             Err(fault) if fault.cause == Cause::TimedOut => {
-                let said =
-                    act.look().ask(&self.target(), K3s {}).await.ok().flatten().and_then(|state| state.last_error);
-                Err(fault.said(said.unwrap_or_else(|| "its journal shows no error".to_owned())).next(format!(
-                    "journalctl -u {} on {} tells more",
-                    self.role.unit(),
-                    self.node
-                )))
+                let said = self.said(act).await;
+                if said.as_deref().and_then(Trouble::of).is_some_and(Trouble::lasts) {
+                    return Err(self.not_joined(fault, said));
+                }
+            }
+            result => return result,
+        }
+        match self.ready_within(READY_BOUND - FIRST_BOUND, act).await {
+            Err(fault) if fault.cause == Cause::TimedOut => {
+                let said = self.said(act).await;
+                Err(self.not_joined(fault, said))
             }
             result => result,
+        }
+    }
+
+    async fn ready_within(&self, bound: Duration, act: &Act<'_>) -> Result<(), Fault> {
+        let wanted = format!("Node {} to be Ready", self.node);
+        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound, every: EVERY };
+        act.wait_until(wait, KubeNode { name: self.node.clone() }, |kube| match kube {
+            Some(KubeNodeState { ready: true, .. }) => Some(()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The last error in its journal.
+    async fn said(&self, act: &Act<'_>) -> Option<String> {
+        act.look().ask(&self.target(), K3sTrouble {}).await.ok().flatten()
+    }
+
+    fn not_joined(&self, fault: Fault, said: Option<String>) -> Fault {
+        let trouble = said.as_deref().and_then(Trouble::of);
+        let said = said.map_or_else(|| "its journal shows no error".to_owned(), |line| message(&line));
+        let fault = fault.said(said);
+        match trouble {
+            Some(trouble) => fault.likely(trouble.likely()).next(trouble.next(self.node.as_str())),
+            None => fault.next(format!("journalctl -u {} on {} tells more", self.role.unit(), self.node)),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{K3s, Probe};
+use crate::probe::Probe;
 use crate::resource::{Applied, Renewal, Resource};
 
 /// k3s as server with embedded etcd.
@@ -18,8 +18,6 @@ use crate::resource::{Applied, Renewal, Resource};
 pub struct K3sServer {
     /// What is wanted.
     pub wanted: K3sWanted,
-    /// Directory on the controller for snapshots taken before it is uninstalled.
-    pub snapshots: String,
 }
 
 impl K3sServer {
@@ -41,7 +39,7 @@ impl Resource for K3sServer {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(self.wanted.target(), K3s {}.into())]
+        self.wanted.questions()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
@@ -50,6 +48,10 @@ impl Resource for K3sServer {
 
     fn diff(&self, seen: &K3sSeen) -> Diff {
         self.wanted.diff(seen)
+    }
+
+    fn notices(&self, seen: &K3sSeen) -> Vec<String> {
+        self.wanted.notices(seen)
     }
 
     fn hazards(&self, seen: Option<&K3sSeen>) -> Vec<Hazard> {
@@ -68,7 +70,7 @@ impl Resource for K3sServer {
 
     async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
         if self.wanted.reinstalls(seen) {
-            act.act(&self.wanted.target(), Deed::FetchSnapshot { to: self.snapshots.clone() }).await?;
+            act.act(&self.wanted.target(), Deed::FetchSnapshot { run: act.run().to_owned() }).await?;
         }
         self.wanted.uninstall(seen, act).await?;
         self.wanted.apply(seen, None, act).await?;

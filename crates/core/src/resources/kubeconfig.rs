@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::k3s_agent::api_url;
+use super::k3s_agent::{api_address, api_url};
 use crate::change::{Change, Diff};
 use crate::deed::Deed;
-use crate::digest::sha256_hex;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
+use crate::kubeconfig::Access;
 use crate::names::{Label, NodeName, Target};
 use crate::probe::{AdminKubeconfig, KubeconfigContext, KubeconfigState, Probe};
 use crate::resource::{Applied, Resource};
@@ -19,6 +19,8 @@ pub struct Kubeconfig {
     pub path: String,
     /// The context's name.
     pub context: String,
+    /// Whether a context that is new becomes the current one.
+    pub set_current: bool,
     /// The control plane.
     pub control_plane: NodeName,
     /// The address that the site gives it in the cluster, if it does.
@@ -55,8 +57,13 @@ impl Resource for Kubeconfig {
         let node = Target::Node(self.control_plane.clone());
         let wanted = match look.ask(&node, AdminKubeconfig {}).await {
             Ok(kubeconfig) => {
-                let server = api_url(look, &self.control_plane, self.control_plane_ip.as_ref()).await?;
-                Some((server, sha256_hex(kubeconfig.expose().as_bytes())))
+                let access = Access::of_administrator(kubeconfig.expose()).map_err(|odd| {
+                    Fault::new(Cause::Mismatch, node.clone(), "read the administrator's kubeconfig")
+                        .said(format!("what k3s wrote there is none: {odd}"))
+                        .next(format!("see /etc/rancher/k3s/k3s.yaml on {}", self.control_plane))
+                })?;
+                let address = api_address(look, &self.control_plane, self.control_plane_ip.as_ref()).await?;
+                Some((api_url(&address), access.sha256()))
             }
             // No kubeconfig to be had yet: only a plan comes here before the control plane is up.
             Err(fault) if matches!(fault.cause, Cause::NotYet | Cause::Failed) => None,
@@ -89,9 +96,9 @@ impl Resource for Kubeconfig {
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let look = act.look();
         let kubeconfig = look.ask(&Target::Node(self.control_plane.clone()), AdminKubeconfig {}).await?;
-        let server = api_url(&look, &self.control_plane, self.control_plane_ip.as_ref()).await?;
-        let (path, context) = (self.path.clone(), self.context.clone());
-        act.act(&Target::Controller, Deed::MergeKubeconfig { path, context, server, kubeconfig }).await?;
+        let server = api_url(&api_address(&look, &self.control_plane, self.control_plane_ip.as_ref()).await?);
+        let (path, context, set_current) = (self.path.clone(), self.context.clone(), self.set_current);
+        act.act(&Target::Controller, Deed::MergeKubeconfig { path, context, server, kubeconfig, set_current }).await?;
         Ok(Applied::Changed)
     }
 

@@ -29,6 +29,7 @@ fn fresh_node(probe: &Probe) -> Option<Answer> {
         Probe::Packages(_) => Answer::Packages(BTreeSet::new()),
         Probe::K3s(_) => Answer::K3s(None),
         Probe::K3sBefore(_) => Answer::K3sBefore(None),
+        Probe::K3sConfig(_) => Answer::K3sConfig(None),
         Probe::File(_) => Answer::File(None),
         Probe::Directory(_) => Answer::Directory(false),
         Probe::Unit(_) => Answer::Unit(None),

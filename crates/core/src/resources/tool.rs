@@ -51,17 +51,33 @@ impl PinnedTool {
     fn path(&self) -> String {
         format!("{}/{}", self.bin_dir, self.name)
     }
+}
 
-    /// The first word of a published sums file that belongs to this file.
-    fn sum_in(sums: &str, file: &str) -> Option<String> {
-        let lines = || sums.lines().map(str::split_whitespace);
-        let named = lines().find_map(|mut words| {
-            let sum = words.next()?;
-            words.next().is_some_and(|name| name.trim_start_matches('*') == file).then(|| sum.to_owned())
-        });
-        let sum = named.or_else(|| lines().next()?.next().map(str::to_owned))?;
-        (sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| sum.to_ascii_lowercase())
-    }
+/// The SHA-256 of a file out of what is published beside it: its line of a list of sums, or the one sum that is there.
+pub(super) fn sum_in(sums: &str, file: &str) -> Option<String> {
+    let lines = || sums.lines().map(str::split_whitespace);
+    let named = lines().find_map(|mut words| {
+        let sum = words.next()?;
+        words.next().is_some_and(|name| name.trim_start_matches('*') == file).then(|| sum.to_owned())
+    });
+    // One sum without a name is that of the file that it stands beside; a list that does not name it says nothing of it.
+    let alone = || match (lines().next()?.collect::<Vec<_>>().as_slice(), lines().nth(1)) {
+        ([sum], None) => Some((*sum).to_owned()),
+        _ => None,
+    };
+    let sum = named.or_else(alone)?;
+    (sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| sum.to_ascii_lowercase())
+}
+
+/// Asks for a file's published sum.
+pub(super) async fn published_sum(look: &Look<'_>, sums_url: &str, url: &str) -> Result<String, Fault> {
+    let sums = look.ask(&Target::Controller, WebText { url: sums_url.to_owned() }).await?;
+    let file = url.rsplit('/').next().unwrap_or_default();
+    sum_in(&sums, file).ok_or_else(|| {
+        Fault::new(Cause::Mismatch, Target::Controller, format!("check {file}"))
+            .said(format!("{sums_url} names no SHA-256 for it"))
+            .next("check the version and the address in the site; nothing is fetched unchecked")
+    })
 }
 
 impl Resource for PinnedTool {
@@ -108,16 +124,7 @@ impl Resource for PinnedTool {
         let url = self.source.url.replace("VERSION", &version);
         let sha256 = match &self.source.pinned {
             Some((pinned, sha256)) if *pinned == version => sha256.clone(),
-            _ => {
-                let sums_url = self.source.sums_url.replace("VERSION", &version);
-                let sums = act.look().ask(&Target::Controller, WebText { url: sums_url.clone() }).await?;
-                let file = url.rsplit('/').next().unwrap_or_default();
-                Self::sum_in(&sums, file).ok_or_else(|| {
-                    Fault::new(Cause::Mismatch, Target::Controller, format!("check {file}"))
-                        .said(format!("{sums_url} names no SHA-256 for it"))
-                        .next(format!("check the version of {}", self.name))
-                })?
-            }
+            _ => published_sum(&act.look(), &self.source.sums_url.replace("VERSION", &version), &url).await?,
         };
         let (member, sha256) = (self.source.member.clone(), Some(sha256));
         act.act(&Target::Controller, Deed::Fetch { url, sha256, member, path: self.path(), mode: 0o755 }).await?;
@@ -131,7 +138,7 @@ impl Resource for PinnedTool {
 
 #[cfg(test)]
 mod tests {
-    use super::PinnedTool;
+    use super::sum_in;
 
     #[test]
     fn a_sum_is_taken_from_a_list_or_from_a_bare_one() {
@@ -140,10 +147,12 @@ mod tests {
         for (sums, file, expected) in [
             (list.as_str(), "helm-v3-linux-amd64.tar.gz", Some(other.to_lowercase())),
             (one.as_str(), "kubectl", Some(one.clone())),
+            (list.as_str(), "helm-v3-linux-arm.tar.gz", None),
+            (&format!("{one}\n{other}\n"), "kubectl", None),
             ("<html>not found</html>", "kubectl", None),
             ("", "kubectl", None),
         ] {
-            assert_eq!(PinnedTool::sum_in(sums, file), expected, "{sums:?}");
+            assert_eq!(sum_in(sums, file), expected, "{sums:?}");
         }
     }
 }

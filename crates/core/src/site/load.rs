@@ -337,6 +337,13 @@ fn answer_lookups(source: &dyn Source, templates: &Templates, directory: &str) -
     !open.is_empty()
 }
 
+/// The file of `$KUBECONFIG` that kubectl would write a new context to: the first that is there, else the last.
+fn kubeconfig_of(paths: &str, source: &dyn Source) -> Option<String> {
+    let paths: Vec<&str> = paths.split(':').filter(|path| !path.is_empty()).collect();
+    let there = paths.iter().find(|path| !matches!(source.read(path), Ok(None)));
+    there.or(paths.last()).map(|path| (*path).to_owned())
+}
+
 fn check(
     source: &dyn Source,
     inventory: &Inventory,
@@ -351,7 +358,8 @@ fn check(
     let name = site_name(directory);
     let keys = own_keys(source, directory, home);
     let bin_dir = source.env("BIN_DIR").filter(|path| !path.is_empty());
-    let settings = settings::read(&fields, &name, home, bin_dir, &names, keys, found);
+    let kubeconfig = source.env("KUBECONFIG").and_then(|paths| kubeconfig_of(&paths, source));
+    let settings = settings::read(&fields, &name, home, (bin_dir, kubeconfig), &names, keys, found);
     let boards = machines::boards(inventory, &roll, &settings, home, found, notices);
     let nodes = machines::nodes(inventory, &roll, &settings, home, found, notices);
     machines::check_addresses(inventory, &boards, &nodes, found);

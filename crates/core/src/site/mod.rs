@@ -16,7 +16,7 @@ mod settings;
 mod source;
 mod template;
 mod vault;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use ansible_cfg::{AnsibleCfg, ansible_cfg};
 pub use inventory::Inventory;

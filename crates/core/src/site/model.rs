@@ -212,8 +212,12 @@ pub struct Settings {
     pub k3s_version: Stated<String>,
     /// Where k3s's install script is.
     pub k3s_install_url: String,
-    /// Where k3s's release artifacts are, if not where the script looks by itself.
+    /// SHA-256 of k3s's install script, if the site pins it.
+    pub k3s_install_sha256: Option<String>,
+    /// Where k3s's releases are, above `download/VERSION/`, if not where the script looks by itself.
     pub k3s_artifact_url: Option<String>,
+    /// The controller hands k3s's binary and images to the nodes, which then need no internet.
+    pub k3s_airgap: bool,
     /// What the cluster stage installs.
     pub cluster_install_list: Vec<Service>,
     /// Nodes that do not live may be flashed.
@@ -250,6 +254,8 @@ pub struct Settings {
     pub kubeconfig: String,
     /// Name of this cluster's context in it.
     pub kubeconfig_context: String,
+    /// A context that is new in it becomes the current one.
+    pub kubeconfig_set_current: bool,
     /// The user's known_hosts file on the controller.
     pub known_hosts: String,
     /// How long a node may take from the order to reboot, or from its first power, to a boot that answers.

@@ -10,7 +10,7 @@ use super::nearest::did_you_mean;
 use crate::names::NodeName;
 
 /// Variables that the site as a whole may set.
-pub(crate) const KNOWN: [&str; 54] = [
+pub(crate) const KNOWN: [&str; 57] = [
     "ansible_account",
     "tpi_user",
     "tpi_images_path",
@@ -24,7 +24,9 @@ pub(crate) const KNOWN: [&str; 54] = [
     "repo_branch",
     "k3s_version",
     "k3s_install_url",
+    "k3s_install_sha256",
     "k3s_artifact_url",
+    "k3s_airgap",
     "cluster_install_list",
     "do_flash",
     "flash_force",
@@ -52,6 +54,7 @@ pub(crate) const KNOWN: [&str; 54] = [
     "control_plane_taint",
     "kubeconfig",
     "kubeconfig_context",
+    "kubeconfig_set_current",
     "known_hosts",
     "reboot_timeout",
     // Those of a host.
@@ -81,12 +84,12 @@ const CM4_IMAGE: (&str, &str) = (
     "790652faeb4f61ce7bb12f5cb61734595c61d3cd882915b8b5f9918106c80d37",
 );
 
-/// Reads the settings. `nodes` are the names that `control_plane` may be; `keys` the site's own public keys.
+/// Reads the settings. The environment may say where tools go and where the kubeconfig is. `nodes` are the names that `control_plane` may be; `keys` the site's own public keys.
 pub(crate) fn read(
     fields: &Fields<'_>,
     site: &str,
     home: &str,
-    bin_dir: Option<String>,
+    (bin_dir, kubeconfig): (Option<String>, Option<String>),
     nodes: &[&str],
     keys: Vec<String>,
     found: &mut Found,
@@ -110,7 +113,7 @@ pub(crate) fn read(
         |name: &str, default: &str| fields.path(name, found).unwrap_or_else(|| super::fields::expand(default, home));
     let bin_dir_default = bin_dir.unwrap_or_else(|| "~/bin".to_owned());
     let bin_dir = path("bin_dir", &bin_dir_default);
-    let kubeconfig = path("kubeconfig", "~/.kube/config");
+    let kubeconfig = path("kubeconfig", kubeconfig.as_deref().unwrap_or("~/.kube/config"));
     let known_hosts = path("known_hosts", "~/.ssh/known_hosts");
     let flash_transport = transport(fields, found);
     Settings {
@@ -132,10 +135,13 @@ pub(crate) fn read(
             .with("argocd_values", "a map", found, |value| value.is_object().then(|| value.clone()))
             .unwrap_or_else(|| json!({})),
         control_plane_taint: taint(fields, found),
+        kubeconfig_set_current: fields.yes("kubeconfig_set_current", found).unwrap_or(true),
         kubeconfig_context: fields.text("kubeconfig_context", found).unwrap_or_else(|| site.to_owned()),
         k3s_install_url: k3s_install_url
             .unwrap_or_else(|| format!("https://raw.githubusercontent.com/k3s-io/k3s/{tag}/install.sh")),
-        k3s_artifact_url: fields.text("k3s_artifact_url", found),
+        k3s_install_sha256: fields.with("k3s_install_sha256", "a SHA-256 in hex", found, is_sha256),
+        k3s_artifact_url: fields.text("k3s_artifact_url", found).map(|url| url.trim_end_matches('/').to_owned()),
+        k3s_airgap: fields.yes("k3s_airgap", found).unwrap_or(false),
         ansible_account,
         tpi_user,
         tpi_images_path,
@@ -274,13 +280,15 @@ fn interface(fields: &Fields<'_>, transport: FlashTransport, found: &mut Found) 
     interface.unwrap_or(BmcInterface::Auto)
 }
 
+fn is_sha256(value: &Value) -> Option<String> {
+    let text = value.as_str()?.to_ascii_lowercase();
+    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+}
+
 fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, &str), found: &mut Found) -> Image {
     let (url_name, sum_name) = (format!("{kind}_image_url"), format!("{kind}_image_sha256"));
     let stated_url = fields.text(&url_name, found);
-    let sum = fields.with(&sum_name, "a SHA-256 in hex", found, |value| {
-        let text = value.as_str()?.to_ascii_lowercase();
-        (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
-    });
+    let sum = fields.with(&sum_name, "a SHA-256 in hex", found, is_sha256);
     if stated_url.is_some()
         && fields.origin(&sum_name).is_none()
         && let Some(origin) = fields.origin(&url_name)
@@ -311,7 +319,7 @@ fn toolchain(fields: &Fields<'_>, found: &mut Found) -> Toolchain {
         helm_url: url("helm_url", "https://get.helm.sh", found),
         kubectl_url: url("kubectl_url", "https://dl.k8s.io", found),
         kubeseal_url: url("kubeseal_url", "https://github.com/bitnami-labs/sealed-secrets/releases/download", found),
-        helm_diff_url: url("helm_diff_url", "https://github.com/databus23/helm-diff", found),
+        helm_diff_url: url("helm_diff_url", "https://github.com/databus23/helm-diff/releases/download", found),
     }
 }
 

@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Wanted;
 use super::lanes::Lanes;
 use crate::engine::Need;
+use crate::k3s_config::Setting;
 use crate::names::{Label, StageName, Target};
 use crate::probe::K3sRole;
 use crate::resources::{
-    FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory, MaintenanceEnded, NodeMarks,
-    SystemDeployments,
+    ArtifactSource, FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory,
+    MaintenanceEnded, NodeMarks, SystemDeployments,
 };
 use crate::site::{Kind, Node, Settings};
 
 const STAGE: StageName = StageName::K3s;
+
+/// Where k3s's own script looks for releases.
+const RELEASES: &str = "https://github.com/k3s-io/k3s/releases";
 
 /// What an uninstallation would take along although it is the user's.
 const KEPT: [&str; 3] = [
@@ -29,7 +33,8 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     let script = format!("{}/k3s-install-{}.sh", wanted.options.cache, settings.k3s_version.value);
     if wanted.nodes().next().is_some() {
         let url = settings.k3s_install_url.clone();
-        let fetched = FetchedFile { purpose: "k3s_script", url, sha256: None, path: script.clone() };
+        let (sha256, path) = (settings.k3s_install_sha256.clone(), script.clone());
+        let fetched = FetchedFile { purpose: "k3s_script", url, sha256, path };
         lanes.controller().push(STAGE, fetched);
     }
     for node in wanted.nodes() {
@@ -43,14 +48,17 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             version: settings.k3s_version.clone(),
             script: script.clone(),
             artifact_url: settings.k3s_artifact_url.clone(),
+            handed: settings.k3s_airgap.then(|| ArtifactSource {
+                url: settings.k3s_artifact_url.clone().unwrap_or_else(|| RELEASES.to_owned()),
+                cache: wanted.options.cache.clone(),
+            }),
             config: configuration(node, role),
             force: settings.k3s_force,
             kept: KEPT.map(str::to_owned).into(),
         };
         let fetched = Need::Held(Label::of("controller", "k3s_script"));
         if is_server {
-            let snapshots = format!("{}/snapshots", wanted.options.cache);
-            lane.push(STAGE, K3sServer { wanted: k3s, snapshots }).needing([fetched]);
+            lane.push(STAGE, K3sServer { wanted: k3s }).needing([fetched]);
         } else {
             let control_plane_ip = control_plane.node_ip.clone();
             lane.push(STAGE, K3sAgent { wanted: k3s, control_plane: control_plane.name.clone(), control_plane_ip })
@@ -77,6 +85,7 @@ fn place_access(wanted: &Wanted<'_>, lanes: &mut Lanes, control_plane: &Node, se
     let kubeconfig = Kubeconfig {
         path: settings.kubeconfig.clone(),
         context: settings.kubeconfig_context.clone(),
+        set_current: settings.kubeconfig_set_current,
         control_plane: control_plane.name.clone(),
         control_plane_ip: control_plane.node_ip.clone(),
     };
@@ -85,21 +94,23 @@ fn place_access(wanted: &Wanted<'_>, lanes: &mut Lanes, control_plane: &Node, se
     lane.push(STAGE, SystemDeployments { namespace: "kube-system", names });
 }
 
-/// Our drop-in: a file shows drift, flags in a unit do not.
-fn configuration(node: &Node, role: K3sRole) -> String {
-    let mut text = String::from("# written by bringup; your own settings belong in ../config.yaml\n");
+/// What we set in k3s's configuration file: a file shows drift, flags in a unit do not.
+fn configuration(node: &Node, role: K3sRole) -> Vec<(&'static str, Setting)> {
+    let mut settings = Vec::new();
     if role == K3sRole::Server {
         // An ingress controller of the site's own takes Traefik's place; cluster-init makes etcd the store.
-        text.push_str("disable:\n  - traefik\ncluster-init: true\nwrite-kubeconfig-mode: \"0600\"\n");
-    } else {
-        text.push_str("token-file: /etc/rancher/k3s/bringup-token\n");
+        settings.push(("disable", Setting::List(vec!["traefik".to_owned()])));
+        settings.push(("cluster-init", Setting::Yes));
+        settings.push(("write-kubeconfig-mode", Setting::Text("0600".to_owned())));
+        // The API's certificate is for its own name and for the way in that the site names.
+        settings.push(("tls-san", Setting::List(vec![node.connection.host.clone()])));
     }
     for (key, value) in [("node-ip", &node.node_ip), ("flannel-iface", &node.flannel_iface)] {
         if let Some(value) = value {
-            text.push_str(&format!("{key}: \"{value}\"\n"));
+            settings.push((key, Setting::Text(value.clone())));
         }
     }
-    text
+    settings
 }
 
 /// Labels and taints of a node, if it has any.

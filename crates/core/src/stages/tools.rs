@@ -24,12 +24,16 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     let bin_dir = &settings.bin_dir;
     place_binaries(settings, platform, lane);
     let tools = &settings.toolchain;
+    // Its releases call darwin macos.
+    let system = if platform.0 == "darwin" { "macos" } else { platform.0 };
+    let helm_diff = format!("{}/vVERSION", tools.helm_diff_url);
     lane.push(
         STAGE,
         HelmPluginInstalled {
             helm: format!("{bin_dir}/helm"),
             name: "diff",
-            url: tools.helm_diff_url.clone(),
+            url: format!("{helm_diff}/helm-diff-{system}-{}.tgz", platform.1),
+            sums_url: format!("{helm_diff}/helm-diff_VERSION_checksums.txt"),
             version: tools.helm_diff_version.clone(),
         },
     );

@@ -76,7 +76,9 @@ pub fn settings(control_plane: &str) -> Settings {
         repo_branch: "main".to_owned(),
         k3s_version: unstated("v1.33.6+k3s1"),
         k3s_install_url: "https://k3s.example/install.sh".to_owned(),
+        k3s_install_sha256: None,
         k3s_artifact_url: None,
+        k3s_airgap: false,
         cluster_install_list: vec![Service::Argocd],
         do_flash: true,
         flash_force: false,
@@ -104,6 +106,7 @@ pub fn settings(control_plane: &str) -> Settings {
         control_plane_taint: Some("node-role.kubernetes.io/control-plane:NoSchedule".to_owned()),
         kubeconfig: "/home/user/.kube/config".to_owned(),
         kubeconfig_context: "turing-pi".to_owned(),
+        kubeconfig_set_current: true,
         known_hosts: "/home/user/.ssh/known_hosts".to_owned(),
         reboot_timeout: std::time::Duration::from_secs(900),
     }

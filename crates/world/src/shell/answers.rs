@@ -50,7 +50,19 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::RunningJobs(_) => Answer::RunningJobs(out.lines().map(str::to_owned).collect()),
         Probe::JobState(_) => Answer::JobState(if none { None } else { Some(job(out).ok_or_else(odd)?) }),
         Probe::K3s(_) => Answer::K3s(if none { None } else { Some(k3s(out).ok_or_else(odd)?) }),
+        Probe::K3sConfig(_) if none => Answer::K3sConfig(None),
+        Probe::K3sConfig(_) => {
+            Answer::K3sConfig(Some(Secret::new(out.strip_suffix('.').ok_or("an answer without its end")?)))
+        }
+        Probe::K3sTrouble(_) => Answer::K3sTrouble((!none).then(line)),
+        Probe::K3sBefore(_) => Answer::K3sBefore((!none).then(line).filter(|version| !version.is_empty())),
+        Probe::Reaches(_) => Answer::Reaches(!none),
+        Probe::MissingKernelFeatures(_) => {
+            Answer::MissingKernelFeatures(out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+        }
         Probe::AdminKubeconfig(_) if !none => Answer::AdminKubeconfig(Secret::new(out)),
+        // Odd or not, what it is is nobody's business.
+        Probe::JoinToken(_) => Answer::JoinToken((!none).then(|| Secret::new(line()))),
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),
         _ => return Err(odd()),
     })
@@ -151,9 +163,20 @@ fn k3s(out: &str) -> Option<K3sState> {
         _ => return None,
     };
     let version = lines.next()?.to_owned();
-    let active = lines.next()? == "active";
-    let mut or_none = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
-    Some(K3sState { role, version, active, config_sha256: or_none(), run: or_none(), last_error: None })
+    let run = lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
+    let mut number = || lines.next()?.split('.').next()?.parse::<u64>().ok();
+    let (now, up) = (number()?, number()?);
+    let written = number()?.max(number()?);
+    let properties: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
+    // A server is `activating` until its API answers, and between two tries, when nothing of it runs.
+    let active = match *properties.get("ActiveState")? {
+        "active" => true,
+        "activating" => *properties.get("SubState")? == "start",
+        _ => false,
+    };
+    let started: u64 = properties.get("ExecMainStartTimestampMonotonic")?.parse().ok()?;
+    let stale = started > 0 && written > now.saturating_sub(up) + started / 1_000_000;
+    Some(K3sState { role, version, active, stale, run })
 }
 
 /// A line as a terminal shows it in the end: dpkg counts over the same place again and again.

@@ -2,8 +2,8 @@
 
 use bringup_core::deed::{Content, Deed, UnitAction};
 
-use super::jobs;
 use super::quote::word;
+use super::{jobs, k3s};
 
 /// The piece of script that brings a deed about; `None` if this is no deed for a node's shell.
 pub(crate) fn effect(deed: &Deed) -> Option<String> {
@@ -24,6 +24,8 @@ pub(crate) fn effect(deed: &Deed) -> Option<String> {
             };
             format!("systemctl {verb} -- {}", word(name))
         }
+        Deed::InstallK3s(install) => k3s::install(install),
+        Deed::UninstallK3s { role, keep } => k3s::uninstall(*role, keep),
         _ => return None,
     })
 }

@@ -8,6 +8,7 @@ pub(crate) mod bmc;
 pub(crate) mod bmc_seed;
 mod effects;
 mod jobs;
+pub(crate) mod k3s;
 mod questions;
 mod quote;
 #[cfg(test)]

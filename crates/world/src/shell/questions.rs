@@ -2,8 +2,8 @@
 
 use bringup_core::probe::Probe;
 
-use super::jobs;
 use super::quote::word;
+use super::{jobs, k3s};
 
 /// Exit status that says "there is none", in answers that may be nothing.
 pub(super) const NONE: i32 = 44;
@@ -33,7 +33,13 @@ pub(crate) fn question(probe: &Probe) -> Option<String> {
         Probe::RunningJobs(_) => jobs::running(),
         Probe::PackagesBusy(_) => PACKAGES_BUSY.to_owned(),
         Probe::GpuDriver(_) => GPU_DRIVER.to_owned(),
-        Probe::K3s(_) => K3S.to_owned(),
+        Probe::K3s(_) => k3s::state(),
+        Probe::K3sConfig(_) => k3s::config(),
+        Probe::K3sTrouble(_) => k3s::trouble(),
+        Probe::K3sBefore(_) => k3s::before(),
+        Probe::Reaches(reaches) => k3s::reaches(&reaches.host, reaches.port),
+        Probe::MissingKernelFeatures(_) => k3s::MISSING_FEATURES.to_owned(),
+        Probe::JoinToken(_) => k3s::token(),
         Probe::AdminKubeconfig(_) => "cat /etc/rancher/k3s/k3s.yaml".to_owned(),
         _ => return None,
     })
@@ -111,18 +117,6 @@ exit 44";
 const UNIT: &str = "\
 date +%s; read -r up rest < /proc/uptime; echo \"$up\"
 systemctl show --property=LoadState,ActiveState,UnitFileState,ActiveEnterTimestampMonotonic --";
-
-/// Role, release, whether it runs, checksum of our drop-in, our run; empty lines for what is not there.
-const K3S: &str = "\
-if [ -e /etc/systemd/system/k3s.service ]; then role=server unit=k3s
-elif [ -e /etc/systemd/system/k3s-agent.service ]; then role=agent unit=k3s-agent
-else exit 44; fi
-echo $role
-{ k3s --version || /usr/local/bin/k3s --version; } 2>/dev/null | { read -r name version rest; echo \"$version\"; }
-systemctl is-active $unit || :
-drop_in=/etc/rancher/k3s/config.yaml.d/50-bringup.yaml
-if [ -e $drop_in ]; then sha256sum < $drop_in | cut -d ' ' -f 1; else echo; fi
-if [ -e /var/lib/bringup/k3s-run ]; then head -n 1 /var/lib/bringup/k3s-run; else echo; fi";
 
 /// The driver that the kernel has loaded, else the module that is installed, else the package.
 const GPU_DRIVER: &str = "\

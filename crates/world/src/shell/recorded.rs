@@ -11,10 +11,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use bringup_core::deed::{Content, Deed, Job, UnitAction};
+use bringup_core::deed::{Content, Deed, Job, Join, K3sArtifacts, K3sInstall, KeptFiles, UnitAction};
 use bringup_core::probe::{
-    BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, K3s, Packages, PackagesBusy, Probe, RebootRequired,
-    RootPartition, RunningJobs, System, Unit, Upgrades,
+    BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, JoinToken, K3s, K3sBefore, K3sConfig, K3sRole,
+    K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Probe, Reaches, RebootRequired, RootPartition,
+    RunningJobs, System, Unit, Upgrades,
 };
 use bringup_core::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -54,9 +55,32 @@ fn questions() -> Vec<Probe> {
         RunningJobs {}.into(),
         PackagesBusy {}.into(),
         GpuDriver {}.into(),
-        K3s {}.into(),
     ]
 }
+
+/// Those of them that are about k3s.
+fn k3s_questions() -> Vec<Probe> {
+    vec![
+        K3s {}.into(),
+        K3sConfig {}.into(),
+        K3sTrouble {}.into(),
+        K3sBefore {}.into(),
+        MissingKernelFeatures {}.into(),
+        JoinToken {}.into(),
+        Reaches { host: "127.0.0.1".to_owned(), port: 22 }.into(),
+        Reaches { host: "127.0.0.1".to_owned(), port: 1 }.into(),
+    ]
+}
+
+/// The questions that a state is recorded with.
+fn questions_of(state: &str) -> Vec<Probe> {
+    if state.starts_with("k3s") { k3s_questions() } else { questions() }
+}
+
+/// What the states are: no k3s and none before; k3s as `deeds_as_shell` has it installed, by a script that makes the units
+/// and a binary that only tells its release; uninstalled again by ours. An agent's journal was given lines of the real
+/// one.
+const STATES: [&str; 7] = ["fresh", "prepared", "moved", "k3s-none", "k3s-server", "k3s-agent", "k3s-uninstalled"];
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/shell/recordings")
@@ -64,10 +88,10 @@ fn directory() -> PathBuf {
 
 #[test]
 fn answers_of_real_hosts_are_understood() {
-    for state in ["fresh", "prepared", "moved"] {
+    for state in STATES {
         let text = std::fs::read_to_string(directory().join(format!("{state}.json"))).unwrap();
         let recorded: Vec<Exchange> = serde_json::from_str(&text).unwrap();
-        let questions = questions();
+        let questions = questions_of(state);
         assert_eq!(recorded.len(), questions.len(), "{state}: record anew");
         let mut answers = Vec::new();
         for (exchange, probe) in recorded.into_iter().zip(questions) {
@@ -84,7 +108,7 @@ fn answers_of_real_hosts_are_understood() {
 fn record() {
     let (state, ssh) = (std::env::var("BRINGUP_RECORD").unwrap(), std::env::var("BRINGUP_RECORD_SSH").unwrap());
     let mut script = Script::new();
-    for probe in questions() {
+    for probe in questions_of(&state) {
         script.add(&question(&probe).unwrap());
     }
     let mut child = Command::new("sh")
@@ -97,7 +121,7 @@ fn record() {
     child.stdin.take().unwrap().write_all(script.text().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let sections = script.sections(&String::from_utf8_lossy(&output.stdout), &String::from_utf8_lossy(&output.stderr));
-    let exchanges: Vec<Exchange> = questions()
+    let exchanges: Vec<Exchange> = questions_of(&state)
         .into_iter()
         .zip(sections)
         .map(|(probe, section)| {
@@ -108,6 +132,31 @@ fn record() {
     std::fs::create_dir_all(directory()).unwrap();
     let text = serde_json::to_string_pretty(&exchanges).unwrap();
     std::fs::write(directory().join(format!("{state}.json")), text + "\n").unwrap();
+}
+
+/// A server that fetches its release from a mirror.
+fn server() -> K3sInstall {
+    K3sInstall {
+        role: K3sRole::Server,
+        version: "v1.33.6+k3s1".to_owned(),
+        script: "/cache/install.sh".to_owned(),
+        artifact_url: Some("https://mirror.example/it's".to_owned()),
+        handed: None,
+        config: Secret::new("token: it's\n# >>> bringup >>>\ncluster-init: true\n# <<< bringup <<<\n"),
+        join: None,
+        run: "20261126T001122-apply".to_owned(),
+    }
+}
+
+/// An agent that is handed all it needs.
+fn agent() -> K3sInstall {
+    let join = Join { server: "https://10.0.0.1:6443".to_owned(), token: Secret::new("K10abc::server:'hush'") };
+    let handed = K3sArtifacts {
+        binary: "/cache/binary".to_owned(),
+        images: "/cache/images".to_owned(),
+        images_name: "k3s-airgap-images-amd64.tar.zst".to_owned(),
+    };
+    K3sInstall { role: K3sRole::Agent, artifact_url: None, handed: Some(handed), join: Some(join), ..server() }
 }
 
 #[test]
@@ -133,6 +182,9 @@ fn deeds_as_shell() {
         job(Job::MoveRoot { disk: "/dev/nvme0n1".to_owned() }),
         Deed::Reboot,
         Deed::Unit { name: "k3s-agent.service".to_owned(), action: UnitAction::Restart },
+        Deed::InstallK3s(Box::new(server())),
+        Deed::InstallK3s(Box::new(agent())),
+        Deed::UninstallK3s { role: K3sRole::Agent, keep: KeptFiles(vec!["/etc/rancher/k3s/config.yaml".to_owned()]) },
     ];
     let shell: Vec<String> = deeds.iter().map(|deed| format!("# {deed}\n{}\n", effect(deed).unwrap())).collect();
     insta::assert_snapshot!(shell.join("\n"));

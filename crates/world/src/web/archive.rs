@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 const MOST: u64 = 1 << 30;
 
 /// Writes a member's bytes to `to`. The archive's own paths name nothing on our disk: they are only compared with.
-pub(super) fn extract(archive: &Path, member: &str, to: &mut File) -> Result<(), Trouble> {
+pub(crate) fn extract(archive: &Path, member: &str, to: &mut File) -> Result<(), Trouble> {
     let odd = |error: io::Error| Trouble::Archive(format!("it is no gzipped tar archive: {error}"));
     let file = File::open(archive).map_err(|error| Trouble::Local(archive.display().to_string(), error))?;
     let mut tar = tar::Archive::new(MultiGzDecoder::new(io::BufReader::new(file)));

@@ -12,6 +12,8 @@ mod text;
 mod tls;
 mod trouble;
 
+pub(crate) use self::archive::extract;
 pub(crate) use self::fetch::{Fetch, STALL_BOUND, fetch};
 pub(crate) use self::sums::file_state;
 pub(crate) use self::text::text;
+pub(crate) use self::trouble::Trouble;

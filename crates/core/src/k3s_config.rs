@@ -1,0 +1,174 @@
+//! k3s's configuration file: lines of ours in a file that is also the user's.
+//!
+//! What the user wrote stays as it is. Where both set the same, the user's stands and ours is left out: k3s would take
+//! a key that is there twice in ways that nobody should have to know.
+
+use crate::marked_block;
+use crate::site::Severity;
+use crate::site::yaml::{FileText, Raw, RawValue, parse};
+
+/// Where k3s reads it.
+pub const PATH: &str = "/etc/rancher/k3s/config.yaml";
+
+/// The name of our block in it.
+const BLOCK: &str = "bringup";
+
+/// What a setting is set to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Setting {
+    /// `true`.
+    Yes,
+    /// A text.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+/// A file's text, with what of ours is in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Merged {
+    /// The whole text.
+    pub text: String,
+    /// What is ours and left out, because the user sets it to something else.
+    pub given_way: Vec<&'static str>,
+}
+
+/// Whether our block is in a text.
+pub fn has_block(text: &str) -> bool {
+    matches!(marked_block::read(text, BLOCK), Ok(Some(_)) | Err(_))
+}
+
+/// The user's text with our settings as they should be.
+///
+/// # Errors
+/// In words, when the text cannot be understood or would not be understood any more; it has to be left alone then.
+pub fn merge(text: &str, wanted: &[(&'static str, Setting)]) -> Result<Merged, String> {
+    let users = marked_block::take_out(text, BLOCK).map_err(|broken| broken.to_string())?;
+    let present = entries(&users)?;
+    let mut block = String::new();
+    let mut given_way = Vec::new();
+    for (key, setting) in wanted {
+        match present.iter().find(|(name, _)| name.trim_end_matches('+') == *key) {
+            Some((_, value)) if setting.is(value) => {}
+            Some(_) => given_way.push(*key),
+            None => setting.render(key, &mut block),
+        }
+    }
+    let text = marked_block::put(text, BLOCK, &block).map_err(|broken| broken.to_string())?;
+    // A file whose own lines are indented, or end in the middle of something, cannot take more at its end.
+    if entries(&text)?.len() < present.len() {
+        return Err("our lines would not be read as they are meant behind the user's".to_owned());
+    }
+    Ok(Merged { text, given_way })
+}
+
+/// A text's settings, by name.
+fn entries(text: &str) -> Result<Vec<(String, Raw)>, String> {
+    let mut problems = Vec::new();
+    let root = parse(&FileText::sealed(PATH), text, &mut problems);
+    if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
+        let line = problem.spot.as_ref().map_or(0, |spot| spot.line);
+        return Err(format!("line {line}: {}", problem.message));
+    }
+    let Some(root) = root else { return Ok(Vec::new()) };
+    let entries = root.entries().ok_or("it holds no settings, which are `name: value`")?;
+    Ok(entries.iter().map(|(key, value)| (key.text.clone(), value.clone())).collect())
+}
+
+impl Setting {
+    /// Whether the user's value says the same; a longer list does.
+    fn is(&self, value: &Raw) -> bool {
+        let text = |raw: &Raw| match &raw.value {
+            RawValue::Text(text) => text.clone(),
+            RawValue::Bool(value) => value.to_string(),
+            RawValue::Int(value) => value.to_string(),
+            _ => String::new(),
+        };
+        match (self, &value.value) {
+            (Self::Yes, _) => text(value) == "true",
+            // A mode without quotes is a number to YAML, and an octal one.
+            (Self::Text(wanted), RawValue::Int(number)) => {
+                *wanted == number.to_string() || *wanted == format!("{number:04o}")
+            }
+            (Self::Text(wanted), _) => *wanted == text(value),
+            (Self::List(wanted), RawValue::List(items)) => {
+                wanted.iter().all(|wanted| items.iter().any(|item| text(item) == *wanted))
+            }
+            (Self::List(wanted), _) => {
+                let said = text(value);
+                wanted.iter().all(|wanted| said.split(',').any(|word| word.trim() == wanted))
+            }
+        }
+    }
+
+    fn render(&self, key: &str, block: &mut String) {
+        // JSON's strings are YAML's.
+        let quoted = |text: &String| serde_json::Value::String(text.clone()).to_string();
+        let line = match self {
+            Self::Yes => format!("{key}: true\n"),
+            Self::Text(text) => format!("{key}: {}\n", quoted(text)),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| format!("  - {}\n", quoted(item))).collect();
+                format!("{key}:\n{}", items.concat())
+            }
+        };
+        block.push_str(&line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> Vec<(&'static str, Setting)> {
+        vec![
+            ("disable", Setting::List(vec!["traefik".to_owned()])),
+            ("cluster-init", Setting::Yes),
+            ("write-kubeconfig-mode", Setting::Text("0600".to_owned())),
+            ("node-ip", Setting::Text("10.0.0.1".to_owned())),
+        ]
+    }
+
+    const ALL: &str = "# >>> bringup >>>\ndisable:\n  - \"traefik\"\ncluster-init: true\n\
+                       write-kubeconfig-mode: \"0600\"\nnode-ip: \"10.0.0.1\"\n# <<< bringup <<<\n";
+
+    #[test]
+    fn the_users_lines_stay_and_win() {
+        for (text, merged, given_way) in [
+            ("", ALL.to_owned(), vec![]),
+            ("# mine\ntoken: hush\n", format!("# mine\ntoken: hush\n{ALL}"), vec![]),
+            (
+                "disable: [servicelb, traefik]\ncluster-init: true\nwrite-kubeconfig-mode: 0600\nnode-ip: 10.0.0.1\n",
+                "disable: [servicelb, traefik]\ncluster-init: true\nwrite-kubeconfig-mode: 0600\nnode-ip: 10.0.0.1\n\
+                 # >>> bringup >>>\n# <<< bringup <<<\n"
+                    .to_owned(),
+                vec![],
+            ),
+            (
+                "disable: servicelb\nnode-ip: 10.0.0.9",
+                "disable: servicelb\nnode-ip: 10.0.0.9\n# >>> bringup >>>\ncluster-init: true\n\
+                 write-kubeconfig-mode: \"0600\"\n# <<< bringup <<<\n"
+                    .to_owned(),
+                vec!["disable", "node-ip"],
+            ),
+        ] {
+            let got = merge(text, &wanted()).unwrap();
+            assert_eq!(got, Merged { text: merged.clone(), given_way: given_way.clone() }, "{text:?}");
+            assert_eq!(merge(&merged, &wanted()).unwrap(), Merged { text: merged, given_way }, "again");
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_is_ours_alone() {
+        let before = format!("a: 1\n{}b: 2\n", ALL.replace("10.0.0.1", "10.0.0.7"));
+        assert_eq!(merge(&before, &wanted()).unwrap().text, format!("a: 1\n{ALL}b: 2\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_refused() {
+        for text in ["- a\n- list\n", "a: [1\n", "{a: 1}\n", "# >>> bringup >>>\n", "  a: 1\n"] {
+            let error = merge(text, &wanted()).unwrap_err();
+            assert!(!error.is_empty(), "{text:?}");
+        }
+    }
+}
