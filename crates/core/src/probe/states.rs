@@ -356,6 +356,18 @@ pub struct SealedKeysState {
     pub sha256: String,
 }
 
+impl SealedKeysState {
+    /// Enough of the sum to tell backups apart.
+    pub fn short_sum(&self) -> &str {
+        self.sha256.get(..16).unwrap_or(&self.sha256)
+    }
+
+    /// The name of the file that a backup of them is in.
+    pub fn file(&self) -> String {
+        format!("sealed-secrets-keys-{}.age", self.short_sum())
+    }
+}
+
 /// A backup of sealed-secrets' keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedKeysBackupState {

@@ -10,8 +10,8 @@ use crate::engine::{Lane, Need};
 use crate::names::StageName;
 use crate::probe::ObjectId;
 use crate::resources::{
-    ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers,
-    WorkloadNewerThanObject,
+    ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers, SealedKeysKept,
+    SealedKeysRestored, WorkloadNewerThanObject,
 };
 use crate::site::{Node, Service, Settings};
 
@@ -56,6 +56,10 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     if let Some(taint) = settings.control_plane_taint.as_ref().filter(|_| !alone) {
         place_taint(lane, control_plane, taint);
     }
+    let (directory, identity) = (wanted.sealed_keys(), settings.sealed_secrets_identity.clone());
+    // What a control plane that is made anew has kept for it is known once that was done.
+    let kept = SealedKeysKept::label_of(&control_plane.name);
+    lane.push(STAGE, SealedKeysRestored { directory, identity }).unsettled_by([kept]);
     for service in &settings.cluster_install_list {
         match service {
             Service::Argocd => place_argocd(lane, settings, wanted.options.force_conflicts),

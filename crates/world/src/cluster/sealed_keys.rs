@@ -97,7 +97,7 @@ pub(super) async fn back_up(session: &Session, to: &Path, recipients: &[String],
             .said(said)
             .next("mend sealed_secrets_recipients in the site: `age-keygen -y` prints what belongs there")
     })?;
-    let file = format!("sealed-secrets-keys-{}.age", &state.sha256[..16]);
+    let file = state.file();
     let index = serde_json::to_string(&Index { file: file.clone(), names: state.names }).unwrap_or_default();
     let write = |name: &str, text: &str| {
         let content = Content::Hidden(Secret::new(text));
