@@ -157,6 +157,9 @@ pub struct RunArguments {
     /// Let a changed host key replace the recorded one.
     #[arg(long)]
     pub accept_changed_host_keys: bool,
+    /// Take over fields of the cluster's objects that somebody else owns and that differ from the site.
+    #[arg(long)]
+    pub force_conflicts: bool,
     /// One event a line, as JSON.
     #[arg(long)]
     pub json: bool,

@@ -394,6 +394,22 @@ pub enum Deed {
         id: ObjectId,
         /// The fields.
         fields: Value,
+        /// Whether fields that others own are taken over.
+        force: bool,
+    },
+    /// Cluster: write sealed-secrets' keys to a directory on the controller, encrypted, 0600.
+    BackUpSealedKeys {
+        /// Absolute path of the directory.
+        to: String,
+        /// For whom: age recipients.
+        recipients: Vec<String>,
+    },
+    /// Cluster: put sealed-secrets' keys back that are not there.
+    RestoreSealedKeys {
+        /// Absolute path of the encrypted file on the controller.
+        from: String,
+        /// Absolute path of the file on the controller with the age identities that can read it.
+        identity: String,
     },
     /// Cluster: restart a workload's pods.
     RestartWorkload {
@@ -412,7 +428,8 @@ impl Deed {
                 Self::Fetch { .. } | Self::StageImage { .. } => 60,
                 Self::InstallK3s(_) | Self::InstallRelease { .. } | Self::UninstallRelease { .. } => 15,
                 Self::UninstallK3s { .. } | Self::Drain { .. } | Self::InstallHelmPlugin { .. } => 10,
-                Self::FetchSnapshot { .. } | Self::SeedCloudInit { .. } => 5,
+                Self::RestartWorkload { .. } => 10,
+                Self::FetchSnapshot { .. } | Self::SeedCloudInit { .. } | Self::ApplyObject { .. } => 5,
                 _ => 2,
             }
     }
@@ -462,6 +479,8 @@ impl fmt::Display for Deed {
             }
             Self::UninstallRelease { namespace, name } => write!(f, "uninstall release {namespace}/{name}"),
             Self::ApplyObject { id, .. } => write!(f, "apply {id}"),
+            Self::BackUpSealedKeys { to, .. } => write!(f, "back sealed-secrets' keys up to {to}"),
+            Self::RestoreSealedKeys { from, .. } => write!(f, "put sealed-secrets' keys back from {from}"),
             Self::RestartWorkload { namespace, name } => write!(f, "restart the pods of {namespace}/{name}"),
         }
     }

@@ -53,6 +53,12 @@ pub enum Hazard {
         /// Which.
         node: NodeName,
     },
+    /// sealed-secrets' keys go with the control plane, and nobody has a copy.
+    LoseSealedKeys {
+        /// Which, as `namespace/name`; `None` where the cluster does not say whether there are any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        keys: Option<String>,
+    },
     /// An object of the cluster is deleted.
     Delete {
         /// `kind namespace/name`.
@@ -103,6 +109,12 @@ impl fmt::Display for Hazard {
             Self::TrustKey { host, fingerprint } => write!(f, "trust {host}, which shows the host key {fingerprint}"),
             Self::Reboot { node } => write!(f, "reboot {node}"),
             Self::UninstallK3s { node } => write!(f, "uninstall k3s on {node}"),
+            Self::LoseSealedKeys { keys: Some(keys) } => {
+                write!(f, "lose sealed-secrets' keys, of which nobody has a copy: {keys}")
+            }
+            Self::LoseSealedKeys { keys: None } => {
+                f.write_str("lose sealed-secrets' keys, if there are any: the cluster does not answer")
+            }
             Self::Delete { object } => write!(f, "delete {object}"),
         }
     }

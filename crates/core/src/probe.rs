@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use self::states::{
-    CloudInitState, DiskState, FileState, FlashFailure, FlashJobState, FlashMarkState, FlashPhase, JobPhase, JobStatus,
-    K3sRole, K3sState, KnownHostsState, KubeNodeState, KubeconfigState, ObjectId, ObjectState, ReleaseState,
-    SdCardState, SystemState, UnitState, UpgradeState,
+    CloudInitState, DiskState, FieldConflict, Fields, FileState, FlashFailure, FlashJobState, FlashMarkState,
+    FlashPhase, ForeseenState, JobPhase, JobStatus, K3sRole, K3sState, KnownHostsState, KubeNodeState, KubeconfigState,
+    ObjectId, ObjectState, ReleaseState, SdCardState, SealedKeysBackupState, SealedKeysState, SystemState, UnitState,
+    UpgradeState,
 };
 use crate::deed::ImageSource;
 use crate::known_hosts::HostKey;
@@ -252,6 +253,24 @@ probes! {
         /// Which.
         id: ObjectId
     } -> Option<ObjectState>;
+    /// Cluster: what applying an object would make of it, as the API says that would come of it.
+    ForeseenObject {
+        /// Which.
+        id: ObjectId,
+        /// The fields that it shall have.
+        fields: Fields,
+        /// The fields that it shall have where nobody else gives them another value.
+        defaults: Fields,
+        /// Whether fields are taken over from others.
+        force: bool
+    } -> ForeseenState;
+    /// Cluster: the keys of sealed-secrets, without which nothing that was sealed for this cluster can be read.
+    SealedSecretsKeys {} -> SealedKeysState;
+    /// Controller: the last backup of sealed-secrets' keys that is in a directory. `None`: none is.
+    SealedKeysBackup {
+        /// Absolute path.
+        directory: String
+    } -> Option<SealedKeysBackupState>;
     /// Cluster: when the oldest pod of a workload started, in seconds of the cluster's clock. `None`: no pod.
     PodsSince {
         /// In which namespace.

@@ -6,15 +6,16 @@ use bringup_core::digest::sha256_hex;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::{BoardName, NodeName, Target};
 use bringup_core::probe::{
-    Answer, CloudInitState, DiskState, K3sRole, K3sState, KnownHostsState, KubeNodeState, ObjectState, Probe,
-    SdCardState, SystemState, UnitState, UpgradeState,
+    Answer, CloudInitState, DiskState, ForeseenObject, ForeseenState, K3sRole, K3sState, KnownHostsState,
+    KubeNodeState, ObjectState, Probe, SdCardState, SealedKeysState, SystemState, UnitState, UpgradeState,
 };
 use bringup_core::secret::Secret;
 use bringup_core::site::Kind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::SimObject;
 use crate::durations;
+use crate::effects::merge;
 use crate::machine::Machine;
 use crate::state::State;
 
@@ -130,6 +131,7 @@ fn controller(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
         Probe::KubeconfigContext(context) => {
             Answer::KubeconfigContext(controller.kubeconfig.get(&context.context).cloned())
         }
+        Probe::SealedKeysBackup(_) => Answer::SealedKeysBackup(None),
         Probe::Remembered(remembered) => {
             let known = remembered.names.iter().any(|name| !controller.known_hosts.keys_for(name).is_empty());
             Answer::Remembered(known || controller.remembered.contains(&remembered.node))
@@ -323,12 +325,27 @@ fn cluster(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
             let found = cluster.objects.get(&object.id);
             Answer::KubeObject(found.map(|object| object_state(object, probe, now)))
         }
+        Probe::ForeseenObject(question) => {
+            let present = cluster.objects.get(&question.id).map(|object| object.value.clone());
+            Answer::ForeseenObject(foreseen(present, question))
+        }
+        // What the applications bring is not played.
+        Probe::SealedSecretsKeys(_) => Answer::SealedSecretsKeys(SealedKeysState::default()),
         Probe::PodsSince(pods) => {
             let key = (pods.namespace.clone(), pods.name.clone());
             Answer::PodsSince(cluster.pods.get(&key).map(|ms| State::seconds(*ms)))
         }
         _ => return Err(nonsense(&target, probe)),
     })
+}
+
+/// What applying an object makes of it: nobody else owns anything here.
+fn foreseen(present: Option<Value>, question: &ForeseenObject) -> ForeseenState {
+    let mut fields = question.fields.value();
+    merge(&mut fields, &question.defaults.value());
+    let mut after = present.clone().unwrap_or_default();
+    merge(&mut after, &fields);
+    ForeseenState { present, after: Some(after), fields, conflicts: Vec::new(), kept: Vec::new() }
 }
 
 /// An object with the status that its controller would have given it by now.

@@ -9,7 +9,7 @@ use bringup_core::known_hosts::KnownHosts;
 use bringup_core::kubeconfig::Access;
 use bringup_core::names::{BoardName, NodeName, Slot, Target};
 use bringup_core::probe::{FileState, JobPhase, K3sRole, KubeconfigState, ReleaseState};
-use bringup_core::resources::values_sha256;
+use bringup_core::resources::value_sums;
 use bringup_core::secret::Secret;
 use serde_json::Value;
 
@@ -429,20 +429,24 @@ fn cluster(state: &mut State, deed: &Deed) -> Result<Reply, Fault> {
             node.taints.extend(taints.iter().cloned());
         }
         Deed::InstallRelease { namespace, name, version, values, run, .. } => {
+            let key = (namespace.clone(), name.clone());
+            // What the site does not give stays as it was.
+            let mut kept = cluster.releases.remove(&key).map(|release| release.values).unwrap_or_default();
+            kept.extend(value_sums(values));
             let release = ReleaseState {
                 version: version.clone(),
                 status: "deployed".to_owned(),
-                values_sha256: values_sha256(values),
+                values: kept,
                 run: run.clone(),
             };
-            cluster.releases.insert((namespace.clone(), name.clone()), release);
+            cluster.releases.insert(key, release);
             cluster.pods.insert((namespace.clone(), "argocd-application-controller".to_owned()), now);
         }
         Deed::UninstallRelease { namespace, name } => {
             cluster.releases.remove(&(namespace.clone(), name.clone()));
             cluster.pods.retain(|(pods, _), _| pods != namespace);
         }
-        Deed::ApplyObject { id, fields } => {
+        Deed::ApplyObject { id, fields, .. } => {
             let object = cluster.objects.entry(id.clone()).or_insert_with(|| SimObject {
                 value: Value::Object(serde_json::Map::new()),
                 modified: now,
@@ -454,6 +458,7 @@ fn cluster(state: &mut State, deed: &Deed) -> Result<Reply, Fault> {
                 object.modified = now;
             }
         }
+        Deed::BackUpSealedKeys { .. } | Deed::RestoreSealedKeys { .. } => {}
         Deed::RestartWorkload { namespace, name } => {
             cluster.pods.insert((namespace.clone(), name.clone()), now);
         }
@@ -463,7 +468,7 @@ fn cluster(state: &mut State, deed: &Deed) -> Result<Reply, Fault> {
 }
 
 /// Server-side apply: the fields given, all others as they were.
-fn merge(into: &mut Value, fields: &Value) {
+pub(crate) fn merge(into: &mut Value, fields: &Value) {
     match (into, fields) {
         (Value::Object(into), Value::Object(fields)) => {
             for (key, value) in fields {

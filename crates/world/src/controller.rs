@@ -11,7 +11,7 @@ use bringup_core::world::Progress;
 
 use crate::known_hosts_file::{self, Edited};
 use crate::kubeconfig_file::{self, Merge};
-use crate::{block_file, cache, local_files, not_built, remembered, tools, web};
+use crate::{block_file, cache, cluster, local_files, not_built, remembered, tools, web};
 
 /// What of the controller belongs to this run.
 #[derive(Clone, Debug)]
@@ -46,6 +46,9 @@ impl Controller {
                 let answer = web::text(&text.url).await;
                 answer.map(Answer::WebText).map_err(|trouble| trouble.fault(&format!("read {}", text.url)))
             }
+            Probe::SealedKeysBackup(backup) => cluster::sealed_keys_backup(Path::new(&backup.directory))
+                .map(Answer::SealedKeysBackup)
+                .map_err(|error| disk_fault(format!("read {}", backup.directory), &backup.directory, &error)),
             Probe::Remembered(question) => {
                 let known = known_hosts_file::read(&self.known_hosts).map_err(|error| {
                     known_hosts_fault(format!("read {}", self.known_hosts), &self.known_hosts, &error)

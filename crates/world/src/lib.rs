@@ -1,11 +1,12 @@
 //! The real world: what the core asks and does, on real machines.
 //!
 //! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and deeds, nowhere
-//! else. The cluster cannot be reached yet, and what is tried on it is a fault of cause `NotBuilt`.
+//! else. The cluster is spoken to through its API. What cannot be done yet is a fault of cause `NotBuilt`.
 
 mod block_file;
 mod bmc;
 mod cache;
+mod cluster;
 mod controller;
 mod file_lock;
 mod host;

@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bringup_core::deed::{Deed, Reply};
-use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::{NodeName, Target};
-use bringup_core::probe::{Answer, K3s, KubeNode, Probe, Question};
+use bringup_core::fault::Fault;
+use bringup_core::names::Target;
+use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::{Place, Site};
 use bringup_core::world::{Going, Progress, World};
 
 use crate::bmc::{self, Boards};
+use crate::cluster::{Cluster, OverSsh};
 use crate::controller::Controller;
+use crate::host;
 use crate::ssh::{ClientConfig, Hosts, Logins};
-use crate::{host, not_built};
 
 /// Real machines.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct RealWorld {
     hosts: Hosts,
     boards: Boards,
     controller: Controller,
+    cluster: Cluster,
 }
 
 /// Where this run's own files are on the controller.
@@ -40,7 +42,8 @@ impl RealWorld {
         let known_hosts = site.settings.known_hosts.clone();
         let boards = Boards::new(site.settings.bmc_interface, site.settings.tpi_images_path.clone());
         let controller = Controller { site: directory, cache, known_hosts };
-        Self { hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller }
+        let cluster = Cluster::new(PathBuf::from(&site.settings.bin_dir).join("helm"));
+        Self { cluster, hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller }
     }
 
     /// What of the SSH configuration is not done as it says, and how the boards that were asked are spoken to.
@@ -69,32 +72,22 @@ impl RealWorld {
                 }
                 answers
             }
-            Target::Cluster => {
-                let mut answers = Vec::with_capacity(probes.len());
-                for probe in probes {
-                    answers.push(match probe {
-                        Probe::KubeNode(KubeNode { name }) => Err(self.no_cluster(name).await),
-                        _ => Err(not_built::fault(target, format!("ask for {}", probe.word()))),
-                    });
-                }
-                answers
-            }
+            Target::Cluster => self.cluster.ask(&self.access(), probes).await,
         }
     }
 
-    /// This build does not speak to a cluster. A node without k3s is in none; about any other it can say nothing, so
-    /// nothing may be done that a cluster would have to be asked about.
-    async fn no_cluster(&self, node: &NodeName) -> Fault {
-        let doing = format!("ask for Node {node}");
-        let target = Target::Node(node.clone());
-        let answer = host::ask(&self.hosts, &target, &[K3s {}.into()]).await.pop();
-        match answer.map(|answer| answer.map(K3s::read)) {
-            Some(Ok(Some(None))) => {
-                Fault::new(Cause::Unreachable, Target::Cluster, doing).said(format!("{node} has no k3s"))
-            }
-            Some(Err(fault)) => fault,
-            _ => not_built::fault(&Target::Cluster, doing),
-        }
+    fn access(&self) -> OverSsh<'_> {
+        OverSsh { hosts: &self.hosts, site: &self.site }
+    }
+
+    /// How many requests the cluster's API was sent so far.
+    pub fn api_requests(&self) -> u64 {
+        self.cluster.requests()
+    }
+
+    /// Ends the run: what others would have to wait for is let go.
+    pub async fn close(&self) {
+        self.cluster.close().await;
     }
 }
 
@@ -114,7 +107,7 @@ impl World for RealWorld {
                 Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
                 Target::Controller => self.controller.act(deed, progress).await,
                 Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
-                Target::Cluster => Err(not_built::fault(target, deed.to_string())),
+                Target::Cluster => self.cluster.act(&self.access(), deed, progress).await,
             }
         })
     }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bringup_core::engine::{Expected, Lane, Run, Stop, Walked, walk};
 use bringup_core::event::{Event, Pass};
 use bringup_core::hazard::Hazard;
-use bringup_core::names::StageName;
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
 use bringup_core::stages::lanes;
@@ -22,18 +21,10 @@ use crate::exit_status::ExitStatus;
 use crate::problems;
 use crate::ui::{PlanText, say, screen};
 
-/// The stages that this build brings about on real machines.
-const BUILT: [StageName; 6] = [
-    StageName::Tools,
-    StageName::Flash,
-    StageName::KnownHosts,
-    StageName::MoveFs,
-    StageName::UpdatePackages,
-    StageName::K3s,
-];
-
 /// How often the time that goes by is drawn.
 const TICK: Duration = Duration::from_millis(250);
+/// How long a run that has ended may take to let go of what it held.
+const CLOSING_BOUND: Duration = Duration::from_secs(3);
 
 /// What is wanted of the real world.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +48,7 @@ pub enum Wanted {
 /// Plans, and applies if that is wanted.
 pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) -> Result<ExitStatus, ExitStatus> {
     let (loaded, cfg) = site::from_disk(&arguments.site).map_err(|problems| site::refuse(&problems))?;
-    let mut scope = site::scope(&loaded, arguments).map_err(|problems| site::refuse(&problems))?;
+    let scope = site::scope(&loaded, arguments).map_err(|problems| site::refuse(&problems))?;
     if !loaded.warnings.0.is_empty() {
         eprint!("{}", problems::report(&loaded.warnings));
     }
@@ -70,14 +61,8 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         eprintln!("error: {error}");
         ExitStatus::Failed
     })?;
-    let left_out = leave_out_what_is_not_built(&mut scope, &loaded.directory);
     if scope.stages.is_empty() {
-        return Ok(match wanted {
-            Wanted::Plan { .. } => ExitStatus::Done,
-            // Nobody is to take this for a cluster that is as it should be.
-            Wanted::Apply { .. } if left_out => ExitStatus::Failed,
-            Wanted::Apply { .. } => ExitStatus::Done,
-        });
+        return Ok(ExitStatus::Done);
     }
     let logins = logins(login)?;
     let failed = |what: &str, error: io::Error| {
@@ -104,17 +89,21 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         stop: Stop::default(),
     };
     let status = runtime.block_on(async {
-        tokio::select! {
+        let status = tokio::select! {
             biased;
             () = leave_on_second_interrupt(&real.stop) => ExitStatus::Interrupted,
             status = real.run(wanted) => status,
-        }
+        };
+        // What is not let go in time ends by itself.
+        let _ = tokio::time::timeout(CLOSING_BOUND, world.close()).await;
+        status
     });
     // Whoever reads a question that nobody will answer is not waited for.
     runtime.shutdown_background();
-    // Nobody is to take this for a cluster that is as it should be.
-    let incomplete = left_out && matches!(wanted, Wanted::Apply { .. }) && status == ExitStatus::Done;
-    Ok(if incomplete { ExitStatus::Failed } else { status })
+    if arguments.verbose > 0 && world.api_requests() > 0 {
+        eprintln!("{} requests to the cluster's API", world.api_requests());
+    }
+    Ok(status)
 }
 
 /// What hosts are logged in to with. Passwords are asked for now, passphrases when a key that has one is needed.
@@ -129,21 +118,6 @@ pub(super) fn logins(login: &LoginArguments) -> Result<Logins, ExitStatus> {
     logins.password = ask(login.ask_pass, "SSH password: ")?;
     logins.become_password = ask(login.ask_become_pass, "sudo password: ")?;
     Ok(logins)
-}
-
-/// Says which stages are not built and takes them out of the scope; whether there were any.
-fn leave_out_what_is_not_built(scope: &mut Scope, directory: &str) -> bool {
-    let missing: Vec<&str> =
-        scope.stages.iter().filter(|stage| !BUILT.contains(stage)).map(|stage| stage.tag()).collect();
-    if !missing.is_empty() {
-        eprintln!(
-            "Not built yet, and nothing is done with them: {}.\n\
-             `bringup rehearse -i {directory}` plays them in a simulated world.",
-            missing.join(", "),
-        );
-    }
-    scope.stages.retain(|stage| BUILT.contains(stage));
-    !missing.is_empty()
 }
 
 /// Asks to stop at the first interrupt, and comes back at the second: whoever waits for this leaves at once.

@@ -88,6 +88,7 @@ pub fn cache(home: &str) -> String {
 pub fn run_options(arguments: &RunArguments, home: &str) -> Options {
     Options {
         accept_changed_host_keys: arguments.accept_changed_host_keys,
+        force_conflicts: arguments.force_conflicts,
         cache: cache(home),
         home: home.to_owned(),
         architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },

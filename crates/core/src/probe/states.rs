@@ -287,8 +287,8 @@ pub struct ReleaseState {
     pub version: String,
     /// Helm's word: `deployed`, `failed`, `pending-install` …
     pub status: String,
-    /// SHA-256 of the user's values, canonical JSON, in hex.
-    pub values_sha256: String,
+    /// SHA-256, in hex, of each of the user's values, by its path: some are secrets.
+    pub values: BTreeMap<String, String>,
     /// The run that last forced it, from our mark.
     pub run: Option<String>,
 }
@@ -319,4 +319,75 @@ pub struct ObjectState {
     pub value: Value,
     /// When a field we manage last changed, in seconds of the cluster's clock.
     pub modified: u64,
+}
+
+/// Fields of an object, as one text that compares.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Fields(String);
+
+impl Fields {
+    /// The fields of a JSON object.
+    pub fn new(value: &Value) -> Self {
+        Self(value.to_string())
+    }
+
+    /// The JSON object.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+/// What applying an object would make of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ForeseenState {
+    /// The object as it is; `None`: there is none.
+    pub present: Option<Value>,
+    /// The object as it would be. `None` where that cannot be tried: what it needs is not there yet, or others own what
+    /// would change.
+    pub after: Option<Value>,
+    /// What is to be applied: the fields, and those of the defaults that nobody else gives.
+    pub fields: Value,
+    /// Fields that others own and that would change.
+    pub conflicts: Vec<FieldConflict>,
+    /// Fields of the defaults that others own with another value: those stay.
+    pub kept: Vec<FieldConflict>,
+}
+
+/// A field that somebody else owns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldConflict {
+    /// Its path, as the API writes it: `.spec.source.path`.
+    pub field: String,
+    /// Its owners, as they call themselves.
+    pub managers: String,
+}
+
+/// The keys of sealed-secrets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SealedKeysState {
+    /// Their secrets, as `namespace/name`.
+    pub names: BTreeSet<String>,
+    /// SHA-256 of them all, in hex.
+    pub sha256: String,
+}
+
+impl SealedKeysState {
+    /// Enough of the sum to tell backups apart.
+    pub fn short_sum(&self) -> &str {
+        self.sha256.get(..16).unwrap_or(&self.sha256)
+    }
+
+    /// The name of the file that a backup of them is in.
+    pub fn file(&self) -> String {
+        format!("sealed-secrets-keys-{}.age", self.short_sum())
+    }
+}
+
+/// A backup of sealed-secrets' keys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedKeysBackupState {
+    /// Absolute path of the encrypted file.
+    pub path: String,
+    /// The secrets in it, as `namespace/name`.
+    pub names: BTreeSet<String>,
 }

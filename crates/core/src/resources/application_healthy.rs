@@ -1,8 +1,10 @@
 //! An Argo CD Application has done its work.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look, Wait};
@@ -21,6 +23,10 @@ pub struct ApplicationHealthy {
     pub id: ObjectId,
 }
 
+/// How long an application may be in a state that nothing but somebody's doing ends. What is on its way up passes through
+/// such states.
+const GRACE: Duration = Duration::from_secs(120);
+
 /// What a look finds: sync and health, in Argo CD's words.
 #[derive(Debug)]
 pub struct Seen {
@@ -32,31 +38,88 @@ impl ApplicationHealthy {
     fn question(&self) -> KubeObject {
         KubeObject { id: self.id.clone() }
     }
+
+    /// What is not well: of the application itself, of what it brings, and of the applications among that.
+    async fn ailing(&self, act: &Act<'_>) -> String {
+        let object = act.look().ask(&Target::Cluster, self.question()).await.ok().flatten();
+        let Some(object) = object else { return format!("{} is not there", self.id) };
+        let mut lines = said(&object.value);
+        for (line, child) in ailing(&object.value, &self.id) {
+            lines.push(line);
+            if let Some(id) = child
+                && let Ok(Some(child)) = act.look().ask(&Target::Cluster, KubeObject { id: id.clone() }).await
+            {
+                let inner = ailing(&child.value, &id).into_iter().map(|(line, _)| line);
+                lines.extend(said(&child.value).into_iter().chain(inner).map(|line| format!("  {line}")));
+            }
+        }
+        lines.join("\n")
+    }
+}
+
+fn word<'a>(object: &'a Value, path: &str) -> Option<&'a str> {
+    object.pointer(path).and_then(Value::as_str).filter(|word| !word.is_empty())
 }
 
 fn read(object: Option<&ObjectState>) -> Seen {
-    let word = |path: &str| {
-        object.and_then(|object| object.value.pointer(path)).and_then(Value::as_str).unwrap_or("unknown").to_owned()
-    };
+    let word = |path: &str| object.and_then(|object| word(&object.value, path)).unwrap_or("unknown").to_owned();
     Seen { sync: word("/status/sync/status"), health: word("/status/health/status") }
 }
 
-/// What is not well, one thing a line.
-fn ailing(object: Option<&ObjectState>) -> Vec<String> {
-    let resources = object.and_then(|object| object.value.pointer("/status/resources")).and_then(Value::as_array);
-    let field = |resource: &Value, path: &str| resource.pointer(path).and_then(Value::as_str).unwrap_or("?").to_owned();
-    resources
-        .into_iter()
-        .flatten()
-        .filter(|resource| {
-            let healthy = resource.pointer("/health/status").is_none_or(|health| health == "Healthy");
-            field(resource, "/status") != "Synced" || !healthy
-        })
-        .map(|resource| {
-            let (kind, name) = (field(resource, "/kind"), field(resource, "/name"));
-            format!("{kind} {name}: {}, {}", field(resource, "/status"), field(resource, "/health/status"))
-        })
-        .collect()
+/// Whether it will not get well by itself: it is degraded, cannot be compared, or the last try to bring it about failed.
+fn is_stuck(object: &Value) -> bool {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    let error = |one: &Value| word(one, "/type").is_some_and(|kind| kind.ends_with("Error"));
+    word(object, "/status/health/status") == Some("Degraded")
+        || conditions.into_iter().flatten().any(error)
+        || matches!(word(object, "/status/operationState/phase"), Some("Failed" | "Error"))
+}
+
+/// What an application says of itself.
+fn said(application: &Value) -> Vec<String> {
+    let name = word(application, "/metadata/name").unwrap_or("?");
+    let word = |path: &str| word(application, path);
+    let mut lines = vec![format!(
+        "Application {name}: {}, {}",
+        word("/status/sync/status").unwrap_or("unknown"),
+        word("/status/health/status").unwrap_or("unknown")
+    )];
+    lines.extend(word("/status/health/message").map(str::to_owned));
+    let conditions = application.pointer("/status/conditions").and_then(Value::as_array);
+    for condition in conditions.into_iter().flatten() {
+        let part = |path: &str| self::word(condition, path).unwrap_or("?");
+        lines.push(format!("{}: {}", part("/type"), part("/message")));
+    }
+    if word("/status/operationState/phase") != Some("Succeeded") {
+        lines.extend(word("/status/operationState/message").map(str::to_owned));
+    }
+    lines
+}
+
+/// What of an application's resources is not well, one a line, with the object to ask where it is an application itself.
+fn ailing(application: &Value, id: &ObjectId) -> Vec<(String, Option<ObjectId>)> {
+    const APPLICATIONS: usize = 5;
+    let resources = application.pointer("/status/resources").and_then(Value::as_array);
+    let mut asked = 0;
+    let mut lines = Vec::new();
+    for resource in resources.into_iter().flatten() {
+        let (sync, health) = (word(resource, "/status"), word(resource, "/health/status"));
+        if sync == Some("Synced") && health.is_none_or(|health| health == "Healthy") {
+            continue;
+        }
+        let (kind, name) = (word(resource, "/kind").unwrap_or("?"), word(resource, "/name").unwrap_or("?"));
+        let mut line = format!("{kind} {name}: {}, {}", sync.unwrap_or("?"), health.unwrap_or("?"));
+        if let Some(message) = word(resource, "/health/message") {
+            line = format!("{line}: {message}");
+        }
+        let child = (kind == id.kind && asked < APPLICATIONS).then(|| {
+            asked += 1;
+            let namespace = word(resource, "/namespace").unwrap_or(&id.namespace).to_owned();
+            ObjectId { namespace, name: name.to_owned(), ..id.clone() }
+        });
+        lines.push((line, child));
+    }
+    lines
 }
 
 impl Resource for ApplicationHealthy {
@@ -92,19 +155,91 @@ impl Resource for ApplicationHealthy {
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let wanted = format!("{} to be Synced and Healthy", self.id);
         let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: BOUND, every: Duration::from_secs(10) };
-        let enough = |object: Option<ObjectState>| (self.diff(&read(object.as_ref())) == Diff::InSync).then_some(());
-        match act.wait_until(wait, self.question(), enough).await {
-            Err(fault) if fault.cause == Cause::TimedOut => {
-                let object = act.look().ask(&Target::Cluster, self.question()).await.ok().flatten();
-                Err(fault
-                    .said(ailing(object.as_ref()).join("\n"))
-                    .next("Argo CD's own page tells more: argo.sh opens a way to it"))
+        let stuck_since = Mutex::new(None);
+        let enough = |object: Option<ObjectState>| {
+            if self.diff(&read(object.as_ref())) == Diff::InSync {
+                return Some(true);
             }
-            result => result.map(|()| Applied::Changed),
+            let mut since = stuck_since.lock().unwrap_or_else(PoisonError::into_inner);
+            *since = match object.filter(|object| is_stuck(&object.value)) {
+                Some(_) => Some(since.unwrap_or_else(Instant::now)),
+                None => None,
+            };
+            since.is_some_and(|since| since.elapsed() >= GRACE).then_some(false)
+        };
+        let page = "Argo CD's own page tells more: argo.sh opens a way to it";
+        match act.wait_until(wait, self.question(), enough).await {
+            Ok(true) => Ok(Applied::Changed),
+            Ok(false) => Err(Fault::new(Cause::Failed, Target::Cluster, format!("wait for {wanted}"))
+                .said(self.ailing(act).await)
+                .likely("what it brings does not run, or its repository does not hold what it should")
+                .next(format!("mend what the lines above name, in the repository or in the cluster; {page}"))),
+            Err(fault) if fault.cause == Cause::TimedOut => Err(fault.said(self.ailing(act).await).next(page)),
+            Err(fault) => Err(fault),
         }
     }
 
     fn estimate(&self) -> Duration {
         Duration::from_secs(180)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{ailing, is_stuck, said};
+    use crate::probe::ObjectId;
+
+    fn root(status: &Value) -> Value {
+        json!({"metadata": {"name": "root"}, "status": status})
+    }
+
+    #[test]
+    fn what_gets_well_by_itself_and_what_does_not() {
+        for (what, status, stuck) in [
+            ("on its way", json!({"sync": {"status": "OutOfSync"}, "health": {"status": "Progressing"}}), false),
+            ("missing yet", json!({"health": {"status": "Missing"}, "operationState": {"phase": "Running"}}), false),
+            ("degraded", json!({"sync": {"status": "Synced"}, "health": {"status": "Degraded"}}), true),
+            ("no repository", json!({"conditions": [{"type": "ComparisonError", "message": "x"}]}), true),
+            ("not synced", json!({"operationState": {"phase": "Failed"}}), true),
+            ("warned", json!({"conditions": [{"type": "OrphanedResourceWarning", "message": "x"}]}), false),
+        ] {
+            assert_eq!(is_stuck(&root(&status)), stuck, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_well_is_named_with_its_words() {
+        let application = root(&json!({
+            "sync": {"status": "OutOfSync"}, "health": {"status": "Degraded"},
+            "conditions": [{"type": "ComparisonError", "message": "no such path"}],
+            "operationState": {"phase": "Failed", "message": "one or more objects failed to apply"},
+            "resources": [
+                {"kind": "Application", "namespace": "argo-cd", "name": "web", "status": "OutOfSync"},
+                {"kind": "Deployment", "name": "x", "status": "Synced",
+                    "health": {"status": "Degraded", "message": "no image"}},
+                {"kind": "Service", "name": "y", "status": "Synced", "health": {"status": "Healthy"}},
+            ],
+        }));
+        assert_eq!(
+            said(&application),
+            [
+                "Application root: OutOfSync, Degraded",
+                "ComparisonError: no such path",
+                "one or more objects failed to apply",
+            ]
+        );
+        let id = ObjectId {
+            api_version: "argoproj.io/v1alpha1",
+            kind: "Application",
+            namespace: "argo-cd".to_owned(),
+            name: "root".to_owned(),
+        };
+        let found = ailing(&application, &id);
+        assert_eq!(found[0].0, "Application web: OutOfSync, ?");
+        assert_eq!(found[0].1.as_ref().map(|id| id.name.as_str()), Some("web"));
+        assert_eq!(found[1], ("Deployment x: Synced, Degraded: no image".to_owned(), None));
+        assert_eq!(found.len(), 2);
     }
 }

@@ -1,10 +1,11 @@
 //! A Helm release is installed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::change::{Change, Diff};
+use crate::change::{Change, Diff, Reason};
 use crate::deed::Deed;
 use crate::digest::sha256_hex;
 use crate::engine::{Act, Look};
@@ -15,7 +16,8 @@ use crate::probe::{HelmRelease, Probe, ReleaseState};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
 
-/// A release. An installed one keeps its version unless the site states another, and its values unless the site has any.
+/// A release. An installed one keeps its version unless the site states another, and every value that the site does not
+/// give.
 #[derive(Debug)]
 pub struct HelmReleaseInstalled {
     /// In which namespace.
@@ -47,10 +49,6 @@ impl HelmReleaseInstalled {
     fn reinstalls(&self, seen: &Seen) -> bool {
         self.force && !seen.forced_already && seen.release.is_some()
     }
-
-    fn states_values(&self) -> bool {
-        self.values.as_object().is_some_and(|values| !values.is_empty())
-    }
 }
 
 /// SHA-256 of values in their canonical form: JSON with its keys sorted.
@@ -58,6 +56,35 @@ pub fn values_sha256(values: &Value) -> String {
     let mut sorted = values.clone();
     sorted.sort_all_objects();
     sha256_hex(sorted.to_string().as_bytes())
+}
+
+/// SHA-256 of each value by its path, of JSON with its keys sorted. Lists are values; so are maps without a key.
+pub fn value_sums(values: &Value) -> BTreeMap<String, String> {
+    let mut sums = BTreeMap::new();
+    if values.as_object().is_some_and(|values| !values.is_empty()) {
+        add_sums(values, "", &mut sums);
+    }
+    sums
+}
+
+fn add_sums(value: &Value, path: &str, sums: &mut BTreeMap<String, String>) {
+    match value.as_object().filter(|fields| !fields.is_empty()) {
+        Some(fields) => {
+            for (key, value) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                add_sums(value, &path, sums);
+            }
+        }
+        None => {
+            sums.insert(path.to_owned(), values_sha256(value));
+        }
+    }
+}
+
+/// A version as numbers that compare; what follows a `-` or a `+` is left out.
+fn numbers(version: &str) -> Vec<u64> {
+    let plain = version.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+    plain.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 impl Resource for HelmReleaseInstalled {
@@ -90,14 +117,39 @@ impl Resource for HelmReleaseInstalled {
         if self.reinstalls(seen) {
             changes.push(Change::new(&field, "installed", "installed anew (cluster_force)"));
         }
+        if release.status.starts_with("pending-") || release.status == "uninstalling" {
+            return Diff::Blocked(Reason::new(
+                format!("{field} is {}: a helm is at work on it, or died at it", release.status),
+                format!(
+                    "see that no helm is at work; then `helm -n {namespace} history {name}` shows what is there, and \
+                     `helm -n {namespace} rollback {name}` goes back to the last revision that was deployed. If there is \
+                     none, delete the secret of the pending revision: `kubectl -n {namespace} delete secret -l \
+                     owner=helm,name={name},status={status}`. Then run again",
+                    namespace = self.namespace,
+                    name = self.name,
+                    status = release.status,
+                ),
+            ));
+        }
         if release.status != "deployed" {
             changes.push(Change::new(format!("status of {field}"), &release.status, "deployed"));
+        }
+        if self.version.stated && numbers(&self.version.value) < numbers(&release.version) {
+            return Diff::Blocked(Reason::new(
+                format!("{field} has chart {}, the site states the older {}", release.version, self.version.value),
+                "a chart that goes back takes its custom resources' definitions back too: state the newer version",
+            ));
         }
         if self.version.stated && release.version != self.version.value {
             changes.push(Change::new(format!("version of {field}"), &release.version, &self.version.value));
         }
-        if self.states_values() && release.values_sha256 != values_sha256(&self.values) {
-            changes.push(Change::new(format!("values of {field}"), "others", "as the site has them"));
+        for (path, sha256) in value_sums(&self.values) {
+            match release.values.get(&path) {
+                Some(present) if *present == sha256 => {}
+                // Values may be secrets.
+                Some(_) => changes.push(Change::new(format!("{path} of {field}"), "another", "as the site has it")),
+                None => changes.push(Change::add(format!("{path} of {field}"), "as the site has it")),
+            }
         }
         Diff::of(changes)
     }
@@ -135,5 +187,78 @@ impl Resource for HelmReleaseInstalled {
 
     fn estimate(&self) -> Duration {
         Duration::from_secs(90)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::{HelmReleaseInstalled, Seen, value_sums};
+    use crate::change::Diff;
+    use crate::probe::ReleaseState;
+    use crate::resource::Resource;
+    use crate::site::Stated;
+
+    fn wanted(version: Option<&str>, values: Value) -> HelmReleaseInstalled {
+        HelmReleaseInstalled {
+            namespace: "argo-cd".to_owned(),
+            name: "argocd".to_owned(),
+            chart: "oci://charts/argo-cd".to_owned(),
+            version: Stated { stated: version.is_some(), value: version.unwrap_or("7.8.3").to_owned() },
+            values,
+            force: false,
+        }
+    }
+
+    fn seen(version: &str, status: &str, values: &Value) -> Seen {
+        let release = ReleaseState {
+            version: version.to_owned(),
+            status: status.to_owned(),
+            values: value_sums(values),
+            run: None,
+        };
+        Seen { release: Some(release), forced_already: false }
+    }
+
+    #[test]
+    fn what_is_installed_stays_unless_the_site_states_another() {
+        let dex = json!({"configs": {"cm": {"dex.config": "theirs"}}, "server": {"replicas": 2}});
+        for (what, wanted, seen, expected) in [
+            ("newer, unstated", wanted(None, json!({})), seen("9.1.0", "deployed", &dex), "in sync"),
+            ("newer, stated", wanted(Some("7.8.3"), json!({})), seen("9.1.0", "deployed", &dex), "blocked"),
+            ("older, stated", wanted(Some("9.1.0"), json!({})), seen("7.8.3", "deployed", &dex), "1 changes"),
+            (
+                "a value of ours",
+                wanted(None, json!({"server": {"replicas": 2}})),
+                seen("9.1.0", "deployed", &dex),
+                "in sync",
+            ),
+            (
+                "others",
+                wanted(None, json!({"server": {"replicas": 1, "x": []}})),
+                seen("9.1.0", "deployed", &dex),
+                "2 changes",
+            ),
+            ("failed", wanted(None, json!({})), seen("7.8.3", "failed", &dex), "1 changes"),
+            ("stuck", wanted(None, json!({})), seen("7.8.3", "pending-install", &dex), "blocked"),
+        ] {
+            let told = match wanted.diff(&seen) {
+                Diff::InSync => "in sync".to_owned(),
+                Diff::Change(changes) => format!("{} changes", changes.len()),
+                Diff::Blocked(_) => "blocked".to_owned(),
+            };
+            assert_eq!(told, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_keys_says_nothing() {
+        let one: Value = serde_json::from_str(r#"{"a": [{"x": 1, "y": 2}], "b": {}}"#).unwrap();
+        let other: Value = serde_json::from_str(r#"{"b": {}, "a": [{"y": 2, "x": 1}]}"#).unwrap();
+        assert_eq!(value_sums(&one), value_sums(&other));
+        assert_eq!(value_sums(&json!({})), BTreeMap::new());
     }
 }

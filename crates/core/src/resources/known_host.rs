@@ -17,6 +17,8 @@ use crate::sabotage::Guard;
 /// A host whose keys are recorded under its name and its addresses.
 #[derive(Clone, Debug)]
 pub struct KnownHost {
+    /// Whether it is the control plane, without which nobody can speak to the cluster.
+    pub leads_to_cluster: bool,
     /// A node or a BMC.
     pub owner: Target,
     /// The name it is dialled by.
@@ -233,7 +235,12 @@ impl Resource for KnownHost {
             let recorded = seen.recorded.keys.get(&seen.names[0]).map(Vec::as_slice).unwrap_or_default();
             seen.shown.iter().flatten().any(|key| recorded.contains(key))
         });
-        if known { Vec::new() } else { vec![renewed::introduced(&self.owner)] }
+        if known {
+            return Vec::new();
+        }
+        // The cluster is asked with what the control plane gives to those whom it lets in.
+        let cluster = self.leads_to_cluster.then(|| renewed::introduced(&Target::Cluster));
+        [Some(renewed::introduced(&self.owner)), cluster].into_iter().flatten().collect()
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::change::{Change, Diff};
+use crate::change::{Change, Diff, Reason};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::names::{Label, Target};
-use crate::probe::{KubeObject, ObjectId, ObjectState, Probe};
+use crate::probe::{FieldConflict, Fields, ForeseenObject, ForeseenState, ObjectId, Probe};
 use crate::resource::{Applied, Resource};
 
 /// An object, applied server side: only the fields given are ours.
@@ -17,10 +17,21 @@ pub struct AppliedObject {
     pub id: ObjectId,
     /// The fields.
     pub fields: Value,
+    /// More fields, which give way to another value that somebody else gives them.
+    pub defaults: Value,
+    /// Fields that others own are taken over.
+    pub force: bool,
+}
+
+impl AppliedObject {
+    fn question(&self) -> ForeseenObject {
+        let (fields, defaults) = (Fields::new(&self.fields), Fields::new(&self.defaults));
+        ForeseenObject { id: self.id.clone(), fields, defaults, force: self.force }
+    }
 }
 
 impl Resource for AppliedObject {
-    type State = Option<ObjectState>;
+    type State = ForeseenState;
 
     fn label(&self) -> Label {
         Label::of("cluster", format_args!("{}-{}", self.id.kind.to_lowercase(), self.id.name))
@@ -31,41 +42,89 @@ impl Resource for AppliedObject {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, KubeObject { id: self.id.clone() }.into())]
+        vec![(Target::Cluster, self.question().into())]
     }
 
-    async fn observe(&self, look: &Look<'_>) -> Result<Option<ObjectState>, Fault> {
-        look.ask(&Target::Cluster, KubeObject { id: self.id.clone() }).await
+    async fn observe(&self, look: &Look<'_>) -> Result<ForeseenState, Fault> {
+        look.ask(&Target::Cluster, self.question()).await
     }
 
-    fn diff(&self, seen: &Option<ObjectState>) -> Diff {
-        let Some(seen) = seen else {
-            return Diff::Change(vec![Change::add(self.id.to_string(), "made")]);
-        };
-        let mut changes = Vec::new();
-        compare(&self.fields, &seen.value, "", &mut changes);
-        Diff::of(changes)
+    fn diff(&self, seen: &ForeseenState) -> Diff {
+        if !seen.conflicts.is_empty() {
+            return Diff::Blocked(Reason::new(
+                format!("{}: {}", self.id, in_words_all(&seen.conflicts)),
+                "take them over with --force-conflicts, or give the site the values that they have",
+            ));
+        }
+        match (&seen.present, &seen.after) {
+            (None, _) => Diff::Change(vec![Change::add(self.id.to_string(), "made")]),
+            (Some(present), Some(after)) => {
+                let mut changes = Vec::new();
+                compare(Some(present), Some(after), &mut Vec::new(), &mut changes);
+                Diff::of(changes)
+            }
+            (Some(_), None) => Diff::Blocked(Reason::new(
+                format!("what would become of {} cannot be told", self.id),
+                "see whether the kind is still known to the cluster: kubectl get crds",
+            )),
+        }
     }
 
-    async fn apply(&self, _: &Option<ObjectState>, act: &Act<'_>) -> Result<Applied, Fault> {
-        let (id, fields) = (self.id.clone(), self.fields.clone());
-        act.act(&Target::Cluster, Deed::ApplyObject { id, fields }).await?;
+    fn notices(&self, seen: &ForeseenState) -> Vec<String> {
+        if seen.kept.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("{}: {}; they stay", self.id, in_words_all(&seen.kept))]
+    }
+
+    async fn apply(&self, seen: &ForeseenState, act: &Act<'_>) -> Result<Applied, Fault> {
+        let (id, fields) = (self.id.clone(), seen.fields.clone());
+        act.act(&Target::Cluster, Deed::ApplyObject { id, fields, force: self.force }).await?;
         Ok(Applied::Changed)
     }
 }
 
-/// The fields that are wanted and not so. Lists are compared whole; fields that nobody wants are left alone.
-fn compare(wanted: &Value, seen: &Value, path: &str, changes: &mut Vec<Change>) {
-    if let Value::Object(wanted) = wanted {
-        for (key, wanted) in wanted {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            match seen.get(key) {
-                Some(seen) => compare(wanted, seen, &path, changes),
-                None => changes.push(Change::add(path, in_words(wanted))),
+fn in_words_all(conflicts: &[FieldConflict]) -> String {
+    let one = |conflict: &FieldConflict| format!("{} belongs to {}", conflict.field, conflict.managers);
+    conflicts.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What the API keeps of its own about an object: no difference that anyone made.
+fn is_bookkeeping(path: &[&str]) -> bool {
+    const METADATA: [&str; 5] = ["managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"];
+    match path {
+        ["status" | "apiVersion" | "kind"] => true,
+        ["metadata", field] => METADATA.contains(field),
+        _ => false,
+    }
+}
+
+/// The fields that would be other ones. Lists are compared whole.
+fn compare<'a>(
+    present: Option<&'a Value>,
+    after: Option<&'a Value>,
+    path: &mut Vec<&'a str>,
+    changes: &mut Vec<Change>,
+) {
+    if is_bookkeeping(path) {
+        return;
+    }
+    match (present, after) {
+        (Some(Value::Object(present)), Some(Value::Object(after))) => {
+            let gone = present.keys().filter(|key| !after.contains_key(*key));
+            for key in after.keys().chain(gone) {
+                path.push(key);
+                compare(present.get(key), after.get(key), path, changes);
+                path.pop();
             }
         }
-    } else if wanted != seen {
-        changes.push(Change::new(path, in_words(seen), in_words(wanted)));
+        (Some(present), Some(after)) if present == after => {}
+        (Some(present), Some(after)) => {
+            changes.push(Change::new(path.join("."), in_words(present), in_words(after)));
+        }
+        (None, Some(after)) => changes.push(Change::add(path.join("."), in_words(after))),
+        (Some(present), None) => changes.push(Change::new(path.join("."), in_words(present), "(taken away)")),
+        (None, None) => {}
     }
 }
 
@@ -84,11 +143,18 @@ mod tests {
     use crate::change::Change;
 
     #[test]
-    fn only_wanted_fields_are_compared() {
+    fn what_would_be_another_is_told_and_what_the_api_keeps_is_not() {
         let mut changes = Vec::new();
-        let wanted = json!({"spec": {"path": "a", "sources": [1], "new": true}});
-        let seen = json!({"spec": {"path": "b", "sources": [1], "theirs": 1}, "status": {}});
-        compare(&wanted, &seen, "", &mut changes);
-        assert_eq!(changes, vec![Change::new("spec.path", "b", "a"), Change::add("spec.new", "true")]);
+        let present = json!({"metadata": {"resourceVersion": "1", "managedFields": [], "labels": {"ours": "once"}},
+            "spec": {"path": "a", "sources": [1], "theirs": 1}, "status": {"x": 1}});
+        let after = json!({"metadata": {"resourceVersion": "2", "labels": {}},
+            "spec": {"path": "b", "sources": [1], "new": true, "theirs": 1}});
+        compare(Some(&present), Some(&after), &mut Vec::new(), &mut changes);
+        let expected = vec![
+            Change::new("metadata.labels.ours", "once", "(taken away)"),
+            Change::new("spec.path", "a", "b"),
+            Change::add("spec.new", "true"),
+        ];
+        assert_eq!(changes, expected);
     }
 }

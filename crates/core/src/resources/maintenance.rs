@@ -178,11 +178,13 @@ async fn clear_out(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
             // A reboot that an earlier run ordered may have begun meanwhile: only who answers is let go.
             act.look().ask(&Target::Node(node.clone()), BootId {}).await?;
             act.act(&cluster, Deed::Uncordon { node: node.clone() }).await?;
-            let mut fault = fault;
-            fault.cause = Cause::NotAllowed;
-            Err(fault
-                .likely("a disruption budget does not let its pods go")
-                .next("give the workload another replica or a wider budget, then run again"))
+            let likely = fault.likely.is_none().then_some("a disruption budget does not let its pods go");
+            let mut fault = Fault { cause: Cause::NotAllowed, ..fault };
+            if let Some(likely) = likely {
+                fault =
+                    fault.likely(likely).next("give the workload another replica or a wider budget, then run again");
+            }
+            Err(fault)
         }
         Err(fault) => Err(fault),
     }

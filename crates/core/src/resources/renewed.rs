@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::names::{NodeName, Target};
-use crate::probe::{Answer, CloudInitState, Probe};
+use crate::probe::{Answer, CloudInitState, ForeseenState, Probe, SealedKeysState};
 use crate::resource::Renewal;
 
 /// A node that will be flashed.
@@ -50,6 +50,14 @@ fn fresh_cluster(probe: &Probe) -> Option<Answer> {
         Probe::ReadyDeployments(_) => Answer::ReadyDeployments(BTreeSet::new()),
         Probe::HelmRelease(_) => Answer::HelmRelease(None),
         Probe::KubeObject(_) => Answer::KubeObject(None),
+        Probe::ForeseenObject(question) => Answer::ForeseenObject(ForeseenState {
+            present: None,
+            after: None,
+            fields: question.fields.value(),
+            conflicts: Vec::new(),
+            kept: Vec::new(),
+        }),
+        Probe::SealedSecretsKeys(_) => Answer::SealedSecretsKeys(SealedKeysState::default()),
         Probe::PodsSince(_) => Answer::PodsSince(None),
         _ => return None,
     })

@@ -250,6 +250,10 @@ pub struct Settings {
     pub argocd_values: Value,
     /// Taint of the control plane, `key=value:effect`; `None`: none.
     pub control_plane_taint: Option<String>,
+    /// Who can read backups of sealed-secrets' keys: age recipients.
+    pub sealed_secrets_recipients: Vec<String>,
+    /// File on the controller with the age identity that reads them again.
+    pub sealed_secrets_identity: Option<String>,
     /// Kubeconfig file on the controller.
     pub kubeconfig: String,
     /// Name of this cluster's context in it.

@@ -10,7 +10,7 @@ use super::nearest::did_you_mean;
 use crate::names::NodeName;
 
 /// Variables that the site as a whole may set.
-pub(crate) const KNOWN: [&str; 57] = [
+pub(crate) const KNOWN: [&str; 59] = [
     "ansible_account",
     "tpi_user",
     "tpi_images_path",
@@ -52,6 +52,8 @@ pub(crate) const KNOWN: [&str; 57] = [
     "argocd_chart_version",
     "argocd_values",
     "control_plane_taint",
+    "sealed_secrets_recipients",
+    "sealed_secrets_identity",
     "kubeconfig",
     "kubeconfig_context",
     "kubeconfig_set_current",
@@ -135,6 +137,8 @@ pub(crate) fn read(
             .with("argocd_values", "a map", found, |value| value.is_object().then(|| value.clone()))
             .unwrap_or_else(|| json!({})),
         control_plane_taint: taint(fields, found),
+        sealed_secrets_recipients: recipients(fields, found),
+        sealed_secrets_identity: fields.path("sealed_secrets_identity", found),
         kubeconfig_set_current: fields.yes("kubeconfig_set_current", found).unwrap_or(true),
         kubeconfig_context: fields.text("kubeconfig_context", found).unwrap_or_else(|| site.to_owned()),
         k3s_install_url: k3s_install_url
@@ -251,6 +255,20 @@ fn public_keys(fields: &Fields<'_>, own: Vec<String>, found: &mut Found) -> Vec<
         }
     }
     keys
+}
+
+/// age's own recipients; those of SSH keys and plugins are none.
+fn recipients(fields: &Fields<'_>, found: &mut Found) -> Vec<String> {
+    let recipients = fields.texts("sealed_secrets_recipients", found).unwrap_or_default();
+    for recipient in &recipients {
+        let plain =
+            recipient.strip_prefix("age1").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        if let Some(origin) = fields.origin("sealed_secrets_recipients").filter(|_| !plain) {
+            let help = "such as `age1…`: `age-keygen -y FILE` prints that of an identity".to_owned();
+            found.push(origin.error(format!("`{recipient}` is no recipient of age's"), Some(help)));
+        }
+    }
+    recipients
 }
 
 fn transport(fields: &Fields<'_>, found: &mut Found) -> FlashTransport {

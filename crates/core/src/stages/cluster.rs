@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Wanted;
 use super::lanes::Lanes;
@@ -10,8 +10,8 @@ use crate::engine::{Lane, Need};
 use crate::names::StageName;
 use crate::probe::ObjectId;
 use crate::resources::{
-    ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers,
-    WorkloadNewerThanObject,
+    ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers, SealedKeysKept,
+    SealedKeysRestored, WorkloadNewerThanObject,
 };
 use crate::site::{Node, Service, Settings};
 
@@ -56,9 +56,13 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     if let Some(taint) = settings.control_plane_taint.as_ref().filter(|_| !alone) {
         place_taint(lane, control_plane, taint);
     }
+    let (directory, identity) = (wanted.sealed_keys(), settings.sealed_secrets_identity.clone());
+    // What a control plane that is made anew has kept for it is known once that was done.
+    let kept = SealedKeysKept::label_of(&control_plane.name);
+    lane.push(STAGE, SealedKeysRestored { directory, identity }).unsettled_by([kept]);
     for service in &settings.cluster_install_list {
         match service {
-            Service::Argocd => place_argocd(lane, settings),
+            Service::Argocd => place_argocd(lane, settings, wanted.options.force_conflicts),
         }
     }
 }
@@ -84,7 +88,8 @@ fn object(api_version: &'static str, kind: &'static str, name: &str) -> ObjectId
     ObjectId { api_version, kind, namespace: NAMESPACE.to_owned(), name: name.to_owned() }
 }
 
-fn place_argocd(lane: &mut Lane, settings: &Settings) {
+fn place_argocd(lane: &mut Lane, settings: &Settings, force: bool) {
+    let applied = |id: ObjectId, fields: Value, defaults: Value| AppliedObject { id, fields, defaults, force };
     lane.push(
         STAGE,
         HelmReleaseInstalled {
@@ -98,7 +103,7 @@ fn place_argocd(lane: &mut Lane, settings: &Settings) {
     );
     let config = object("v1", "ConfigMap", "argocd-cm");
     let health = "resource.customizations.health.monitoring.coreos.com_Prometheus";
-    lane.push(STAGE, AppliedObject { id: config.clone(), fields: json!({"data": {health: PROMETHEUS_HEALTH}}) });
+    lane.push(STAGE, applied(config.clone(), json!({"data": {health: PROMETHEUS_HEALTH}}), json!({})));
     lane.push(
         STAGE,
         WorkloadNewerThanObject {
@@ -108,21 +113,21 @@ fn place_argocd(lane: &mut Lane, settings: &Settings) {
         },
     );
     let any = json!([{"group": "*", "kind": "*"}]);
+    let about = json!({"spec": {"description": "what this cluster runs"}});
     let project = json!({"spec": {
-        "description": "what this cluster runs",
         "sourceRepos": ["*"],
         "destinations": [{"namespace": "*", "server": "*"}],
         "clusterResourceWhitelist": any,
     }});
-    lane.push(STAGE, AppliedObject { id: argo("AppProject", "kubernetes"), fields: project });
+    lane.push(STAGE, applied(argo("AppProject", "kubernetes"), project, about));
     let root = argo("Application", "all-cluster-services");
-    lane.push(STAGE, AppliedObject { id: root.clone(), fields: root_application(settings) });
+    lane.push(STAGE, applied(root.clone(), root_application(settings), retry()));
     let ingress = object("networking.k8s.io/v1", "Ingress", "argocd-ingress");
-    lane.push(STAGE, AppliedObject { id: ingress, fields: argocd_ingress(settings) });
+    lane.push(STAGE, applied(ingress, argocd_ingress(settings), json!({})));
     lane.push(STAGE, ApplicationHealthy { id: root });
 }
 
-fn root_application(settings: &Settings) -> serde_json::Value {
+fn root_application(settings: &Settings) -> Value {
     json!({"spec": {
         "project": "kubernetes",
         "source": {
@@ -138,12 +143,17 @@ fn root_application(settings: &Settings) -> serde_json::Value {
         "destination": {"server": "https://kubernetes.default.svc", "namespace": NAMESPACE},
         "syncPolicy": {
             "automated": {"prune": true, "selfHeal": true},
-            "retry": {"limit": 3, "backoff": {"duration": "30s", "factor": 2, "maxDuration": "10m"}},
+            "retry": {"limit": 3},
         },
     }})
 }
 
-fn argocd_ingress(settings: &Settings) -> serde_json::Value {
+/// How fast the root application tries again, where nobody says otherwise.
+fn retry() -> Value {
+    json!({"spec": {"syncPolicy": {"retry": {"backoff": {"duration": "30s", "factor": 2, "maxDuration": "10m"}}}}})
+}
+
+fn argocd_ingress(settings: &Settings) -> Value {
     let host = format!("argocd.{}", settings.cluster_domain);
     let backend = json!({"service": {"name": "argocd-server", "port": {"name": "https"}}});
     json!({

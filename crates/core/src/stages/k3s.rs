@@ -10,7 +10,7 @@ use crate::names::{Label, StageName, Target};
 use crate::probe::K3sRole;
 use crate::resources::{
     ArtifactSource, FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory,
-    MaintenanceEnded, NodeMarks, SystemDeployments,
+    MaintenanceEnded, NodeMarks, SealedKeysKept, SystemDeployments,
 };
 use crate::site::{Kind, Node, Settings};
 
@@ -57,6 +57,10 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             kept: KEPT.map(str::to_owned).into(),
         };
         let fetched = Need::Held(Label::of("controller", "k3s_script"));
+        if is_server && settings.k3s_force {
+            let (directory, recipients) = (wanted.sealed_keys(), settings.sealed_secrets_recipients.clone());
+            lane.push(STAGE, SealedKeysKept { control_plane: node.name.clone(), directory, recipients });
+        }
         if is_server {
             lane.push(STAGE, K3sServer { wanted: k3s }).needing([fetched]);
         } else {

@@ -20,6 +20,11 @@ pub struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
+    /// Where copies of sealed-secrets' keys are on the controller: not in the cache, which is emptied now and then.
+    pub(super) fn sealed_keys(&self) -> String {
+        format!("{}/.local/share/bringup/{}", self.options.home, self.site.name)
+    }
+
     /// The nodes in scope, in the site's order.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
         let scope = self.scope;
@@ -57,6 +62,7 @@ impl<'a> Wanted<'a> {
     /// The known_hosts entry of a host.
     pub(super) fn known_host(&self, owner: Target, connection: &Connection, pinned: &[String]) -> KnownHost {
         KnownHost {
+            leads_to_cluster: self.control_plane().is_some_and(|node| owner == Target::Node(node.name.clone())),
             owner,
             host: connection.host.clone(),
             port: connection.port,

@@ -40,6 +40,8 @@ pub fn lanes(site: &Site, scope: &Scope, options: &Options) -> Vec<Lane> {
 pub struct Options {
     /// A changed host key may replace the recorded one.
     pub accept_changed_host_keys: bool,
+    /// Fields of the cluster's objects may be taken over from whoever owns them.
+    pub force_conflicts: bool,
     /// Directory on the controller for what is fetched once.
     pub cache: String,
     /// The user's home directory on the controller.

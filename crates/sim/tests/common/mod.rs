@@ -103,6 +103,8 @@ pub fn settings(control_plane: &str) -> Settings {
         argocd_chart: "oci://ghcr.io/argoproj/argo-helm/argo-cd".to_owned(),
         argocd_chart_version: unstated("7.8.3"),
         argocd_values: serde_json::json!({}),
+        sealed_secrets_recipients: Vec::new(),
+        sealed_secrets_identity: None,
         control_plane_taint: Some("node-role.kubernetes.io/control-plane:NoSchedule".to_owned()),
         kubeconfig: "/home/user/.kube/config".to_owned(),
         kubeconfig_context: "turing-pi".to_owned(),
@@ -159,6 +161,7 @@ pub fn everything(site: &Site) -> Scope {
 pub fn options() -> Options {
     Options {
         accept_changed_host_keys: false,
+        force_conflicts: false,
         cache: "/home/user/.cache/bringup".to_owned(),
         home: "/home/user".to_owned(),
         architecture: "amd64",

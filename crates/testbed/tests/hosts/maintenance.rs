@@ -115,6 +115,7 @@ fn one_node_at_a_time_is_drained_rebooted_and_brought_back() {
     let scope = Scope::select(&loaded.inventory, &site, &tags, &[], &[]).unwrap();
     let options = Options {
         accept_changed_host_keys: false,
+        force_conflicts: false,
         cache: "/nonexistent".to_owned(),
         home: "/nonexistent".to_owned(),
         architecture: "amd64",

@@ -44,6 +44,7 @@ impl Simulation {
         let scope = Scope::select(&self.loaded.inventory, &self.site, &[tags.to_owned()], &[], &[]).unwrap();
         let options = Options {
             accept_changed_host_keys: false,
+            force_conflicts: false,
             cache: "/cache".to_owned(),
             home: "/home".to_owned(),
             architecture: "amd64",

@@ -21,7 +21,11 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
     }
     let out = section.out.as_str();
     let line = || out.lines().next().map(str::trim).unwrap_or_default().to_owned();
-    let odd = || format!("an answer that makes no sense: {out}");
+    let odd = || match probe {
+        // What it holds is nobody's to read.
+        Probe::AdminKubeconfig(_) => "an answer that makes no sense".to_owned(),
+        _ => format!("an answer that makes no sense: {out}"),
+    };
     Ok(match probe {
         Probe::BootId(_) if line().len() == 36 => Answer::BootId(line()),
         Probe::File(_) => Answer::File(if none { None } else { Some(file(out).ok_or_else(odd)?) }),
@@ -56,6 +60,7 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::MissingKernelFeatures(_) => {
             Answer::MissingKernelFeatures(out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
         }
+        Probe::AdminKubeconfig(_) if !none => Answer::AdminKubeconfig(Secret::new(out)),
         // Odd or not, what it is is nobody's business.
         Probe::JoinToken(_) => Answer::JoinToken((!none).then(|| Secret::new(line()))),
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),

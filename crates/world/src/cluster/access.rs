@@ -1,0 +1,94 @@
+//! How the cluster's API is found: the administrator's kubeconfig as the control plane has it, read over SSH, and never
+//! the user's own context, which may lead to another cluster.
+
+use bringup_core::fault::{Cause, Fault};
+use bringup_core::names::Target;
+use bringup_core::probe::{AdminKubeconfig, Answer, K3s, K3sRole, Question};
+use bringup_core::secret::Secret;
+use bringup_core::site::{Node, Site};
+use bringup_core::world::Going;
+
+use crate::host;
+use crate::ssh::Hosts;
+
+/// What leads to an API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    /// The administrator's kubeconfig.
+    pub kubeconfig: Secret,
+    /// The host to dial instead of the one that stands in it.
+    pub address: Option<String>,
+}
+
+/// Where that is read.
+pub(crate) trait Access: Send + Sync {
+    /// Reads it.
+    fn read(&self) -> Going<'_, Result<Found, Fault>>;
+}
+
+/// From the control plane of a site.
+pub(crate) struct OverSsh<'a> {
+    pub hosts: &'a Hosts,
+    pub site: &'a Site,
+}
+
+pub(super) const DOING: &str = "speak to the Kubernetes API";
+
+fn silent(said: impl AsRef<str>) -> Fault {
+    Fault::new(Cause::Unreachable, Target::Cluster, DOING).said(said)
+}
+
+impl Access for OverSsh<'_> {
+    fn read(&self) -> Going<'_, Result<Found, Fault>> {
+        Box::pin(async move {
+            let Some(node) = self.site.control_plane() else { return Err(silent("the site names no control plane")) };
+            let target = Target::Node(node.name.clone());
+            let probes = [K3s {}.into(), AdminKubeconfig {}.into()];
+            let mut answers = host::ask(self.hosts, &target, &probes).await.into_iter();
+            let mut next = || answers.next().unwrap_or_else(|| Err(silent(format!("{} did not answer", node.name))));
+            // A control plane that cannot be logged in to, for whatever reason, answers for no cluster.
+            let k3s = next().map_err(|fault| {
+                let silent =
+                    silent(fault.to_string()).likely(format!("its control plane, {}, cannot be asked", node.name));
+                match fault.next {
+                    Some(next) => silent.next(next),
+                    None => silent,
+                }
+            })?;
+            match K3s::read(k3s).flatten() {
+                None => return Err(silent(format!("{} has no k3s", node.name))),
+                Some(k3s) if k3s.role != K3sRole::Server => {
+                    return Err(silent(format!("{} runs k3s as {}", node.name, k3s.role.word())));
+                }
+                Some(_) => {}
+            }
+            let kubeconfig = match next() {
+                Ok(Answer::AdminKubeconfig(kubeconfig)) => kubeconfig,
+                Ok(_) => return Err(silent("an answer to another question came back")),
+                Err(fault) => {
+                    return Err(silent(fault.to_string())
+                        .likely("k3s has not started there yet, or never did")
+                        .next(format!("journalctl -u k3s on {} tells why", node.name)));
+                }
+            };
+            Ok(Found { kubeconfig, address: Some(self.address(node).await?) })
+        })
+    }
+}
+
+impl OverSsh<'_> {
+    /// The control plane's own address: what the site says, else what its name resolves to.
+    async fn address(&self, node: &Node) -> Result<String, Fault> {
+        if let Some(address) = &node.node_ip {
+            return Ok(address.clone());
+        }
+        if node.connection.local {
+            return Ok("127.0.0.1".to_owned());
+        }
+        self.hosts.addresses(&node.connection).await.into_iter().next().ok_or_else(|| {
+            Fault::new(Cause::Unresolved, Target::Cluster, DOING)
+                .said(format!("{} does not resolve", node.connection.host))
+                .next(format!("give {} a node_ip or an ansible_host, or mend its name in DNS", node.name))
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! Calls of `helm`, as the stage tools installed it. What is secret reaches it in files of a private directory.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use bringup_core::fault::{Cause, Fault};
+use bringup_core::names::Target;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::release::DESCRIPTION;
+use super::session::{Session, kubeconfig_text};
+
+/// How long helm itself waits for what it waits for; the deed is bounded to more.
+const TIMEOUT: &str = "10m";
+/// What of the user's environment would lead helm elsewhere.
+const ELSEWHERE: [&str; 12] = [
+    "KUBECONFIG",
+    "HELM_NAMESPACE",
+    "HELM_DRIVER",
+    "HELM_KUBEAPISERVER",
+    "HELM_KUBEASGROUPS",
+    "HELM_KUBEASUSER",
+    "HELM_KUBECAFILE",
+    "HELM_KUBECONTEXT",
+    "HELM_KUBETOKEN",
+    "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
+    "HELM_KUBETLS_SERVER_NAME",
+    "HELM_DEBUG",
+];
+
+/// A release to install.
+pub(super) struct Install<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub chart: &'a str,
+    pub version: &'a str,
+    pub values: &'a Value,
+    pub run: Option<&'a str>,
+}
+
+/// A directory that only we can read, gone when it is let go.
+struct Private(TempDir);
+
+impl Private {
+    fn make() -> std::io::Result<Self> {
+        tempfile::Builder::new().prefix("bringup-helm-").tempdir().map(Self)
+    }
+
+    fn write(&self, name: &str, text: &str) -> std::io::Result<PathBuf> {
+        let path = self.0.path().join(name);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(text.as_bytes())?;
+        Ok(path)
+    }
+}
+
+/// The words for helm. `oci+http://` is a registry that speaks no TLS.
+fn install_words(install: &Install<'_>, values: &Path) -> Vec<String> {
+    let (chart, plain) = match install.chart.strip_prefix("oci+http://") {
+        Some(rest) => (format!("oci://{rest}"), true),
+        None => (install.chart.to_owned(), false),
+    };
+    let mut words: Vec<String> =
+        ["upgrade", "--install", install.name, &chart, "--namespace", install.namespace, "--create-namespace"]
+            .map(str::to_owned)
+            .into();
+    // What others gave it stays, with what is new in this chart's own values.
+    words.extend(["--reset-then-reuse-values", "--timeout", TIMEOUT, "--values"].map(str::to_owned));
+    words.push(values.to_string_lossy().into_owned());
+    // A directory has the version that it has.
+    if !Path::new(&chart).is_dir() {
+        words.extend(["--version".to_owned(), install.version.to_owned()]);
+    }
+    if plain {
+        words.push("--plain-http".to_owned());
+    }
+    let description = install.run.map_or_else(|| "by bringup".to_owned(), |run| format!("{DESCRIPTION}{run}"));
+    words.extend(["--description".to_owned(), description]);
+    words
+}
+
+/// Installs or upgrades a release.
+pub(super) async fn install(helm: &Path, session: &Session, install: &Install<'_>, doing: &str) -> Result<(), Fault> {
+    let private = private(doing)?;
+    let values = private.write("values.json", &install.values.to_string()).map_err(|error| disk(&error, doing))?;
+    call(helm, session, &private, &install_words(install, &values), doing).await
+}
+
+/// Uninstalls a release.
+pub(super) async fn uninstall(
+    helm: &Path,
+    session: &Session,
+    namespace: &str,
+    name: &str,
+    doing: &str,
+) -> Result<(), Fault> {
+    let words = ["uninstall", name, "--namespace", namespace, "--ignore-not-found", "--wait", "--timeout", TIMEOUT];
+    call(helm, session, &private(doing)?, &words.map(str::to_owned), doing).await
+}
+
+fn private(doing: &str) -> Result<Private, Fault> {
+    Private::make().map_err(|error| disk(&error, doing))
+}
+
+fn disk(error: &std::io::Error, doing: &str) -> Fault {
+    Fault::new(Cause::Failed, Target::Controller, doing)
+        .said(error.to_string())
+        .next("see whether the directory for temporary files can be written to and has room")
+}
+
+async fn call(helm: &Path, session: &Session, private: &Private, words: &[String], doing: &str) -> Result<(), Fault> {
+    let fault = |cause| Fault::new(cause, Target::Cluster, doing);
+    let text = kubeconfig_text(&session.found).map_err(|said| fault(Cause::Failed).said(said))?;
+    let kubeconfig = private.write("kubeconfig", text.expose()).map_err(|error| disk(&error, doing))?;
+    let mut command = Command::new(helm);
+    for name in ELSEWHERE {
+        command.env_remove(name);
+    }
+    command
+        .args(words)
+        .env("KUBECONFIG", &kubeconfig)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // An interrupt at the terminal is ours to see to: a helm that dies of it leaves a pending release behind.
+        .process_group(0);
+    let output = command.spawn().map_err(|error| {
+        fault(Cause::Failed)
+            .said(format!("{}: {error}", helm.display()))
+            .likely("helm is not installed")
+            .next("run the stage tools, which installs it")
+    })?;
+    let output = output.wait_with_output().await.map_err(|error| fault(Cause::Failed).said(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(&String::from_utf8_lossy(&output.stderr), fault))
+}
+
+/// What helm says, and what it means.
+fn failed(said: &str, fault: impl Fn(Cause) -> Fault) -> Fault {
+    const LINES: usize = 12;
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    let has = |words: &[&str]| words.iter().any(|word| last.contains(word));
+    if has(&["another operation (install/upgrade/rollback) is in progress"]) {
+        return fault(Cause::Refused)
+            .said(last)
+            .likely("a helm is at work on this release, or died at it")
+            .next("see that no helm is at work, then run again: the plan says how to free it");
+    }
+    if has(&["dial tcp", "no such host", "connection refused", "i/o timeout", "TLS handshake", "failed to do request"])
+    {
+        return fault(Cause::Unreachable)
+            .said(last)
+            .likely("the chart's registry cannot be reached from here")
+            .next("see to the network, or let argocd_chart name a mirror, an archive or a directory; then run again");
+    }
+    if has(&["not found", "no chart version found", "manifest unknown"]) {
+        return fault(Cause::Failed)
+            .said(last)
+            .likely("the registry has no such chart, or not in this version")
+            .next("mend argocd_chart or argocd_chart_version in the site");
+    }
+    if has(&["invalid ownership metadata"]) {
+        return fault(Cause::Refused)
+            .said(last)
+            .likely("what the chart brings was installed by other means than Helm")
+            .next("take it over by giving it Helm's labels and annotations, or take it away; then run again");
+    }
+    fault(Cause::Failed).said(last).next("mend what helm says, then run again")
+}
+
+/// The custom resource definitions that uninstalling a release would delete, and every object of their kinds with them.
+pub(super) fn definitions_lost(manifest: &str) -> Vec<String> {
+    let mut lost = Vec::new();
+    for document in manifest.split("\n---") {
+        let line = |start: &str| document.lines().any(|line| line.trim_end() == start);
+        let kept = document.lines().any(|line| line.trim().replace(['"', '\''], "") == "helm.sh/resource-policy: keep");
+        if line("kind: CustomResourceDefinition") && !kept {
+            let name = document.lines().find_map(|line| line.strip_prefix("  name: "));
+            lost.push(name.unwrap_or("(unnamed)").trim().to_owned());
+        }
+    }
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bringup_core::fault::{Cause, Fault};
+    use bringup_core::names::Target;
+    use serde_json::json;
+
+    use super::{Install, definitions_lost, failed, install_words};
+
+    #[test]
+    fn a_registry_without_tls_is_named_as_one() {
+        let values = json!({});
+        let mut install = Install {
+            namespace: "argo-cd",
+            name: "argocd",
+            chart: "oci+http://10.0.0.1:5000/argo-cd",
+            version: "7.8.3",
+            values: &values,
+            run: None,
+        };
+        let words = install_words(&install, Path::new("/v"));
+        assert!(
+            words.contains(&"oci://10.0.0.1:5000/argo-cd".to_owned()) && words.contains(&"--plain-http".to_owned())
+        );
+        install.chart = "oci://ghcr.io/argoproj/argo-helm/argo-cd";
+        assert!(!install_words(&install, Path::new("/v")).contains(&"--plain-http".to_owned()));
+    }
+
+    #[test]
+    fn what_helm_says_is_understood() {
+        let fault = |cause| Fault::new(cause, Target::Cluster, "install");
+        for (said, cause) in [
+            ("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress", Cause::Refused),
+            ("Error: failed to do request: Head \"https://x\": dial tcp: lookup x: no such host", Cause::Unreachable),
+            ("Error: x:5000/argo-cd:9.9.9: not found", Cause::Failed),
+        ] {
+            let fault = failed(said, fault);
+            assert_eq!(fault.cause, cause, "{said}");
+            assert!(fault.next.is_some());
+        }
+    }
+
+    #[test]
+    fn definitions_that_would_go_are_found() {
+        let one = |policy: &str| {
+            format!(
+                "# Source: a\napiVersion: v1\nkind: CustomResourceDefinition\nmetadata:\n  name: apps.argoproj.io\n{policy}"
+            )
+        };
+        let kept = one("  annotations:\n    \"helm.sh/resource-policy\": keep\n");
+        assert_eq!(definitions_lost(&format!("---\n{kept}\n---\nkind: Service\n")), Vec::<String>::new());
+        assert_eq!(definitions_lost(&format!("---\n{kept}\n---\n{}", one(""))), ["apps.argoproj.io"]);
+    }
+}

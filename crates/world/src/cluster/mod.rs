@@ -1,0 +1,283 @@
+//! The cluster, through its Kubernetes API.
+//!
+//! Requests are counted, because a look at a cluster that is as it should be is to cost few of them. Objects are read and
+//! written by their paths: no discovery is asked for.
+
+mod access;
+mod certificate;
+mod drain;
+mod helm;
+mod lease;
+mod nodes;
+mod objects;
+mod release;
+mod sealed_keys;
+mod session;
+#[cfg(test)]
+mod tests;
+mod trouble;
+mod workloads;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bringup_core::deed::{Deed, Reply};
+use bringup_core::fault::{Cause, Fault};
+use bringup_core::names::{NodeName, Target};
+use bringup_core::probe::{Answer, Probe};
+use bringup_core::world::Progress;
+use futures_util::future::join_all;
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
+
+pub(crate) use self::access::{Access, OverSsh};
+use self::drain::DrainBounds;
+pub(crate) use self::sealed_keys::backup as sealed_keys_backup;
+use self::session::{Bounds, Session};
+
+/// How long an object waits for its kind to be defined.
+const DEFINED_WITHIN: Duration = Duration::from_secs(180);
+/// How long a workload may take to start anew.
+const RESTARTED_WITHIN: Duration = Duration::from_secs(540);
+
+/// The cluster of a run.
+pub(crate) struct Cluster {
+    helm: PathBuf,
+    bounds: Bounds,
+    drain: DrainBounds,
+    defined_within: Duration,
+    open: Mutex<Option<Arc<Session>>>,
+    lease: Mutex<Option<lease::Held>>,
+    requests: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("helm", &self.helm).field("requests", &self.requests()).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// A cluster whose releases this `helm` sees to.
+    pub fn new(helm: PathBuf) -> Self {
+        Self {
+            helm,
+            bounds: Bounds::default(),
+            drain: DrainBounds::default(),
+            defined_within: DEFINED_WITHIN,
+            open: Mutex::default(),
+            lease: Mutex::default(),
+            requests: Arc::default(),
+        }
+    }
+
+    /// How many requests its API was sent so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of what is held in the cluster for as long as this run lasts.
+    pub async fn close(&self) {
+        if let Some(held) = self.lease.lock().await.take() {
+            held.release().await;
+        }
+    }
+
+    /// The way to the API: the one that is open, or a new one.
+    async fn session(&self, access: &dyn Access) -> Result<Arc<Session>, Fault> {
+        let mut open = self.open.lock().await;
+        if let Some(session) = open.as_ref() {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(Session::open(access.read().await?, self.bounds, Arc::clone(&self.requests)).await?);
+        *open = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Another way, where one was not believed and the control plane knows another by now: it was made anew, or renewed
+    /// what had expired.
+    async fn another(&self, old: &Arc<Session>, access: &dyn Access) -> Option<Arc<Session>> {
+        let mut open = self.open.lock().await;
+        if let Some(session) = open.as_ref().filter(|session| !Arc::ptr_eq(session, old)) {
+            return Some(Arc::clone(session));
+        }
+        *open = None;
+        let found = access.read().await.ok().filter(|found| *found != old.found)?;
+        let session = Arc::new(Session::open(found, self.bounds, Arc::clone(&self.requests)).await.ok()?);
+        *open = Some(Arc::clone(&session));
+        Some(session)
+    }
+
+    /// Asks some questions, at once.
+    pub async fn ask(&self, access: &dyn Access, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
+        let session = match self.session(access).await {
+            Ok(session) => session,
+            Err(fault) => return probes.iter().map(|probe| Err(as_asked(&fault, probe))).collect(),
+        };
+        let answers = answers(&session, probes).await;
+        if session.distrusted()
+            && let Some(session) = self.another(&session, access).await
+        {
+            return self::answers(&session, probes).await;
+        }
+        answers
+    }
+
+    /// Brings a deed about.
+    pub async fn act(&self, access: &dyn Access, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
+        let session = self.session(access).await.map_err(|fault| Fault { doing: deed.to_string(), ..fault })?;
+        let result = self.effect(&session, deed, progress).await;
+        if result.is_err()
+            && session.distrusted()
+            && let Some(session) = self.another(&session, access).await
+        {
+            return self.effect(&session, deed, progress).await;
+        }
+        result
+    }
+
+    /// Sees to it that nobody else writes to this cluster meanwhile.
+    async fn hold_lease(&self, session: &Arc<Session>, doing: &str) -> Result<(), Fault> {
+        let mut lease = self.lease.lock().await;
+        if lease.as_ref().is_some_and(|held| held.stands(session)) {
+            return Ok(());
+        }
+        *lease = None;
+        *lease = Some(lease::take(session, &lease::holder(), doing).await?);
+        Ok(())
+    }
+
+    async fn effect(&self, session: &Arc<Session>, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
+        let doing = deed.to_string();
+        self.hold_lease(session, &doing).await?;
+        let plainly = |result: Result<(), trouble::Trouble>| result.map_err(|trouble| trouble.fault(&doing));
+        match deed {
+            Deed::Cordon { node } => plainly(nodes::cordon(session, node).await)?,
+            Deed::Uncordon { node } => plainly(nodes::uncordon(session, node).await)?,
+            Deed::Drain { node } => drain::drain(session, node, self.drain, &doing, progress).await?,
+            Deed::DeleteNode { node } => plainly(nodes::delete(session, node).await)?,
+            Deed::MarkNode { node, labels, taints } => {
+                plainly(nodes::set_marks(session, node, labels, taints).await)?;
+            }
+            Deed::ApplyObject { id, fields, force } => {
+                objects::apply(session, id, fields, *force, self.defined_within, &doing).await?;
+            }
+            Deed::RestartWorkload { namespace, name } => {
+                workloads::restart(session, namespace, name, RESTARTED_WITHIN, &doing).await?;
+            }
+            Deed::InstallRelease { namespace, name, chart, version, values, run } => {
+                let install = helm::Install { namespace, name, chart, version, values, run: run.as_deref() };
+                helm::install(&self.helm, session, &install, &doing).await?;
+            }
+            Deed::UninstallRelease { namespace, name } => self.uninstall(session, namespace, name, &doing).await?,
+            Deed::BackUpSealedKeys { to, recipients } => {
+                sealed_keys::back_up(session, to.as_ref(), recipients, &doing).await?;
+            }
+            Deed::RestoreSealedKeys { from, identity } => {
+                sealed_keys::restore(session, from.as_ref(), identity.as_ref(), &doing).await?;
+            }
+            _ => return Err(Fault::new(Cause::Failed, Target::Cluster, doing).said("not a deed for this target")),
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Uninstalls a release, unless every object of a kind would go with it.
+    async fn uninstall(&self, session: &Session, namespace: &str, name: &str, doing: &str) -> Result<(), Fault> {
+        let release = release::release(session, namespace, name).await.map_err(|trouble| trouble.fault(doing))?;
+        let Some(release) = release else { return Ok(()) };
+        let lost = helm::definitions_lost(&release.manifest);
+        if !lost.is_empty() {
+            return Err(Fault::new(Cause::NotAllowed, Target::Cluster, doing)
+                .said(format!("it would delete {}, and every object of these kinds with them", lost.join(", ")))
+                .likely("the chart does not keep its custom resource definitions")
+                .next(
+                    "upgrade the release once with values that keep them (`crds: {keep: true}`), or leave cluster_force \
+                     out",
+                ));
+        }
+        helm::uninstall(&self.helm, session, namespace, name, doing).await
+    }
+}
+
+fn asking(probe: &Probe) -> String {
+    match probe {
+        Probe::KubeNode(node) => format!("ask for Node {}", node.name),
+        Probe::KubeObject(object) => format!("ask for {}", object.id),
+        Probe::ForeseenObject(object) => format!("see what applying {} would change", object.id),
+        Probe::HelmRelease(release) => format!("ask for release {}/{}", release.namespace, release.name),
+        _ => format!("ask for {}", probe.word()),
+    }
+}
+
+fn as_asked(fault: &Fault, probe: &Probe) -> Fault {
+    Fault { doing: asking(probe), ..fault.clone() }
+}
+
+/// What several questions of one trip are answered from.
+struct Lists<'a> {
+    session: &'a Session,
+    nodes: OnceCell<Result<Value, trouble::Trouble>>,
+    /// One Node is asked for, and nothing of the others.
+    only: bool,
+}
+
+impl Lists<'_> {
+    async fn nodes(&self) -> Result<Vec<&Value>, trouble::Trouble> {
+        let list = self.nodes.get_or_init(|| self.session.get(nodes::ALL)).await;
+        list.as_ref().map(|list| nodes::items(list).collect()).map_err(Clone::clone)
+    }
+}
+
+async fn answers(session: &Session, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
+    let about_nodes =
+        |probe: &&Probe| matches!(probe, Probe::KubeNode(_) | Probe::ReadyNodes(_) | Probe::InMaintenance(_));
+    let only = probes.iter().filter(about_nodes).count() == 1;
+    let lists = Lists { session, nodes: OnceCell::new(), only };
+    join_all(probes.iter().map(|probe| answer(&lists, probe))).await
+}
+
+async fn answer(lists: &Lists<'_>, probe: &Probe) -> Result<Answer, Fault> {
+    let session = lists.session;
+    let names = |nodes: Vec<&Value>, which: fn(&Value) -> bool| {
+        nodes.into_iter().filter(|node| which(node)).map(|node| NodeName::new(nodes::name(node))).collect()
+    };
+    let answer = match probe {
+        Probe::ApiReady(_) => session.get_if_any("/version").await.map(|_| Answer::ApiReady(true)),
+        Probe::KubeNode(question) if lists.only => {
+            let node = nodes::node(session, &question.name).await;
+            node.map(|node| Answer::KubeNode(node.as_ref().map(nodes::state)))
+        }
+        Probe::KubeNode(question) => lists.nodes().await.map(|all| {
+            let node = all.into_iter().find(|node| nodes::name(node) == question.name.as_str());
+            Answer::KubeNode(node.map(nodes::state))
+        }),
+        Probe::ReadyNodes(_) => {
+            lists.nodes().await.map(|all| Answer::ReadyNodes(names(all, |node| nodes::is_true(node, "Ready"))))
+        }
+        Probe::InMaintenance(_) => {
+            lists.nodes().await.map(|all| Answer::InMaintenance(names(all, |node| nodes::state(node).in_maintenance)))
+        }
+        Probe::ReadyDeployments(question) => {
+            let ready = workloads::ready_deployments(session, &question.namespace, &question.names).await;
+            ready.map(Answer::ReadyDeployments)
+        }
+        Probe::HelmRelease(question) => {
+            let release = release::release(session, &question.namespace, &question.name).await;
+            release.map(|release| Answer::HelmRelease(release.map(|release| release.state())))
+        }
+        Probe::KubeObject(question) => objects::object(session, &question.id).await.map(Answer::KubeObject),
+        Probe::ForeseenObject(question) => objects::foresee(session, question).await.map(Answer::ForeseenObject),
+        Probe::PodsSince(question) => {
+            workloads::pods_since(session, &question.namespace, &question.name).await.map(Answer::PodsSince)
+        }
+        Probe::SealedSecretsKeys(_) => sealed_keys::present(session).await.map(Answer::SealedSecretsKeys),
+        _ => {
+            return Err(
+                Fault::new(Cause::Failed, Target::Cluster, asking(probe)).said("not a question for this target")
+            );
+        }
+    };
+    answer.map_err(|trouble| trouble.fault(&asking(probe)))
+}

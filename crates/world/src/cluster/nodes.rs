@@ -1,0 +1,168 @@
+//! Nodes: what they say of themselves, and what we mark them with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bringup_core::names::NodeName;
+use bringup_core::probe::KubeNodeState;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::session::{FIELD_MANAGER, Sent, Session};
+use super::trouble::Trouble;
+
+/// The annotation that is our mark of maintenance.
+pub(super) const MAINTENANCE: &str = "bringup/maintenance";
+/// Its value on a node that somebody else had cordoned before: that stays when we are done.
+const CORDONED_BEFORE: &str = "cordoned-before";
+/// Its value on a node that we cordoned.
+const CORDONED: &str = "cordoned";
+
+pub(super) const ALL: &str = "/api/v1/nodes";
+
+fn path(node: &NodeName) -> String {
+    format!("{ALL}/{node}")
+}
+
+fn patch(node: &NodeName) -> String {
+    format!("{ALL}/{node}?fieldManager={FIELD_MANAGER}")
+}
+
+/// The name of an object.
+pub(super) fn name(object: &Value) -> &str {
+    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The objects of a list.
+pub(super) fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list["items"].as_array().into_iter().flatten()
+}
+
+/// A map of texts.
+fn texts(value: Option<&Value>) -> BTreeMap<String, String> {
+    let fields = value.and_then(Value::as_object).into_iter().flatten();
+    fields.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+fn mark(node: &Value) -> Option<&str> {
+    node["metadata"]["annotations"][MAINTENANCE].as_str()
+}
+
+/// Whether a condition of an object is true.
+pub(super) fn is_true(object: &Value, condition: &str) -> bool {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|one| one["type"] == condition && one["status"] == "True")
+}
+
+/// Reads a Node.
+pub(super) fn state(node: &Value) -> KubeNodeState {
+    KubeNodeState {
+        ready: is_true(node, "Ready"),
+        unschedulable: node.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
+        in_maintenance: mark(node).is_some(),
+        labels: texts(node.pointer("/metadata/labels")),
+        taints: taints(node).map(taint_text).collect(),
+    }
+}
+
+fn taints(node: &Value) -> impl Iterator<Item = &Value> {
+    node.pointer("/spec/taints").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn taint_text(taint: &Value) -> String {
+    let word = |field: &str| taint[field].as_str().unwrap_or_default();
+    match word("value") {
+        "" => format!("{}:{}", word("key"), word("effect")),
+        value => format!("{}={value}:{}", word("key"), word("effect")),
+    }
+}
+
+/// `key=value:effect` or `key:effect` as the API has it.
+fn taint(text: &str) -> Value {
+    let (key, effect) = text.rsplit_once(':').unwrap_or((text, "NoSchedule"));
+    match key.split_once('=') {
+        Some((key, value)) => json!({"key": key, "value": value, "effect": effect}),
+        None => json!({"key": key, "effect": effect}),
+    }
+}
+
+/// One Node.
+pub(super) async fn node(session: &Session, node: &NodeName) -> Result<Option<Value>, Trouble> {
+    session.get_if_any(&path(node)).await
+}
+
+/// Cordons a node, with our mark, in one write.
+pub(super) async fn cordon(session: &Session, node: &NodeName) -> Result<(), Trouble> {
+    let seen = session.get(&path(node)).await?;
+    if mark(&seen).is_some() && state(&seen).unschedulable {
+        return Ok(());
+    }
+    let theirs = mark(&seen).is_none() && state(&seen).unschedulable;
+    let mark = if theirs { CORDONED_BEFORE } else { CORDONED };
+    let fields = json!({
+        "metadata": {"resourceVersion": seen["metadata"]["resourceVersion"], "annotations": {MAINTENANCE: mark}},
+        "spec": {"unschedulable": true},
+    });
+    session.send(Method::PATCH, &patch(node), Sent::Merge(fields)).await.map(|_| ())
+}
+
+/// Takes our mark away, and the cordon if it is ours. Without our mark nothing is done.
+pub(super) async fn uncordon(session: &Session, node: &NodeName) -> Result<(), Trouble> {
+    let Some(seen) = session.get_if_any(&path(node)).await? else { return Ok(()) };
+    let fields = match mark(&seen) {
+        None => return Ok(()),
+        Some(CORDONED_BEFORE) => json!({}),
+        Some(_) => json!({"unschedulable": null}),
+    };
+    let fields = json!({
+        "metadata": {"resourceVersion": seen["metadata"]["resourceVersion"], "annotations": {MAINTENANCE: null}},
+        "spec": fields,
+    });
+    session.send(Method::PATCH, &patch(node), Sent::Merge(fields)).await.map(|_| ())
+}
+
+/// Sets labels and adds taints; those of others stay, and so does a taint of ours with another value.
+pub(super) async fn set_marks(
+    session: &Session,
+    node: &NodeName,
+    labels: &BTreeMap<String, String>,
+    wanted: &BTreeSet<String>,
+) -> Result<(), Trouble> {
+    let seen = session.get(&path(node)).await?;
+    let mut fields = json!({"metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}});
+    if !labels.is_empty() {
+        fields["metadata"]["labels"] = json!(labels);
+    }
+    let present: BTreeSet<String> = taints(&seen).map(taint_text).collect();
+    if !wanted.is_subset(&present) {
+        // A node has one taint of a key and an effect.
+        let added: Vec<Value> = wanted.difference(&present).map(|text| taint(text)).collect();
+        let same = |one: &Value, other: &Value| one["key"] == other["key"] && one["effect"] == other["effect"];
+        let kept = taints(&seen).filter(|one| !added.iter().any(|other| same(one, other))).cloned();
+        fields["spec"] = json!({"taints": kept.chain(added.iter().cloned()).collect::<Vec<_>>()});
+    }
+    session.send(Method::PATCH, &patch(node), Sent::Merge(fields)).await.map(|_| ())
+}
+
+/// Deletes a Node and, should it not go along with it, the secret with its password.
+pub(super) async fn delete(session: &Session, node: &NodeName) -> Result<(), Trouble> {
+    for path in [path(node), format!("/api/v1/namespaces/kube-system/secrets/{node}.node-password.k3s")] {
+        match session.send(Method::DELETE, &path, Sent::Nothing).await {
+            Err(trouble) if !trouble.is_absence() => return Err(trouble),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{taint, taint_text};
+
+    #[test]
+    fn taints_as_text_and_back() {
+        for text in ["node-role.kubernetes.io/control-plane:NoSchedule", "workstation=true:NoSchedule", "a=b:NoExecute"]
+        {
+            assert_eq!(taint_text(&taint(text)), text);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Nodes: read, marked, cordoned, deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bringup_core::deed::Deed;
+use bringup_core::names::NodeName;
+use bringup_core::probe::{InMaintenance, KubeNode, Probe, ReadyNodes};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cluster::session::{Sent, Session};
+use crate::cluster::tests::rig::{Rig, Told};
+use crate::cluster::tests::{act, ask, impatient};
+
+/// Makes a Node as a kubelet would.
+pub async fn make(session: &Session, name: &str, ready: bool) {
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"theirs": "1"}}});
+    session.send(Method::POST, "/api/v1/nodes", Sent::Object(node)).await.unwrap();
+    let status = if ready { "True" } else { "False" };
+    let status = json!({"status": {"conditions": [{"type": "Ready", "status": status}]}});
+    session.send(Method::PATCH, &format!("/api/v1/nodes/{name}/status"), Sent::Merge(status)).await.unwrap();
+}
+
+pub async fn all(rig: &Rig) {
+    let session = rig.session().await;
+    make(&session, "one", true).await;
+    make(&session, "two", false).await;
+    let (access, cluster) = (Told::once(rig.admin()), impatient());
+    let one = NodeName::new("one");
+    let node = || KubeNode { name: one.clone() };
+
+    // What is asked of nodes in one trip costs one request.
+    let probes: Vec<Probe> = vec![node().into(), ReadyNodes {}.into(), InMaintenance {}.into()];
+    assert!(cluster.ask(&access, &probes).await.iter().all(Result::is_ok));
+    assert_eq!(cluster.requests(), 1);
+    assert_eq!(ask(&cluster, &access, ReadyNodes {}).await.unwrap(), BTreeSet::from([one.clone()]));
+    assert!(ask(&cluster, &access, KubeNode { name: NodeName::new("none") }).await.unwrap().is_none());
+    assert_eq!(cluster.requests(), 3);
+
+    let labels = BTreeMap::from([("node-type".to_owned(), "rk1".to_owned())]);
+    let taints = BTreeSet::from(["workstation=true:NoSchedule".to_owned()]);
+    act(&cluster, &access, Deed::MarkNode { node: one.clone(), labels, taints: taints.clone() }).await.unwrap();
+    let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
+    assert_eq!((state.labels["node-type"].as_str(), state.labels["theirs"].as_str()), ("rk1", "1"));
+    assert!(state.taints.is_superset(&taints));
+
+    // Our own cordon, tried twice, and taken back.
+    for _ in 0..2 {
+        act(&cluster, &access, Deed::Cordon { node: one.clone() }).await.unwrap();
+    }
+    let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
+    assert!(state.unschedulable && state.in_maintenance);
+    assert_eq!(ask(&cluster, &access, InMaintenance {}).await.unwrap(), BTreeSet::from([one.clone()]));
+    for _ in 0..2 {
+        act(&cluster, &access, Deed::Uncordon { node: one.clone() }).await.unwrap();
+    }
+    let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
+    assert!(!state.unschedulable && !state.in_maintenance && state.taints.is_superset(&taints));
+
+    // The operator's cordon stays, whatever we did in between; and without our mark nothing is done.
+    let cordon: Value = json!({"spec": {"unschedulable": true}});
+    session.send(Method::PATCH, "/api/v1/nodes/one", Sent::Merge(cordon)).await.unwrap();
+    act(&cluster, &access, Deed::Uncordon { node: one.clone() }).await.unwrap();
+    for _ in 0..2 {
+        act(&cluster, &access, Deed::Cordon { node: one.clone() }).await.unwrap();
+    }
+    act(&cluster, &access, Deed::Uncordon { node: one.clone() }).await.unwrap();
+    let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
+    assert!(state.unschedulable && !state.in_maintenance);
+
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "one.node-password.k3s"}});
+    let secrets = "/api/v1/namespaces/kube-system/secrets";
+    session.send(Method::POST, secrets, Sent::Object(secret)).await.unwrap();
+    for _ in 0..2 {
+        act(&cluster, &access, Deed::DeleteNode { node: one.clone() }).await.unwrap();
+    }
+    assert!(ask(&cluster, &access, node()).await.unwrap().is_none());
+    assert!(session.get_if_any(&format!("{secrets}/one.node-password.k3s")).await.unwrap().is_none());
+    cluster.close().await;
+}
