@@ -161,10 +161,7 @@ impl Resource for ApplicationHealthy {
                 return Some(true);
             }
             let mut since = stuck_since.lock().unwrap_or_else(PoisonError::into_inner);
-            *since = match object.filter(|object| is_stuck(&object.value)) {
-                Some(_) => Some(since.unwrap_or_else(Instant::now)),
-                None => None,
-            };
+            *since = object.filter(|object| is_stuck(&object.value)).map(|_| since.unwrap_or_else(Instant::now));
             since.is_some_and(|since| since.elapsed() >= GRACE).then_some(false)
         };
         let page = "Argo CD's own page tells more: argo.sh opens a way to it";
