@@ -167,21 +167,6 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn what_is_not_built_says_so() {
-    let site = example();
-    let path = site.path().to_str().unwrap();
-    let stages = "cluster";
-    let plan = bringup(&["plan", "-i", path, "--tags", stages]);
-    assert_eq!(status(&plan), 0, "{}", err(&plan));
-    let message = "Not built yet, and nothing is done with them: cluster.";
-    assert!(err(&plan).contains(message), "{}", err(&plan));
-    let apply = bringup(&["apply", "-y", "-i", path, "--tags", stages]);
-    assert_eq!(status(&apply), 1, "nobody is to take this for a cluster that is as it should be");
-    assert!(err(&apply).contains(message));
-    assert_eq!(status(&bringup(&["plan", "-i", tests().join("broken").to_str().unwrap()])), 2);
-}
-
-#[test]
 fn a_second_run_is_told_who_holds_the_site() {
     let site = example();
     std::fs::create_dir(site.path().join(".bringup")).unwrap();
