@@ -221,6 +221,8 @@ probes! {
     MissingKernelFeatures {} -> Vec<String>;
     /// Control plane: what lets a node join. `None`: k3s has not written it yet.
     JoinToken {} -> Option<Secret>;
+    /// Worker: the token that our installation gave it. `None`: we gave it none.
+    AgentToken {} -> Option<Secret>;
     /// Control plane: the administrator's kubeconfig, as k3s wrote it.
     AdminKubeconfig {} -> Secret;
     /// Cluster: whether its API answers as ready.

@@ -229,6 +229,11 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
         Probe::Reaches(_) => Answer::Reaches(api),
         Probe::K3sBefore(_) => Answer::K3sBefore(system.k3s_before.clone()),
         Probe::MissingKernelFeatures(_) => Answer::MissingKernelFeatures(Vec::new()),
+        Probe::AgentToken(_) => {
+            let agent = system.k3s.as_ref().filter(|k3s| k3s.role == K3sRole::Agent);
+            let text = |cluster| format!("{SECRET_MARK}-{cluster}-{cluster}");
+            Answer::AgentToken(agent.map(|k3s| Secret::new(text(k3s.cluster))))
+        }
         Probe::JoinToken(_) | Probe::AdminKubeconfig(_) => {
             let server = system.k3s.as_ref().filter(|k3s| k3s.role == K3sRole::Server);
             let Some(k3s) = server else {

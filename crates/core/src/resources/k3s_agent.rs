@@ -10,7 +10,7 @@ use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::k3s_journal::Trouble;
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{Addresses, JoinToken, Probe, Reaches};
+use crate::probe::{Addresses, AgentToken, JoinToken, Probe, Reaches};
 use crate::resource::{Applied, Resource};
 
 /// The API's port.
@@ -65,6 +65,18 @@ impl K3sAgent {
         Ok(Join { server, token })
     }
 
+    /// Whether what we gave it to join with is not what the control plane wants by now: that was installed anew. Its
+    /// journal may tell of it in many words, or not at all.
+    async fn has_another_token(&self, look: &Look<'_>) -> Result<bool, Fault> {
+        let Some(given) = look.ask(&self.wanted.target(), AgentToken {}).await? else { return Ok(false) };
+        let wanted = match look.ask(&Target::Node(self.control_plane.clone()), JoinToken {}).await {
+            Ok(wanted) => wanted,
+            Err(fault) if fault.cause.is_passing() => None,
+            Err(fault) => return Err(fault),
+        };
+        Ok(wanted.is_some_and(|wanted| wanted != given))
+    }
+
     fn object(&self) -> String {
         format!("Node {} and its node-password secret", self.wanted.node)
     }
@@ -106,7 +118,11 @@ impl Resource for K3sAgent {
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
-        self.wanted.look(look).await
+        let mut seen = self.wanted.look(look).await?;
+        if seen.runs_in_vain() && seen.trouble.is_none() && self.has_another_token(look).await? {
+            seen.trouble = Some(Trouble::WrongAuthority);
+        }
+        Ok(seen)
     }
 
     fn diff(&self, seen: &K3sSeen) -> Diff {

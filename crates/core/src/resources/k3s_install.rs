@@ -66,6 +66,12 @@ impl K3sSeen {
         self.config.as_ref().map_or("", Secret::expose)
     }
 
+    /// Whether it is an agent that runs, and whose Node is not Ready.
+    pub(super) fn runs_in_vain(&self) -> bool {
+        self.installed.as_ref().is_some_and(|state| state.active && state.role == K3sRole::Agent)
+            && !self.kube.as_ref().is_some_and(|kube| kube.ready)
+    }
+
     /// Whether the configuration is one that we have a part in. Without it k3s was configured by someone else's flags,
     /// and those are theirs.
     fn is_ours(&self) -> bool {
@@ -101,14 +107,12 @@ impl K3sWanted {
             Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved) => None,
             Err(fault) => return Err(fault),
         };
-        let runs_in_vain = installed.as_ref().is_some_and(|state| state.active && state.role == K3sRole::Agent)
-            && !kube.as_ref().is_some_and(|kube| kube.ready);
-        let trouble = match runs_in_vain {
-            true => look.ask(&self.target(), K3sTrouble {}).await?.as_deref().and_then(Trouble::of),
-            false => None,
-        };
         let forced_already = installed.as_ref().is_some_and(|state| state.run.as_deref() == Some(look.run()));
-        Ok(K3sSeen { installed, config, kube, before, forced_already, trouble })
+        let mut seen = K3sSeen { installed, config, kube, before, forced_already, trouble: None };
+        if seen.runs_in_vain() {
+            seen.trouble = look.ask(&self.target(), K3sTrouble {}).await?.as_deref().and_then(Trouble::of);
+        }
+        Ok(seen)
     }
 
     /// Whether it is to be uninstalled first.

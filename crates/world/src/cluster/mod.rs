@@ -98,16 +98,23 @@ impl Cluster {
 
     /// Another way, where one was not believed and the control plane knows another by now: it was made anew, or renewed
     /// what had expired.
-    async fn another(&self, old: &Arc<Session>, access: &dyn Access) -> Option<Arc<Session>> {
+    /// `None`: it knows no other.
+    ///
+    /// # Errors
+    /// The control plane cannot tell now: k3s is being made anew there, and what did not believe us is about to go.
+    async fn another(&self, old: &Arc<Session>, access: &dyn Access) -> Result<Option<Arc<Session>>, Fault> {
         let mut open = self.open.lock().await;
         if let Some(session) = open.as_ref().filter(|session| !Arc::ptr_eq(session, old)) {
-            return Some(Arc::clone(session));
+            return Ok(Some(Arc::clone(session)));
         }
         *open = None;
-        let found = access.read().await.ok().filter(|found| *found != old.found)?;
-        let session = Arc::new(Session::open(found, self.bounds, Arc::clone(&self.requests)).await.ok()?);
+        let found = access.read().await?;
+        if found == old.found {
+            return Ok(None);
+        }
+        let session = Arc::new(Session::open(found, self.bounds, Arc::clone(&self.requests)).await?);
         *open = Some(Arc::clone(&session));
-        Some(session)
+        Ok(Some(session))
     }
 
     /// Asks some questions, at once.
@@ -117,25 +124,28 @@ impl Cluster {
             Err(fault) => return probes.iter().map(|probe| Err(as_asked(&fault, probe))).collect(),
         };
         let answers = answers(&session, probes).await;
-        if session.distrusted()
-            && let Some(session) = self.another(&session, access).await
-        {
-            return self::answers(&session, probes).await;
+        if !session.distrusted() {
+            return answers;
         }
-        answers
+        match self.another(&session, access).await {
+            Ok(Some(session)) => self::answers(&session, probes).await,
+            Ok(None) => answers,
+            Err(fault) => probes.iter().map(|probe| Err(as_asked(&fault, probe))).collect(),
+        }
     }
 
     /// Brings a deed about.
     pub async fn act(&self, access: &dyn Access, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
         let session = self.session(access).await.map_err(|fault| Fault { doing: deed.to_string(), ..fault })?;
         let result = self.effect(&session, deed, progress).await;
-        if result.is_err()
-            && session.distrusted()
-            && let Some(session) = self.another(&session, access).await
-        {
-            return self.effect(&session, deed, progress).await;
+        if result.is_ok() || !session.distrusted() {
+            return result;
         }
-        result
+        match self.another(&session, access).await {
+            Ok(Some(session)) => self.effect(&session, deed, progress).await,
+            Ok(None) => result,
+            Err(fault) => Err(Fault { doing: deed.to_string(), ..fault }),
+        }
     }
 
     /// Sees to it that nobody else writes to this cluster meanwhile.

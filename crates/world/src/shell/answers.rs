@@ -63,6 +63,7 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
         Probe::AdminKubeconfig(_) if !none => Answer::AdminKubeconfig(Secret::new(out)),
         // Odd or not, what it is is nobody's business.
         Probe::JoinToken(_) => Answer::JoinToken((!none).then(|| Secret::new(line()))),
+        Probe::AgentToken(_) => Answer::AgentToken((!none).then(|| Secret::new(line()))),
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),
         _ => return Err(odd()),
     })

@@ -53,11 +53,12 @@ pub(super) fn config() -> String {
     )
 }
 
-/// k3s tries again every few seconds: what it said longer ago is over.
+/// k3s tries again every few seconds: what it said longer ago is over. From 1.24 on it says at the level of news what
+/// keeps it from joining.
 pub(super) fn trouble() -> String {
     format!(
         "{ROLE}\nline=$(journalctl -u $unit --since -5min -n 1000 -o cat --no-pager 2>/dev/null \
-         | grep -E 'level=(error|fatal)' | tail -n 1)\n[ -n \"$line\" ] || exit {NONE}\nprintf '%s\\n' \"$line\""
+         | grep -E 'level=(error|fatal)|msg=\"Waiting to retrieve agent configuration' | tail -n 1)\n[ -n \"$line\" ] || exit {NONE}\nprintf '%s\\n' \"$line\""
     )
 }
 
@@ -84,6 +85,11 @@ pub(super) fn token() -> String {
         "for file in node-token token; do\nfile=/var/lib/rancher/k3s/server/$file\n\
          if [ -s \"$file\" ]; then cat \"$file\"; exit; fi\ndone\nexit {NONE}"
     )
+}
+
+/// The token that an agent of ours joins with.
+pub(super) fn agent_token() -> String {
+    format!("[ -s {TOKEN} ] || exit {NONE}\ncat {TOKEN}")
 }
 
 /// What the kernel lacks, a line each. What k3s runs on has all it needs. Where nobody can tell, nothing is said: a
@@ -144,10 +150,11 @@ pub(super) fn install(install: &K3sInstall) -> String {
     if let Some(join) = &install.join {
         line(&format!("keep_text {TOKEN} {} || exit 1", word(join.token.expose())));
         environment = format!("export K3S_URL={} K3S_TOKEN_FILE={TOKEN}\n", word(&join.server));
-        // One that somebody else installed has its own way to the token.
+        // One that somebody else installed has its own way to the token. Newer scripts put values in quotes.
         line(&format!(
             "env=$units/$unit.service.env url={}\n\
-             if grep -qxF 'K3S_TOKEN_FILE={TOKEN}' \"$env\" 2>/dev/null && ! grep -qxF \"K3S_URL=$url\" \"$env\"; then\n\
+             if grep -qxE \"K3S_TOKEN_FILE='?{TOKEN}'?\" \"$env\" 2>/dev/null \
+             && ! grep -qxF -e \"K3S_URL=$url\" -e \"K3S_URL='$url'\" \"$env\"; then\n\
              {{ grep -v '^K3S_URL=' \"$env\"; printf 'K3S_URL=%s\\n' \"$url\"; }} > \"$env.new\" && mv -f \"$env.new\" \"$env\" \
              || exit 1\nfi",
             word(&join.server)

@@ -40,6 +40,7 @@ pub(crate) fn question(probe: &Probe) -> Option<String> {
         Probe::Reaches(reaches) => k3s::reaches(&reaches.host, reaches.port),
         Probe::MissingKernelFeatures(_) => k3s::MISSING_FEATURES.to_owned(),
         Probe::JoinToken(_) => k3s::token(),
+        Probe::AgentToken(_) => k3s::agent_token(),
         Probe::AdminKubeconfig(_) => "cat /etc/rancher/k3s/k3s.yaml".to_owned(),
         _ => return None,
     })

@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 
 use bringup_core::deed::{Content, Deed, Job, Join, K3sArtifacts, K3sInstall, KeptFiles, UnitAction};
 use bringup_core::probe::{
-    BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, JoinToken, K3s, K3sBefore, K3sConfig, K3sRole,
-    K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Probe, Reaches, RebootRequired, RootPartition,
+    AgentToken, BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, JoinToken, K3s, K3sBefore, K3sConfig,
+    K3sRole, K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Probe, Reaches, RebootRequired, RootPartition,
     RunningJobs, System, Unit, Upgrades,
 };
 use bringup_core::secret::Secret;
@@ -67,6 +67,7 @@ fn k3s_questions() -> Vec<Probe> {
         K3sBefore {}.into(),
         MissingKernelFeatures {}.into(),
         JoinToken {}.into(),
+        AgentToken {}.into(),
         Reaches { host: "127.0.0.1".to_owned(), port: 22 }.into(),
         Reaches { host: "127.0.0.1".to_owned(), port: 1 }.into(),
     ]
