@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::processes::program;
 use super::say;
+use super::server::own_kubeconfig;
 
 /// How often it is tried: the kind is there only a moment after it was made.
 const TRIES: u32 = 10;
@@ -36,7 +37,8 @@ pub fn write_down(directory: &Path) {
 fn apply(list: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("run kubectl: {error}");
     let mut kubectl = program("kubectl");
-    kubectl.args(["--kubeconfig", super::KUBECONFIG, "apply", "--server-side", "--force-conflicts", "-f", "-"]);
+    kubectl.arg("--kubeconfig").arg(own_kubeconfig());
+    kubectl.args(["apply", "--server-side", "--force-conflicts", "-f", "-"]);
     kubectl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = kubectl.spawn().map_err(failed)?;
     if let Some(mut input) = child.stdin.take() {

@@ -18,7 +18,7 @@ use super::processes::Processes;
 use super::say::{self, Level};
 use super::server::API_PORT;
 use super::token::{self, Token};
-use super::{DATA, Minor, kubeconfig, network};
+use super::{DATA, Minor, front, kubeconfig, network};
 
 /// Where the node's password is. An uninstall leaves it.
 const PASSWORD: &str = "/etc/rancher/node/password";
@@ -79,6 +79,8 @@ async fn balance(listener: TcpListener, server: String) {
         let server = server.clone();
         tokio::spawn(async move {
             if let Ok(Ok(mut far)) = tokio::time::timeout(DIAL, TcpStream::connect(&server)).await {
+                front::at_once(&near);
+                front::at_once(&far);
                 // Either side may leave whenever it likes.
                 let _ = copy_bidirectional(&mut near, &mut far).await;
             }

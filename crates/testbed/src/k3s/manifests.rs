@@ -7,6 +7,7 @@ use super::files::write;
 use super::node::{DNS, DOMAIN, Node};
 use super::processes::program;
 use super::say;
+use super::server::own_kubeconfig;
 use super::{DATA, addons};
 use crate::container_images::{BUSYBOX_IMAGE, coredns_image};
 
@@ -39,7 +40,8 @@ pub fn write_all(node: &Node, disabled: &[String]) -> Result<(), String> {
 pub fn apply(node: &str) {
     for _ in 0..TRIES {
         let mut kubectl = program("kubectl");
-        kubectl.args(["--kubeconfig", super::KUBECONFIG, "apply", "--server-side", "--force-conflicts", "-R"]);
+        kubectl.arg("--kubeconfig").arg(own_kubeconfig());
+        kubectl.args(["apply", "--server-side", "--force-conflicts", "-R"]);
         kubectl.arg(format!("--field-manager=deploy@{node}")).arg("-f").arg(directory());
         match kubectl.output() {
             Ok(said) if said.status.success() => {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -70,9 +70,11 @@ async fn once(
         !all.iter().any(|condition| condition["type"] == "NetworkUnavailable" && condition["status"] == "False")
     });
     if unavailable && !own.is_empty() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = say::rfc3339(now);
         let condition = json!({"status": {"conditions": [{
             "type": "NetworkUnavailable", "status": "False", "reason": "FlannelIsUp",
-            "message": "Flannel is running on this node",
+            "message": "Flannel is running on this node", "lastHeartbeatTime": now, "lastTransitionTime": now,
         }]}});
         patch(api, &format!("/api/v1/nodes/{}/status", node.name), &condition).await?;
     }

@@ -56,6 +56,11 @@ fn of_server(path: &str) -> PathBuf {
     Path::new(DATA).join("server").join(path)
 }
 
+/// Where k3s' own kubeconfig is, wherever the administrator wants another.
+pub fn own_kubeconfig() -> PathBuf {
+    of_server("cred/admin.kubeconfig")
+}
+
 /// Where etcd has its data if it is asked for. The real one has another database without, which this one plays by etcd
 /// at another place.
 pub fn etcd_directory() -> PathBuf {
@@ -130,7 +135,6 @@ async fn listen() -> std::io::Result<TcpListener> {
 struct Authorities {
     server: Authority,
     client: Authority,
-    request_header: Authority,
     etcd_server: Authority,
     etcd_peer: Authority,
     proxy: Pair,
@@ -148,7 +152,6 @@ impl Authorities {
         Ok(Self {
             server: Authority::provide(&tls.join("server-ca"), "k3s-server-ca")?,
             client: Authority::provide(&tls.join("client-ca"), "k3s-client-ca")?,
-            request_header,
             etcd_server: Authority::provide(&tls.join("etcd/server-ca"), "etcd-server-ca")?,
             etcd_peer: Authority::provide(&tls.join("etcd/peer-ca"), "etcd-peer-ca")?,
             proxy,
@@ -170,7 +173,7 @@ impl Authorities {
         self.etcd_server.issue_to(&tls.join("etcd/server-client"), Use::Both("etcd-server", &local))?;
         self.etcd_server.issue_to(&tls.join("etcd/client"), Use::Client("etcd-client", &[]))?;
         self.etcd_peer.issue_to(&tls.join("etcd/peer-server-client"), Use::Both("etcd-peer", &local))?;
-        for name in ["controller", "scheduler"] {
+        for name in ["admin", "controller", "scheduler"] {
             let text = kubeconfig::with_files(
                 &format!("https://127.0.0.1:{API_PORT}"),
                 self.server.path(),
@@ -178,8 +181,6 @@ impl Authorities {
             );
             write(&of_server(&format!("cred/{name}.kubeconfig")), &text, 0o600)?;
         }
-        // Named here, as nothing else that is issued by it has to be kept.
-        debug_assert!(self.request_header.path().exists());
         Ok(())
     }
 }

@@ -20,20 +20,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     if !etcd_directory().exists() {
         return Err("etcd datastore disabled".to_owned());
     }
-    let value = |name: &str| {
-        let mut rest = rest.iter();
-        rest.find_map(|argument| {
-            let given = argument.strip_prefix("--")?.strip_prefix(name)?;
-            given.strip_prefix('=').map(str::to_owned).or_else(|| given.is_empty().then(String::new))
-        })
-        .and_then(|value| {
-            if value.is_empty() {
-                let at = arguments.iter().position(|argument| argument == &format!("--{name}"))?;
-                return arguments.get(at + 1).cloned();
-            }
-            Some(value)
-        })
-    };
+    let value = |name: &str| value(rest, name);
     let directory = value("etcd-snapshot-dir").or_else(|| value("dir"));
     let directory = directory.map_or_else(|| Path::new(DATA).join("server/db/snapshots"), PathBuf::from);
     match word {
@@ -48,6 +35,15 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         }
         _ => Err(format!("etcd-snapshot {word} is not played by the testbed's stand-in for k3s")),
     }
+}
+
+/// The value of a flag, behind `=` or as the next word.
+fn value(arguments: &[String], name: &str) -> Option<String> {
+    let at = |index: usize| arguments.get(index)?.strip_prefix("--")?.strip_prefix(name);
+    (0..arguments.len()).find_map(|index| match at(index)? {
+        "" => arguments.get(index + 1).cloned(),
+        rest => rest.strip_prefix('=').map(str::to_owned),
+    })
 }
 
 fn save(directory: &Path, name: &str) -> Result<(), String> {
@@ -81,4 +77,17 @@ fn list(directory: &Path) -> Result<(), String> {
         println!("{name} file://{} {} {created}", path.display(), file.len());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_behind_their_flags() {
+        let words: Vec<String> = ["--names=x", "--name", "pre", "--dir=/d"].map(str::to_owned).to_vec();
+        assert_eq!(value(&words, "name").as_deref(), Some("pre"));
+        assert_eq!(value(&words, "dir").as_deref(), Some("/d"));
+        assert_eq!(value(&words, "etcd"), None);
+    }
 }
