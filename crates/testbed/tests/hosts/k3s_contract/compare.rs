@@ -216,7 +216,11 @@ fn gone(stage: &Stage, host: &str, unit: &str) -> Vec<String> {
          [ ! -e $path ] || echo \"$path is left\"\ndone\n\
          [ -s /etc/rancher/node/password ] || echo 'the node password is gone'\n\
          for process in containerd-shim kubelet kube-proxy containerd etcd kube-apiserver; do\n\
-         ! grep -lx $process /proc/[0-9]*/comm 2>/dev/null || echo \"$process is running\"\ndone"
+         ! grep -lx $process /proc/[0-9]*/comm 2>/dev/null || echo \"$process is running\"\ndone\n\
+         parts=/usr/libexec/testbed/k3s/debian/usr\n\
+         tables=$(LD_LIBRARY_PATH=$parts/lib/x86_64-linux-gnu:$parts/lib/aarch64-linux-gnu $parts/sbin/nft list tables)\n\
+         case $tables in *kube-proxy* | *k3s_masquerade*) echo \"$tables\" ;; esac\n\
+         ip route show proto 78"
     );
     let mut different: Vec<String> = stage.bed.shell(host, &gone).lines().map(str::to_owned).collect();
     if unit == "k3s-agent" {
