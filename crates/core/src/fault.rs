@@ -19,7 +19,9 @@ pub enum Cause {
     /// A host of known identity lets nobody in with what we have. One that boots does that too: its accounts are not
     /// made yet, or pam_nologin(8) holds them off until it is up.
     Denied,
-    /// The bound of a wait was reached.
+    /// What was asked or told gave no answer within its bound.
+    Silent,
+    /// The bound of a wait was reached. It had all the time that it is given: the same wait is not begun again.
     TimedOut,
     /// The connection went away while the effect was under way: it may or may not have happened.
     Lost,
@@ -48,13 +50,7 @@ impl Cause {
     pub fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::Unreachable
-                | Self::Unresolved
-                | Self::TimedOut
-                | Self::Lost
-                | Self::Stale
-                | Self::Busy
-                | Self::Passing
+            Self::Unreachable | Self::Unresolved | Self::Silent | Self::Lost | Self::Stale | Self::Busy | Self::Passing
         )
     }
 }
@@ -118,6 +114,7 @@ impl fmt::Display for Cause {
             Self::Unresolved => "the name does not resolve",
             Self::Refused => "refused",
             Self::Denied => "not let in",
+            Self::Silent => "no answer in time",
             Self::TimedOut => "took too long",
             Self::Lost => "the connection was lost",
             Self::Failed => "failed",

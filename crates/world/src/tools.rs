@@ -161,7 +161,7 @@ async fn run(path: &str, arguments: &[&str], doing: &str) -> Result<Option<Vec<u
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound && !Path::new(path).exists() => return Ok(None),
         Ok(Err(error)) => return Err(not_ours(path, doing).said(error.to_string())),
         Err(_) => {
-            return Err(Fault::new(Cause::TimedOut, Target::Controller, doing)
+            return Err(Fault::new(Cause::Silent, Target::Controller, doing)
                 .said(format!("{path} says nothing for {} s", BOUND.as_secs())));
         }
     };

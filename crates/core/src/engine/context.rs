@@ -249,7 +249,7 @@ impl<'a> StepContext<'a> {
             tokio::time::timeout(bound, going).await
         };
         self.or_interrupted(target, doing, trip).await?.map_err(|_| {
-            Fault::new(Cause::TimedOut, target.clone(), doing).said(format!("no answer after {} s", bound.as_secs()))
+            Fault::new(Cause::Silent, target.clone(), doing).said(format!("no answer after {} s", bound.as_secs()))
         })
     }
 }

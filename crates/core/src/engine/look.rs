@@ -197,7 +197,7 @@ impl<'a> Act<'a> {
     /// Tries an effect, bounded as the deed says.
     ///
     /// # Errors
-    /// What the world says, `TimedOut` at the bound, `Interrupted` before beginning when the operator asked to stop.
+    /// What the world says, `Silent` at the bound, `Interrupted` before beginning when the operator asked to stop.
     pub async fn act(&self, target: &Target, deed: Deed) -> Result<Reply, Fault> {
         let context = self.context;
         context.not_interrupted(target, &deed.to_string())?;
@@ -206,7 +206,7 @@ impl<'a> Act<'a> {
         let told = |done, total, unit| context.tell(What::Progress { step: step.clone(), done, total, unit });
         let acted = tokio::time::timeout(deed.bound(), context.walk.run.world.act(target, &deed, &told)).await;
         let result = acted.unwrap_or_else(|_| {
-            Err(Fault::new(Cause::TimedOut, target.clone(), words.clone())
+            Err(Fault::new(Cause::Silent, target.clone(), words.clone())
                 .said(format!("no end after {} s", deed.bound().as_secs())))
         });
         context.walk.answers().forget(target);

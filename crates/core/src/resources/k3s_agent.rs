@@ -53,11 +53,7 @@ impl K3sAgent {
         })?;
         let wanted = format!("the join token of {}", self.control_plane);
         let wait = Wait { target: &control_plane, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
-        let token = act.wait_until(wait, JoinToken {}, |token| token).await.map_err(|mut fault| {
-            // It had all the time that it is given.
-            if fault.cause == Cause::TimedOut {
-                fault.cause = Cause::Failed;
-            }
+        let token = act.wait_until(wait, JoinToken {}, |token| token).await.map_err(|fault| {
             fault
                 .likely("k3s does not run there as a server, or has not come up")
                 .next(format!("see on {}: systemctl status k3s; then run again", self.control_plane))

@@ -19,6 +19,8 @@ const READY_BOUND: Duration = Duration::from_secs(600);
 /// After how long its journal is asked whether there is anything to wait for: k3s tries again every few seconds, and a
 /// node that joins is Ready 17 s after its installation on a PC.
 const FIRST_BOUND: Duration = Duration::from_secs(60);
+/// After how long even a silent control plane is none to wait for any more: the API answers the controller.
+const SECOND_BOUND: Duration = Duration::from_secs(180);
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The k3s that a node should have.
@@ -267,22 +269,23 @@ impl K3sWanted {
 
     /// Neither an exit status nor an active unit proves that a node joined; only its Node's Ready does.
     async fn ready(&self, act: &Act<'_>) -> Result<(), Fault> {
-        match self.ready_within(FIRST_BOUND, act).await {
-            Err(fault) if fault.cause == Cause::TimedOut => {
-                let said = self.said(act).await;
-                if said.as_deref().and_then(Trouble::of).is_some_and(Trouble::lasts) {
-                    return Err(self.not_joined(fault, said));
+        let mut waited = Duration::ZERO;
+        for (bound, is_enough) in
+            [(FIRST_BOUND, Trouble::lasts as fn(Trouble) -> bool), (SECOND_BOUND, |_| true), (READY_BOUND, |_| true)]
+        {
+            match self.ready_within(bound.saturating_sub(waited), act).await {
+                Err(fault) if fault.cause == Cause::TimedOut => {
+                    waited = bound;
+                    let said = self.said(act).await;
+                    let is_known = said.as_deref().and_then(Trouble::of).is_some_and(is_enough);
+                    if is_known || bound == READY_BOUND {
+                        return Err(self.not_joined(fault, said));
+                    }
                 }
+                result => return result,
             }
-            result => return result,
         }
-        match self.ready_within(READY_BOUND - FIRST_BOUND, act).await {
-            Err(fault) if fault.cause == Cause::TimedOut => {
-                let said = self.said(act).await;
-                Err(self.not_joined(fault, said))
-            }
-            result => result,
-        }
+        Ok(())
     }
 
     async fn ready_within(&self, bound: Duration, act: &Act<'_>) -> Result<(), Fault> {

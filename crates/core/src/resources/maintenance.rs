@@ -110,11 +110,7 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
     let rebooted = act.wait_until(wait, BootId {}, |now| {
         if now != before || !proof { Some(true) } else { (ordered.elapsed() > shutdown).then_some(false) }
     });
-    let rebooted = rebooted.await.map_err(|mut fault| {
-        // It had all the time that it is given: to look again at once would only hide what happened.
-        if fault.cause == Cause::TimedOut {
-            fault.cause = Cause::Failed;
-        }
+    let rebooted = rebooted.await.map_err(|fault| {
         fault
             .likely("the node hangs in shutdown or in boot, or came back with another address")
             .next("look at its console; once it is up, run again")

@@ -335,11 +335,10 @@ impl ProvisionedSlot {
     }
 
     /// Marks a node that did not come up in time; the fault with what its console says.
-    async fn overdue(&self, act: &Act<'_>, mark: &mut FlashMarkState, mut fault: Fault) -> Result<Fault, Fault> {
+    async fn overdue(&self, act: &Act<'_>, mark: &mut FlashMarkState, fault: Fault) -> Result<Fault, Fault> {
         let console = act.look().ask(&self.slot.bmc(), Console { slot: self.slot.slot }).await.unwrap_or_default();
         mark.phase = FlashPhase::Overdue;
         self.write(act, mark).await?;
-        fault.cause = Cause::Failed;
         Ok(fault
             .said(console.join("\n"))
             .likely("it hangs in its first boot, or got another address than its name resolves to")

@@ -75,7 +75,7 @@ impl Resource for SealedKeysKept {
             Ok(keys) if keys.names.is_empty() => return Ok(Kept::NothingToLose),
             Ok(keys) => keys,
             // A control plane is forced because it is broken, as likely as not.
-            Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved | Cause::TimedOut) => {
+            Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved | Cause::Silent) => {
                 let noted = self.exists(self.note(look.run()), look).await?;
                 return Ok(if noted { Kept::SeenTo } else { Kept::Unread });
             }

@@ -84,7 +84,7 @@ pub fn words(testbed: &Testbed, host: &Host) -> Result<Vec<String>, Failure> {
 }
 
 /// Debian's programs with the libraries that they need, in the cache.
-fn debian() -> Result<PathBuf, Failure> {
+pub fn debian() -> Result<PathBuf, Failure> {
     let (cache, suite) = (places::cache(), base::suite());
     let mut hash = Sha256::new();
     for part in [&suite, PACKAGES, EDITION].into_iter().chain(LEFT_OUT).chain(ALTERNATIVES) {

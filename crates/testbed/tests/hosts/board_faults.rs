@@ -199,7 +199,7 @@ fn what_goes_wrong_on_a_board_is_told() {
 
     bed.run(&["break", "board1", "never-boots", "--slot", "1"]);
     let ran = flash(&controller, &[]);
-    let fault = ran.fault("node01/provisioned_slot", &["failed"]);
+    let fault = ran.fault("node01/provisioned_slot", &["timed_out"]);
     assert!(fault["next"].to_string().contains("console"), "{fault:#}");
     bed.run(&["mend", "board1", "never-boots", "--slot", "1"]);
     // It has power and is silent: to take that needs its name.

@@ -54,6 +54,7 @@ impl Controller {
         if of(true).next().is_none() {
             "turing_pis:\n  hosts: {}\n".clone_into(&mut text);
         }
+        text.push_str("\ncontroller:\n  hosts:\n    localhost: {ansible_connection: local}\n");
         text.push_str("\nextra_nodes:\n  hosts:\n");
         text.extend(of(false).map(|(name, vars)| line(name, vars)));
         text.push_str("    {}\n".repeat(usize::from(of(false).next().is_none())).as_str());

@@ -148,7 +148,7 @@ fn reboots_that_do_not_happen_or_do_not_end_are_told_of() {
     hosts.mend("no-reboot");
     wants();
     let ran = hosts.with("no-return");
-    let fault = ran.fault("node01/reboot", &["failed"]);
+    let fault = ran.fault("node01/reboot", &["timed_out"]);
     assert!(fault["next"].to_string().contains("console"), "{fault:#}");
     hosts.mend("no-return");
 }

@@ -4,6 +4,7 @@
 mod bed;
 mod board_faults;
 mod boards;
+mod cluster;
 mod controller;
 mod faults;
 mod k3s_contract;

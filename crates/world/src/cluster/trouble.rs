@@ -141,7 +141,7 @@ impl Trouble {
                 .said(format!("{server}: {said}"))
                 .likely("the control plane is off, k3s does not run on it, or a firewall stands between")
                 .next("see on it whether k3s runs: systemctl status k3s; then run again"),
-            Self::Slow { server, seconds } => fault(Cause::TimedOut)
+            Self::Slow { server, seconds } => fault(Cause::Silent)
                 .said(format!("{server}: no answer after {seconds} s"))
                 .likely("the control plane has more to do than it can, or its disk is slow")
                 .next("see on it what takes its time: top, and journalctl -u k3s; then run again"),
@@ -197,9 +197,9 @@ fn refused(refusal: &Refusal, fault: impl Fn(Cause) -> Fault) -> Fault {
             .said(said)
             .likely("the API server is starting, or has more to do than it can")
             .next("see whether it is well: kubectl get --raw /readyz?verbose; then run again"),
-        504 => fault(Cause::TimedOut)
-            .said(said)
-            .next("run again; journalctl -u k3s on the control plane tells what is slow"),
+        504 => {
+            fault(Cause::Silent).said(said).next("run again; journalctl -u k3s on the control plane tells what is slow")
+        }
         400 | 422 => fault(Cause::Failed)
             .said(said)
             .likely("the cluster's version of this kind has other fields than the site's values make")

@@ -62,7 +62,7 @@ impl Trouble {
                     .said(format!("it answered with status {status} {said}").trim_end());
                 if passing { fault } else { fault.next("see whether the address in the site is still right") }
             }
-            Self::Stalled(seconds) => fault(Cause::TimedOut)
+            Self::Stalled(seconds) => fault(Cause::Silent)
                 .said(format!("no byte came for {seconds} s"))
                 .next("run again: it goes on where it stopped"),
             Self::Lost(said) => fault(Cause::Lost).said(said).next("run again: it goes on where it stopped"),

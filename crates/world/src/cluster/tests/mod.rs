@@ -33,8 +33,9 @@ async fn act(cluster: &Cluster, access: &dyn Access, deed: Deed) -> Result<(), F
 
 /// One server for all of them: each starts in half a minute of work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kubernetes' API server and etcd, which scripts/test provides"]
 async fn against_a_real_api_server() {
-    let Some(rig) = Rig::start().await else { return };
+    let rig = Rig::start().await;
     stories::trust::all(&rig).await;
     stories::nodes::all(&rig).await;
     stories::objects::all(&rig).await;
@@ -64,7 +65,7 @@ async fn a_server_that_is_down_or_says_nothing_is_named() {
     cluster.bounds.connect = Duration::from_secs(60);
     cluster.bounds.answer = Duration::from_millis(500);
     let fault = ask(&cluster, &access, ApiReady {}).await.unwrap_err();
-    assert_eq!(fault.cause, Cause::TimedOut);
+    assert_eq!(fault.cause, Cause::Silent);
     assert!(fault.said.join(" ").contains("no answer"), "{fault:?}");
     drop(silent);
 }

@@ -1,7 +1,7 @@
 //! A real API server on loopback, with etcd behind it and the controller manager beside it.
 //!
-//! `BRINGUP_KUBERNETES` names the directory with `kube-apiserver` and `kube-controller-manager`, `BRINGUP_ETCD` the
-//! program `etcd`. Without them nothing is started, and that is said.
+//! `BRINGUP_KUBERNETES` names the directory with `kube-apiserver` and `kube-controller-manager`, `BRINGUP_ETCD` that
+//! with `etcd`.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -112,19 +112,20 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn programs() -> Option<(PathBuf, PathBuf)> {
-    let kubernetes = PathBuf::from(std::env::var_os("BRINGUP_KUBERNETES")?);
-    let etcd = PathBuf::from(std::env::var_os("BRINGUP_ETCD")?);
-    (kubernetes.join("kube-apiserver").exists() && etcd.exists()).then_some((kubernetes, etcd))
+const KUBERNETES: &str = "BRINGUP_KUBERNETES";
+
+fn program(variable: &str, name: &str) -> PathBuf {
+    let at = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} does not say where {name} is"));
+    let path = PathBuf::from(at).join(name);
+    assert!(path.exists(), "{} is not there", path.display());
+    path
 }
 
 impl Rig {
-    /// Starts it; `None` where the programs are not to be had.
-    pub async fn start() -> Option<Self> {
-        let Some((kubernetes, etcd)) = programs() else {
-            eprintln!("skipped: BRINGUP_KUBERNETES and BRINGUP_ETCD name no kube-apiserver and no etcd");
-            return None;
-        };
+    /// Starts it.
+    pub async fn start() -> Self {
+        let (api_server, etcd) = (program(KUBERNETES, "kube-apiserver"), program("BRINGUP_ETCD", "etcd"));
+        let manager = program(KUBERNETES, "kube-controller-manager");
         let authority = Authority::new("kubernetes");
         let mut rig = Self { authority, port: free_port(), children: Vec::new(), directory: TempDir::new().unwrap() };
         let (clients, peers) = (free_port(), free_port());
@@ -150,7 +151,7 @@ impl Rig {
         rig.write("accounts.key", &accounts.serialize_pem());
         rig.write("accounts.pub", &accounts.public_key_pem());
         rig.run(
-            &kubernetes.join("kube-apiserver"),
+            &api_server,
             &[
                 ("etcd-servers", &clients),
                 ("bind-address", "127.0.0.1"),
@@ -170,7 +171,7 @@ impl Rig {
         rig.write("admin.yaml", rig.admin().expose());
         rig.ready().await;
         rig.run(
-            &kubernetes.join("kube-controller-manager"),
+            &manager,
             &[
                 ("kubeconfig", &rig.path("admin.yaml")),
                 (
@@ -181,7 +182,7 @@ impl Rig {
                 ("secure-port", "0"),
             ],
         );
-        Some(rig)
+        rig
     }
 
     fn path(&self, name: &str) -> String {

@@ -1,0 +1,110 @@
+//! A cluster that is kept: drained for reboots, installed anew in part or from its control plane on.
+
+use super::Cluster;
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: default}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: web, image: 'testbed.lan/busybox:1.35', command: [sleep, '100000']}]
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: web}}}
+";
+
+const BUDGET: &str = "
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: default}
+spec: {maxUnavailable: 0, selector: {matchLabels: {app: web}}}
+";
+
+fn is_schedulable(cluster: &Cluster, node: &str) -> bool {
+    cluster.kubectl(&["get", "node", node, "-o", "jsonpath={.spec.unschedulable}"]).is_empty()
+}
+
+fn replicas(cluster: &Cluster) {
+    cluster.until(&["get", "deployment/web", "-o", "jsonpath={.status.readyReplicas}"], "2");
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
+fn a_worker_is_drained_for_its_reboot_and_budgets_are_respected() {
+    let cluster = Cluster::bare("cluster-drain");
+    cluster.write(WEB);
+    replicas(&cluster);
+    let pods = ["get", "pods", "-l", "app=web", "--field-selector", "spec.nodeName=node02", "-o", "name"];
+    assert_ne!(cluster.kubectl(&pods), "", "nothing runs on node02");
+    let before = cluster.bed.boot_id("node02");
+    cluster.bed.shell("node02", "touch /run/reboot-required");
+    let ran = cluster.apply(&[]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert_ne!(cluster.bed.boot_id("node02"), before);
+    let deeds = ran.events.iter().filter(|event| event["event"] == "deed_started");
+    let deeds: Vec<_> = deeds.filter_map(|event| event["deed"].as_str()).collect();
+    let at = |words: &str| {
+        deeds.iter().position(|deed| deed.starts_with(words)).unwrap_or_else(|| panic!("{words}: {deeds:#?}"))
+    };
+    assert!(at("cordon") < at("drain") && at("drain") < at("reboot") && at("reboot") < at("uncordon"), "{deeds:#?}");
+    assert!(is_schedulable(&cluster, "node02"));
+    replicas(&cluster);
+
+    // Whoever has cordoned a node keeps it so.
+    cluster.kubectl(&["cordon", "node02"]);
+    cluster.bed.shell("node02", "touch /run/reboot-required");
+    let ran = cluster.apply(&[]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert!(!is_schedulable(&cluster, "node02"));
+    cluster.kubectl(&["uncordon", "node02"]);
+
+    cluster.write(BUDGET);
+    let busy = cluster.kubectl(&["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].spec.nodeName}"]);
+    let before = cluster.bed.boot_id(&busy);
+    cluster.bed.shell(&busy, "touch /run/reboot-required");
+    let ran = cluster.apply(&[]);
+    let reboot = format!("{busy}/reboot");
+    assert_eq!(ran.outcome(&reboot), "blocked", "{:#?}", ran.troubles());
+    let carried = ran.carried(&reboot);
+    assert!(carried["why"].to_string().contains("disruption budget web"), "{carried:#}");
+    assert!(carried["next"].to_string().contains("budget"), "{carried:#}");
+    assert_eq!(cluster.bed.boot_id(&busy), before);
+    replicas(&cluster);
+    assert!(is_schedulable(&cluster, &busy), "what was cordoned for nothing is not left so");
+    cluster.kubectl(&["delete", "pdb/web"]);
+    let ran = cluster.apply(&[]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    cluster.changes_nothing();
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
+fn k3s_is_installed_anew_where_it_is_named() {
+    let cluster = Cluster::bare("cluster-force");
+    let others = ["node01", "node02"].map(|host| cluster.start_of_k3s(host));
+    let third = cluster.start_of_k3s("node03");
+    let ran = cluster.apply(&["-e", "k3s_force=true", "--limit", "node03"]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert_ne!(cluster.start_of_k3s("node03"), third);
+    assert_eq!(["node01", "node02"].map(|host| cluster.start_of_k3s(host)), others);
+    cluster.changes_nothing();
+
+    cluster.bed.shell("node01", "printf 'kubelet-arg:\\n- max-pods=99\\n' >> /etc/rancher/k3s/config.yaml");
+    let ran = cluster.apply(&["-e", "k3s_force=true", "--limit", "node01"]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    let kept = cluster.bed.shell("node01", "cat /etc/rancher/k3s/config.yaml");
+    assert!(kept.contains("max-pods=99"), "the user's lines are gone:\n{kept}");
+    let snapshots = std::fs::read_dir(cluster.controller.site().join(".bringup/snapshots")).unwrap();
+    let sizes: Vec<u64> = snapshots.map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
+    assert!(sizes.iter().any(|size| *size > 100_000), "no snapshot: {sizes:?}");
+    // The workers know another cluster: they are given the token of this one.
+    let ran = cluster.apply(&[]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert_eq!(cluster.kubectl(&["get", "nodes", "-o", "name"]).lines().count(), 3);
+    cluster.changes_nothing();
+}
