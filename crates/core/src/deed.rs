@@ -259,14 +259,16 @@ pub enum Deed {
         /// Whether a context that is new becomes the current one.
         set_current: bool,
     },
-    /// BMC: put an image on the SD card, from the controller, checked there.
+    /// BMC: put an image on the SD card, checked there; what the controller has not is fetched meanwhile.
     StageImage {
-        /// On the controller.
-        from: String,
-        /// On the BMC.
-        to: String,
+        /// From where: `https://`, `http://`, `file://` or an absolute path.
+        url: String,
         /// SHA-256, in hex.
         sha256: String,
+        /// Absolute path where the controller keeps it.
+        cached: String,
+        /// On the BMC.
+        to: String,
     },
     /// BMC: write our mark of a slot's flash.
     WriteFlashMark {

@@ -125,9 +125,10 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
     let target = Target::Bmc(name.clone());
     let Some(board) = state.boards.get_mut(name) else { return Err(nonsense(target, deed)) };
     match deed {
-        Deed::StageImage { to, sha256, .. } => {
+        Deed::StageImage { to, sha256, cached, .. } => {
             let staged = FileState { sha256: sha256.clone(), size: 1, mode: 0o644, modified: State::seconds(now) };
-            board.images.insert(to.clone(), staged);
+            board.images.insert(to.clone(), staged.clone());
+            state.controller.files.insert(cached.clone(), staged);
         }
         Deed::WriteFlashMark { slot, mark } => {
             board.marks.insert(*slot, mark.clone());

@@ -100,6 +100,7 @@ impl Controller {
                     path: Path::new(path),
                     mode: *mode,
                     stall: web::STALL_BOUND,
+                    heard: None,
                 };
                 let told = |done, total| progress(done, total, "bytes");
                 web::fetch(&fetch, &told).await.map_err(|trouble| trouble.fault(&deed.to_string()))?;

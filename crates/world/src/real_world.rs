@@ -40,7 +40,7 @@ impl RealWorld {
     pub fn new(site: Arc<Site>, config: ClientConfig, logins: Logins, directories: Directories) -> Self {
         let Directories { site: directory, cache } = directories;
         let known_hosts = site.settings.known_hosts.clone();
-        let boards = Boards::new(site.settings.bmc_interface, site.settings.tpi_images_path.clone());
+        let boards = Boards::new(site.settings.bmc_interface, site.settings.tpi_images_path.clone(), cache.clone());
         let controller = Controller { site: directory, cache, known_hosts };
         let cluster = Cluster::new(PathBuf::from(&site.settings.bin_dir).join("helm"));
         Self { cluster, hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller }

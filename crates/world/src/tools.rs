@@ -96,6 +96,7 @@ pub(crate) async fn install_plugin(plugin: &Plugin<'_>, told: &(dyn Fn(u64, u64)
         path: &archive,
         mode: 0o644,
         stall: web::STALL_BOUND,
+        heard: None,
     };
     web::fetch(&fetch, told).await.map_err(|trouble| trouble.fault(&doing))?;
     let name = plugin.name.to_owned();

@@ -96,9 +96,9 @@ impl Resource for StagedImage {
     }
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        fetch(act, &self.image, &self.cached).await?;
-        let (from, to) = (self.cached.clone(), self.staged.clone());
-        act.act(&self.bmc(), Deed::StageImage { from, to, sha256: self.image.sha256.clone() }).await?;
+        let (url, sha256) = (self.image.url.clone(), self.image.sha256.clone());
+        let (cached, to) = (self.cached.clone(), self.staged.clone());
+        act.act(&self.bmc(), Deed::StageImage { url, sha256, cached, to }).await?;
         Ok(Applied::Changed)
     }
 

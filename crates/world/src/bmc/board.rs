@@ -1,6 +1,7 @@
 //! A board as this run knows it: which way it is spoken to, that we hold it, what we are sending to it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::trouble::Trouble;
 use super::upload::Upload;
 use crate::shell::{Section, bmc};
 use crate::ssh::{Failure, Hold, Hosts, Session};
+use crate::web::Arrivals;
 
 /// How long a slot without power is left so, for its module to lose what it holds.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -34,6 +36,8 @@ pub(crate) struct Boards {
     interface: BmcInterface,
     /// Directory on the BMCs for images.
     pub(super) images: String,
+    /// Images on their way to the controller.
+    pub(super) arrivals: Arrivals,
     holder: Holder,
     boards: Mutex<BTreeMap<Target, Arc<Board>>>,
 }
@@ -68,9 +72,10 @@ pub(super) struct Board {
 }
 
 impl Boards {
-    /// Boards that nobody has spoken to yet. `interface` is what the site says, `images` their directory for images.
-    pub fn new(interface: BmcInterface, images: String) -> Self {
-        Self { interface, images, holder: Holder::this(), boards: Mutex::default() }
+    /// Boards that nobody has spoken to yet. `interface` is what the site says, `images` their directory for images,
+    /// `cache` the controller's.
+    pub fn new(interface: BmcInterface, images: String, cache: PathBuf) -> Self {
+        Self { interface, images, arrivals: Arrivals::new(cache), holder: Holder::this(), boards: Mutex::default() }
     }
 
     /// How the boards that were spoken to are spoken to.

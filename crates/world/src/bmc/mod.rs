@@ -29,6 +29,7 @@ use bringup_core::world::Progress;
 
 use self::board::Bmc;
 pub(crate) use self::board::Boards;
+use self::stage::Staging;
 use self::trouble::Trouble;
 use crate::host;
 use crate::not_built;
@@ -105,7 +106,9 @@ impl Bmc<'_> {
         // One writer a board, for as long as this run has anything to do with it.
         self.hold().await?;
         match deed {
-            Deed::StageImage { from, to, sha256 } => self.stage(from, to, sha256, progress).await?,
+            Deed::StageImage { url, sha256, cached, to } => {
+                self.stage(Staging { url, sha256, cached, to }, progress).await?;
+            }
             Deed::WriteFlashMark { slot, mark } => {
                 self.keep(&record::mark_name(*slot), &record::write_mark(mark)).await?;
             }

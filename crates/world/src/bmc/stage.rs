@@ -1,58 +1,98 @@
-//! An image to a BMC's SD card: gone on with where it broke off, summed while it comes, in place at once.
+//! An image to a BMC's SD card: sent while it is fetched, gone on with where it broke off, summed while it comes, in
+//! place at once.
 
-use std::io::SeekFrom;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bringup_core::deed::ImageSource;
 use bringup_core::world::Progress;
-use tokio::fs::File;
-use tokio::io::AsyncSeekExt;
+use tokio::io::duplex;
 
 use super::board::Bmc;
 use super::flash::unpacked_there;
 use super::trouble::Trouble;
 use crate::shell::bmc;
+use crate::web::{self, Arrival};
 
 /// What a card keeps free besides the image.
 const SPARE: u64 = 16 << 20;
+/// Bytes between the controller's disk and the network.
+const BETWEEN: usize = 1 << 20;
+
+/// What is brought to a card.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Staging<'a> {
+    /// From where.
+    pub url: &'a str,
+    /// SHA-256, in hex.
+    pub sha256: &'a str,
+    /// Where the controller keeps it.
+    pub cached: &'a str,
+    /// On the BMC.
+    pub to: &'a str,
+}
 
 impl Bmc<'_> {
-    /// Brings a file there. What it is is looked at first: nothing is sent for hours that no module could use.
-    pub(super) async fn stage(
-        &self,
-        from: &str,
-        to: &str,
-        sha256: &str,
-        progress: Progress<'_>,
-    ) -> Result<(), Trouble> {
-        let local = |error: std::io::Error| Trouble::Local(format!("{from}: {error}"));
-        let image = self.image(sha256, &ImageSource::Streamed(from.to_owned())).await?;
-        unpacked_there(&image, &self.way().await?)?;
+    /// Brings a file there. Nothing is taken for it that is not proved to be what was asked for, and an image.
+    pub(super) async fn stage(&self, staging: Staging<'_>, progress: Progress<'_>) -> Result<(), Trouble> {
+        let Staging { url, sha256, cached, to } = staging;
         let free = self.free().await?.ok_or_else(|| {
             Trouble::Unable(
                 format!("no SD card is mounted where {to} would be"),
                 "put a card in and restart the BMC, or set flash_transport: stream",
             )
         })?;
-        let mut file = File::open(from).await.map_err(local)?;
-        file.set_max_buf_size(1 << 20);
-        let total = file.metadata().await.map_err(local)?.len();
         let text = self.read(&bmc::arrived(to, sha256)).await?.unwrap_or_default();
         if text.trim() == "there" {
-            progress(total, total, "bytes");
             return Ok(());
         }
         let done: u64 = text.trim().parse().map_err(|_| Trouble::Script(format!("{to}: {text}")))?;
-        let (anew, done) = if done > total { (true, 0) } else { (done == 0, done) };
-        if free < total - done + SPARE {
-            let said = format!("{free} bytes are free on the card, and {} more are needed", total - done);
+        let arrival = self.boards.arrivals.of(url, sha256, cached);
+        let total = arrival.total().await?;
+        let done = if total > 0 && done > total { 0 } else { done };
+        let missing = total.saturating_sub(done);
+        if free < missing + SPARE {
+            let said = format!("{free} bytes are free on the card, and {missing} more are needed");
             return Err(Trouble::NoRoom(said));
         }
-        file.seek(SeekFrom::Start(done)).await.map_err(local)?;
-        let session = self.session().await?;
         let told = |sent| progress(done + sent, total, "bytes");
-        let output = session.feed(&bmc::receive(to, sha256, anew), &mut file, &told).await?;
+        if let Err(trouble) =
+            tokio::try_join!(self.send(staging, &arrival, done, &told), self.is_fit(staging, &arrival))
+        {
+            if is_of_no_use(&trouble) {
+                self.read(&bmc::discard(to, sha256)).await?;
+            }
+            return Err(trouble);
+        }
+        self.read(&bmc::place(to, sha256)).await?;
+        self.board.sums.lock().unwrap_or_else(PoisonError::into_inner).remove(to);
+        self.board.doubted.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sends what is missing as it comes; what arrived is what was asked for.
+    async fn send(
+        &self,
+        Staging { sha256, to, .. }: Staging<'_>,
+        arrival: &Arrival,
+        done: u64,
+        told: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(), Trouble> {
+        let session = self.session().await?;
+        let (mut between, mut source) = duplex(BETWEEN);
+        let command = bmc::receive(to, sha256, done == 0);
+        let (feeding, handing) = (session.feed(&command, &mut source, told), arrival.hand_on(done, &mut between));
+        tokio::pin!(feeding, handing);
+        let output = tokio::select! {
+            biased;
+            // It ended before it had all: a full card, most likely.
+            output = &mut feeding => output?,
+            // Of what breaks off the far side must not hear an end.
+            handed = &mut handing => {
+                handed?;
+                feeding.await?
+            }
+        };
         let err = String::from_utf8_lossy(&output.err).trim().to_owned();
         if !err.is_empty() || output.status != Some(0) {
             return Err(Trouble::Script(err));
@@ -60,13 +100,25 @@ impl Bmc<'_> {
         let out = String::from_utf8_lossy(&output.out);
         // The last word but `-`: a login shell may have said something before.
         let got = out.split_whitespace().rfind(|word| word.len() == 64).unwrap_or_default();
-        if got != sha256 {
-            self.read(&bmc::discard(to, sha256)).await?;
-            return Err(Trouble::Mismatch(format!("what arrived has the sha256 {got}, not {sha256}")));
+        if got == sha256 {
+            return Ok(());
         }
-        self.read(&bmc::place(to, sha256)).await?;
-        self.board.sums.lock().unwrap_or_else(PoisonError::into_inner).remove(to);
-        self.board.doubted.store(false, Ordering::Relaxed);
-        Ok(())
+        Err(Trouble::Mismatch(format!("what arrived has the sha256 {got}, not {sha256}")))
+    }
+
+    /// Looks at the image as soon as all of it is here: nobody waits for the slower way to hear that it is none.
+    async fn is_fit(&self, Staging { sha256, cached, .. }: Staging<'_>, arrival: &Arrival) -> Result<(), Trouble> {
+        arrival.whole().await?;
+        let image = self.image(sha256, &ImageSource::Streamed(cached.to_owned())).await?;
+        unpacked_there(&image, &self.way().await?)
+    }
+}
+
+/// Whether nothing that arrived is worth going on with.
+fn is_of_no_use(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Mismatch(_) | Trouble::Replaced | Trouble::Image(_) => true,
+        Trouble::Fetch(trouble) => matches!(**trouble, web::Trouble::Mismatch { .. }),
+        _ => false,
     }
 }

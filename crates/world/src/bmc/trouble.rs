@@ -1,10 +1,13 @@
 //! What keeps a BMC from doing as asked.
 
+use std::sync::Arc;
+
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::{Slot, Target};
 
 use crate::image::NoImage;
 use crate::ssh::{self, Failure};
+use crate::web::{self, Broken};
 
 /// Why a BMC did not do as asked, and what it said.
 #[derive(Clone, Debug)]
@@ -33,6 +36,10 @@ pub(crate) enum Trouble {
     Other(String),
     /// Bytes are not those that were asked for.
     Mismatch(String),
+    /// The image does not come to the controller.
+    Fetch(Arc<web::Trouble>),
+    /// The image was replaced at its address while it came.
+    Replaced,
     /// A file of the controller.
     Local(String),
     /// No room, or no card.
@@ -50,6 +57,17 @@ impl From<Failure> for Trouble {
 impl From<NoImage> for Trouble {
     fn from(NoImage(why): NoImage) -> Self {
         Self::Image(why)
+    }
+}
+
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Fetch(trouble) => Self::Fetch(trouble),
+            Broken::Anew => Self::Replaced,
+            Broken::Local(said) => Self::Local(said),
+            Broken::Gone => Self::Local("it is not read to its end".to_owned()),
+        }
     }
 }
 
@@ -111,6 +129,9 @@ impl Trouble {
                 .likely("it was not written, or not to the end; the slot is off")
                 .next("flash it again; if it stays so, its storage is broken"),
             Self::Mismatch(said) => fault(Cause::Mismatch).said(said).next("run again: it is sent anew"),
+            Self::Fetch(trouble) => trouble.fault(doing),
+            Self::Replaced => fault(Cause::Stale)
+                .said("the image at its address is another one than that whose beginning came before"),
             Self::Local(said) => {
                 fault(Cause::Failed).said(said).next("see whether the file is there and can be read; then run again")
             }

@@ -6,7 +6,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::address::Address;
+use super::arrivals::Coming;
 use super::sink::{Part, Whole};
 use super::source::{Told, forget, from_file, from_web};
 use super::trouble::Trouble;
@@ -30,6 +33,8 @@ pub(crate) struct Fetch<'a> {
     pub mode: u32,
     /// How long nothing may come.
     pub stall: Duration,
+    /// Who reads it while it comes.
+    pub heard: Option<&'a watch::Sender<Coming>>,
 }
 
 /// Fetches a file. `told` is given bytes done and bytes in all, 0 if that is not known.
@@ -42,7 +47,7 @@ pub(crate) struct Fetch<'a> {
 pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Trouble> {
     let address = Address::parse(fetch.url)?;
     let place = Place::of(fetch)?;
-    let mut part = Part::open(&place.part).await?;
+    let mut part = Part::open(&place.part, fetch.heard).await?;
     if fetch.sha256.is_some() && matches!(address, Address::Web(_)) {
         part = part.reread().await.map_err(|error| place.local(error))?;
     } else {
@@ -71,6 +76,14 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Troub
     put(fetch, &place, whole).await
 }
 
+/// Where a file with this sum is until it is whole.
+pub(super) fn part_of(path: &Path, sha256: Option<&str>) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Named for its content: the part of another file is never gone on with.
+    let content = sha256.map_or("new", |sha256| sha256.get(..16).unwrap_or(sha256));
+    path.with_file_name(format!(".{name}.{content}.part"))
+}
+
 /// The names that a file has until it is whole.
 struct Place {
     directory: PathBuf,
@@ -84,11 +97,8 @@ impl Place {
         let path = fetch.path;
         let directory = path.parent().unwrap_or(Path::new("/")).to_path_buf();
         fs::create_dir_all(&directory).map_err(|error| Trouble::Local(directory.display().to_string(), error))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Named for its content: the part of another file is never gone on with.
-        let content = fetch.sha256.map_or("new", |sha256| sha256.get(..16).unwrap_or(sha256));
-        let named = |what: &str| directory.join(format!(".{name}.{content}.{what}"));
-        Ok(Self { part: named("part"), etag: named("part.etag"), member: named("member"), directory })
+        let part = part_of(path, fetch.sha256);
+        Ok(Self { etag: part.with_extension("part.etag"), member: part.with_extension("member"), part, directory })
     }
 
     fn local(&self, error: io::Error) -> Trouble {

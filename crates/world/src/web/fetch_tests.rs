@@ -96,6 +96,7 @@ impl Here {
             path: &path,
             mode: 0o644,
             stall: Duration::from_millis(400),
+            heard: None,
         };
         super::fetch(&fetch, &|_, _| {}).await
     }
@@ -111,8 +112,15 @@ async fn it_comes_whole_with_progress_and_leaves_nothing_else() {
     let here = Here::new();
     let server = serve(|_, _| (whole(&bytes(), ""), false)).await;
     let (last, path) = (AtomicU64::new(0), here.path());
-    let fetch =
-        Fetch { url: &server.url, sha256: None, member: None, path: &path, mode: 0o755, stall: Duration::from_secs(5) };
+    let fetch = Fetch {
+        url: &server.url,
+        sha256: None,
+        member: None,
+        path: &path,
+        mode: 0o755,
+        stall: Duration::from_secs(5),
+        heard: None,
+    };
     let told = |done, total| {
         assert_eq!(total, 1_200_000);
         last.store(done, Ordering::Relaxed);
@@ -235,8 +243,9 @@ async fn from_a_path_and_only_one_at_a_time() {
         path: &path,
         mode: 0o644,
         stall: STALL_BOUND,
+        heard: None,
     };
-    let held = Part::open(&Place::of(&fetch).unwrap().part).await.unwrap();
+    let held = Part::open(&Place::of(&fetch).unwrap().part, None).await.unwrap();
     let busy = here.fetch(source.to_str().unwrap()).await.unwrap_err();
     assert!(matches!(busy, Trouble::Busy(_)), "{busy:?}");
     drop(held);
@@ -264,6 +273,7 @@ async fn one_file_of_an_archive() {
         path: &path,
         mode: 0o755,
         stall: STALL_BOUND,
+        heard: None,
     };
     super::fetch(&fetch, &|_, _| {}).await.unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "the tool");

@@ -3,6 +3,7 @@
 
 mod address;
 mod archive;
+mod arrivals;
 mod client;
 mod fetch;
 mod sink;
@@ -13,6 +14,7 @@ mod tls;
 mod trouble;
 
 pub(crate) use self::archive::extract;
+pub(crate) use self::arrivals::{Arrival, Arrivals, Broken};
 pub(crate) use self::fetch::{Fetch, STALL_BOUND, fetch};
 pub(crate) use self::sums::file_state;
 pub(crate) use self::text::text;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use bringup_core::digest::hex;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::arrivals::Coming;
 use super::trouble::Trouble;
 
 /// How many pieces may wait for the disk; each is some kilobytes.
@@ -24,6 +25,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(25);
 pub(super) struct Part {
     file: File,
     hash: Sha256,
+    /// Who reads it while it comes is told how much there is.
+    heard: Option<watch::Sender<Coming>>,
     /// How much of it is there.
     pub length: u64,
 }
@@ -39,14 +42,14 @@ pub(super) struct Whole {
 
 impl Part {
     /// Opens a part that is there, or a new one.
-    pub async fn open(path: &Path) -> Result<Self, Trouble> {
+    pub async fn open(path: &Path, heard: Option<&watch::Sender<Coming>>) -> Result<Self, Trouble> {
         use std::os::unix::fs::OpenOptionsExt;
         let local = |error| Trouble::Local(path.display().to_string(), error);
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(local)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { file, hash: Sha256::new(), length: 0 }),
+                Ok(()) => return Ok(Self { file, hash: Sha256::new(), heard: heard.cloned(), length: 0 }),
                 // A process that is just being started has our files for a moment, with their locks.
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
                 Err(TryLockError::Error(error)) => return Err(local(error)),
@@ -75,20 +78,30 @@ impl Part {
 
     /// Gives up what is there.
     pub fn restart(&mut self) -> io::Result<()> {
+        (self.hash, self.length) = (Sha256::new(), 0);
+        // Before: who reads it and finds nothing knows why.
+        self.tell();
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        (self.hash, self.length) = (Sha256::new(), 0);
         Ok(())
+    }
+
+    fn tell(&self) {
+        if let Some(heard) = &self.heard {
+            heard.send_modify(|coming| coming.length = self.length);
+        }
     }
 
     /// Takes bytes from here on.
     pub fn fill(mut self) -> Sink {
         let (pieces, mut queue) = mpsc::channel::<Bytes>(QUEUE);
         let task = spawn_blocking(move || {
+            self.tell();
             while let Some(piece) = queue.blocking_recv() {
                 self.file.write_all(&piece)?;
                 self.hash.update(&piece);
                 self.length += piece.len() as u64;
+                self.tell();
             }
             self.file.sync_all()?;
             Ok(Whole { sha256: hex(&self.hash.clone().finalize()), length: self.length, part: self })
