@@ -9,7 +9,7 @@ use bringup_core::known_hosts::KnownHosts;
 use bringup_core::kubeconfig::Access;
 use bringup_core::names::{BoardName, NodeName, Slot, Target};
 use bringup_core::probe::{FileState, JobPhase, K3sRole, KubeconfigState, ReleaseState};
-use bringup_core::resources::value_sums;
+use bringup_core::resources::{UNINSTALLED, value_sums};
 use bringup_core::secret::Secret;
 use serde_json::Value;
 
@@ -444,7 +444,9 @@ fn cluster(state: &mut State, deed: &Deed) -> Result<Reply, Fault> {
             cluster.pods.insert((namespace.clone(), "argocd-application-controller".to_owned()), now);
         }
         Deed::UninstallRelease { namespace, name } => {
-            cluster.releases.remove(&(namespace.clone(), name.clone()));
+            if let Some(release) = cluster.releases.get_mut(&(namespace.clone(), name.clone())) {
+                (release.status, release.run) = (UNINSTALLED.to_owned(), None);
+            }
             cluster.pods.retain(|(pods, _), _| pods != namespace);
         }
         Deed::ApplyObject { id, fields, .. } => {

@@ -16,6 +16,9 @@ use crate::probe::{HelmRelease, Probe, ReleaseState};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
 
+/// The status of a release that was uninstalled, and whose values Helm still has.
+pub const UNINSTALLED: &str = "uninstalled";
+
 /// A release. An installed one keeps its version unless the site states another, and every value that the site does not
 /// give.
 #[derive(Debug)]
@@ -47,7 +50,8 @@ impl HelmReleaseInstalled {
     }
 
     fn reinstalls(&self, seen: &Seen) -> bool {
-        self.force && !seen.forced_already && seen.release.is_some()
+        let installed = seen.release.as_ref().is_some_and(|release| release.status != UNINSTALLED);
+        self.force && !seen.forced_already && installed
     }
 }
 

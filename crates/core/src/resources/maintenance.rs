@@ -81,7 +81,7 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
     if membership.needs_gate() && !gate {
         return Err(Fault::new(Cause::Stale, target, "reboot").said("it has become a member of the cluster meanwhile"));
     }
-    let in_cluster = match membership {
+    let is_member = match membership {
         Membership::None => false,
         Membership::Member { .. } => membership.needs_gate(),
         Membership::Unknown => {
@@ -91,9 +91,7 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
                 .next("see to the control plane, or stop k3s on the node if the cluster is no more; then run again"));
         }
     };
-    if in_cluster {
-        clear_out(act, node).await?;
-    }
+    let in_cluster = is_member && clear_out(act, node).await?;
     // Whoever unpacks a kernel now must not lose power over it.
     packages_are_free(act, &target).await?;
     let before = act.look().ask(&target, BootId {}).await?;
@@ -140,7 +138,10 @@ pub(super) async fn packages_are_free(act: &Act<'_>, node: &Target) -> Result<()
 /// Cordons and drains a node before it is copied, if it is one of the cluster's: what it writes after the copy is lost.
 /// `gate` says whether the maintenance span is held.
 pub(super) async fn quieten(act: &Act<'_>, node: &NodeName, gate: bool) -> Result<(), Fault> {
-    if gate { clear_out(act, node).await } else { Ok(()) }
+    if gate {
+        clear_out(act, node).await?;
+    }
+    Ok(())
 }
 
 /// Ends a maintenance that an earlier run began: the node is up.
@@ -156,9 +157,13 @@ pub(super) async fn bring_back(act: &Act<'_>, node: &NodeName) -> Result<(), Fau
     Ok(())
 }
 
-/// Cordons and drains a node, unless another one is in maintenance.
-async fn clear_out(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
-    let cluster = Target::Cluster;
+/// Cordons and drains a node, unless another one is in maintenance. `false`: there was nothing to drain. The cluster takes
+/// a Node for Ready for some time after its machine went; that of one which was just flashed would never be rid of its pods.
+async fn clear_out(act: &Act<'_>, node: &NodeName) -> Result<bool, Fault> {
+    let (cluster, machine) = (Target::Cluster, Target::Node(node.clone()));
+    if !act.look().ask(&machine, K3s {}).await?.is_some_and(|k3s| k3s.active) {
+        return Ok(false);
+    }
     if act.guards().hold(Guard::MaintenanceGate) {
         let others = act.look().ask(&cluster, InMaintenance {}).await?;
         if let Some(other) = others.iter().find(|other| *other != node) {
@@ -169,10 +174,10 @@ async fn clear_out(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
     }
     act.act(&cluster, Deed::Cordon { node: node.clone() }).await?;
     match act.act(&cluster, Deed::Drain { node: node.clone() }).await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
         Err(fault) if matches!(fault.cause, Cause::Refused | Cause::TimedOut) => {
             // A reboot that an earlier run ordered may have begun meanwhile: only who answers is let go.
-            act.look().ask(&Target::Node(node.clone()), BootId {}).await?;
+            act.look().ask(&machine, BootId {}).await?;
             act.act(&cluster, Deed::Uncordon { node: node.clone() }).await?;
             let likely = fault.likely.is_none().then_some("a disruption budget does not let its pods go");
             let mut fault = Fault { cause: Cause::NotAllowed, ..fault };

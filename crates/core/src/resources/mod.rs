@@ -50,7 +50,7 @@ pub use file::ManagedFile;
 pub use flash_condition::SlotOfNode;
 pub use gpu_driver::GpuDriverInstalled;
 pub use helm_plugin::HelmPluginInstalled;
-pub use helm_release::{HelmReleaseInstalled, value_sums, values_sha256};
+pub use helm_release::{HelmReleaseInstalled, UNINSTALLED, value_sums, values_sha256};
 pub use k3s_agent::K3sAgent;
 pub use k3s_artifacts::ArtifactSource;
 pub use k3s_install::K3sWanted;

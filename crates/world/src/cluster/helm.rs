@@ -98,7 +98,18 @@ pub(super) async fn uninstall(
     name: &str,
     doing: &str,
 ) -> Result<(), Fault> {
-    let words = ["uninstall", name, "--namespace", namespace, "--ignore-not-found", "--wait", "--timeout", TIMEOUT];
+    // With its history stay the values that others gave it, for when it is installed again.
+    let words = [
+        "uninstall",
+        name,
+        "--namespace",
+        namespace,
+        "--ignore-not-found",
+        "--keep-history",
+        "--wait",
+        "--timeout",
+        TIMEOUT,
+    ];
     call(helm, session, &private(doing)?, &words.map(str::to_owned), doing).await
 }
 

@@ -162,14 +162,14 @@ impl Cluster {
     async fn effect(&self, session: &Arc<Session>, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
         let doing = deed.to_string();
         self.hold_lease(session, &doing).await?;
-        let plainly = |result: Result<(), trouble::Trouble>| result.map_err(|trouble| trouble.fault(&doing));
+        let fault = |trouble: trouble::Trouble| trouble.fault(&doing);
         match deed {
-            Deed::Cordon { node } => plainly(nodes::cordon(session, node).await)?,
-            Deed::Uncordon { node } => plainly(nodes::uncordon(session, node).await)?,
+            Deed::Cordon { node } => nodes::cordon(session, node).await.map_err(fault)?,
+            Deed::Uncordon { node } => nodes::uncordon(session, node).await.map_err(fault)?,
             Deed::Drain { node } => drain::drain(session, node, self.drain, &doing, progress).await?,
-            Deed::DeleteNode { node } => plainly(nodes::delete(session, node).await)?,
+            Deed::DeleteNode { node } => nodes::delete(session, node).await.map_err(fault)?,
             Deed::MarkNode { node, labels, taints } => {
-                plainly(nodes::set_marks(session, node, labels, taints).await)?;
+                nodes::set_marks(session, node, labels, taints).await.map_err(fault)?;
             }
             Deed::ApplyObject { id, fields, force } => {
                 objects::apply(session, id, fields, *force, self.defined_within, &doing).await?;
@@ -178,6 +178,8 @@ impl Cluster {
                 workloads::restart(session, namespace, name, RESTARTED_WITHIN, &doing).await?;
             }
             Deed::InstallRelease { namespace, name, chart, version, values, run } => {
+                let before = release::release(session, namespace, name).await.map_err(fault)?;
+                let values = &before.map_or_else(|| values.clone(), |before| before.values_for(values));
                 let install = helm::Install { namespace, name, chart, version, values, run: run.as_deref() };
                 helm::install(&self.helm, session, &install, &doing).await?;
             }

@@ -5,7 +5,7 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bringup_core::probe::ReleaseState;
-use bringup_core::resources::value_sums;
+use bringup_core::resources::{UNINSTALLED, value_sums};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,6 +48,13 @@ struct ChartMetadata {
 }
 
 impl Release {
+    /// The values to install it with. Helm adds those of before to a release that is there, not to one that was uninstalled.
+    pub fn values_for(&self, ours: &Value) -> Value {
+        let mut values = if self.info.status == UNINSTALLED { self.config.clone() } else { Value::Null };
+        merge(&mut values, ours);
+        values
+    }
+
     pub fn state(&self) -> ReleaseState {
         let run = self.info.description.strip_prefix(DESCRIPTION);
         ReleaseState {
@@ -56,6 +63,18 @@ impl Release {
             values: value_sums(&self.config),
             run: run.map(str::to_owned),
         }
+    }
+}
+
+/// Puts values over others, as Helm does: maps are merged, all else is replaced.
+fn merge(below: &mut Value, over: &Value) {
+    match (below.as_object_mut(), over.as_object()) {
+        (Some(below), Some(over)) => {
+            for (key, value) in over {
+                merge(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        _ => *below = over.clone(),
     }
 }
 
@@ -122,5 +141,22 @@ pub(super) mod tests {
         assert_eq!(state.run.as_deref(), Some("apply-1"));
         assert_eq!(state.values.keys().collect::<Vec<_>>(), ["server.replicas"]);
         assert!(decode(&json!({"data": {"release": "bm8="}})).is_err());
+    }
+
+    #[test]
+    fn what_was_uninstalled_comes_back_with_its_values() {
+        let ours = json!({"server": {"ingress": {"enabled": true}}});
+        let values = |status: &str| {
+            let release = json!({
+                "info": {"status": status},
+                "chart": {"metadata": {"version": "7.8.3"}},
+                "config": {"dex": {"enabled": false}, "server": {"replicas": 2, "ingress": {"enabled": false, "host": "a"}}},
+            });
+            decode(&json!({"data": {"release": encode(&release)}})).unwrap().values_for(&ours)
+        };
+        assert_eq!(values("deployed"), ours);
+        let both =
+            json!({"dex": {"enabled": false}, "server": {"replicas": 2, "ingress": {"enabled": true, "host": "a"}}});
+        assert_eq!(values("uninstalled"), both);
     }
 }

@@ -91,7 +91,7 @@ async fn it_is_read_while_it_comes_by_all_and_asked_for_once() {
     other.whole().await.unwrap();
     drop((one, other));
     // Whoever comes later reads what is there.
-    assert_eq!(all(&*here.of(&url, &sha256), 0).await.unwrap(), bytes);
+    assert_eq!(all(&here.of(&url, &sha256), 0).await.unwrap(), bytes);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
@@ -111,7 +111,7 @@ async fn what_is_not_what_was_asked_for_has_no_end() {
     assert!(!here.path().exists());
     // And the next one tries again.
     give.send(bytes.clone()).unwrap();
-    assert_eq!(all(&*here.of(&url, &sha256_hex(&bytes)), 0).await.unwrap(), bytes);
+    assert_eq!(all(&here.of(&url, &sha256_hex(&bytes)), 0).await.unwrap(), bytes);
 }
 
 #[tokio::test]
@@ -127,6 +127,6 @@ async fn it_is_fetched_only_while_somebody_wants_it_and_gone_on_with() {
     coming.changed().await.unwrap_err();
     give.send(Vec::new()).unwrap();
     give.send(bytes.clone()).unwrap();
-    assert_eq!(all(&*here.of(&url, &sha256), 0).await.unwrap(), bytes);
+    assert_eq!(all(&here.of(&url, &sha256), 0).await.unwrap(), bytes);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
