@@ -42,11 +42,7 @@ impl PlanText {
 
     /// The plan. `verbose` shows what is in sync too, `whole` whole values.
     pub fn text(&self, notices: &[String], verbose: u8, whole: bool) -> String {
-        let mut text = String::new();
-        self.write_hazards(&mut text);
-        for note in notices.iter().chain(&self.notes) {
-            let _ = writeln!(text, "note: {note}");
-        }
+        let mut lanes = String::new();
         let mut shown = 0;
         for lane in &self.lanes {
             let lines = self.lane_lines(lane, verbose, whole);
@@ -55,12 +51,20 @@ impl PlanText {
             }
             shown += 1;
             if shown <= SHOWN || verbose > 0 {
-                let _ = write!(text, "{lane}\n{lines}");
+                let _ = write!(lanes, "{lane}\n{lines}");
             }
         }
         if shown > SHOWN && verbose == 0 {
-            let _ = writeln!(text, "… and {} more lanes with differences; -v shows them all", shown - SHOWN);
+            let _ = writeln!(lanes, "… and {} more lanes with differences; -v shows them all", shown - SHOWN);
         }
+        let mut text = String::new();
+        self.write_hazards(&mut text);
+        // How something would be done is nothing to be told of where nothing is done.
+        let notices = if shown > 0 { notices } else { &[] };
+        for note in notices.iter().chain(&self.notes) {
+            let _ = writeln!(text, "note: {note}");
+        }
+        text.push_str(&lanes);
         let tally = self.tally;
         if shown == 0 && tally.in_sync > 0 {
             let _ = write!(text, "Nothing to change: all {} steps are in sync.", tally.in_sync);
