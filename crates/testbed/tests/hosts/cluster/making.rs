@@ -6,7 +6,7 @@ use crate::boards::{SLOTS, are_ours, believed};
 const ROOT: [&str; 4] = ["-n", "argo-cd", "get", "application/all-cluster-services"];
 const STATE: &str = "jsonpath={.status.sync.status} {.status.health.status}";
 
-fn is_whole(cluster: &Cluster, nodes: usize) {
+pub(super) fn is_whole(cluster: &Cluster, nodes: usize) {
     let names = cluster.kubectl(&["get", "nodes", "-o", "name"]);
     assert_eq!(names.lines().count(), nodes, "{names}");
     let ready = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
