@@ -383,12 +383,16 @@ pub enum Deed {
         /// The run that forces it, for the mark.
         run: Option<String>,
     },
-    /// Cluster: uninstall a Helm release; what its Applications manage stays.
+    /// Cluster: uninstall a Helm release, if the chart that comes in its place can be had; what its Applications manage stays.
     UninstallRelease {
         /// In which namespace.
         namespace: String,
         /// Its name.
         name: String,
+        /// The chart that comes in its place, as for an installation.
+        chart: String,
+        /// The chart's version.
+        version: String,
     },
     /// Cluster: apply an object, server side, owning only the fields given.
     ApplyObject {
@@ -479,7 +483,7 @@ impl fmt::Display for Deed {
             Self::InstallRelease { namespace, name, version, .. } => {
                 write!(f, "install release {namespace}/{name} {version}")
             }
-            Self::UninstallRelease { namespace, name } => write!(f, "uninstall release {namespace}/{name}"),
+            Self::UninstallRelease { namespace, name, .. } => write!(f, "uninstall release {namespace}/{name}"),
             Self::ApplyObject { id, .. } => write!(f, "apply {id}"),
             Self::BackUpSealedKeys { to, .. } => write!(f, "back sealed-secrets' keys up to {to}"),
             Self::RestoreSealedKeys { from, .. } => write!(f, "put sealed-secrets' keys back from {from}"),

@@ -406,7 +406,7 @@ fn cluster(state: &mut State, deed: &Deed) -> Result<Reply, Fault> {
         Deed::DeleteNode { node } => {
             state.referee.hazard(&Hazard::Delete { object: format!("Node {node} and its node-password secret") })
         }
-        Deed::UninstallRelease { namespace, name } => {
+        Deed::UninstallRelease { namespace, name, .. } => {
             state.referee.hazard(&Hazard::Delete { object: format!("release {namespace}/{name}") });
         }
         _ => {}
@@ -443,7 +443,7 @@ fn cluster(state: &mut State, deed: &Deed) -> Result<Reply, Fault> {
             cluster.releases.insert(key, release);
             cluster.pods.insert((namespace.clone(), "argocd-application-controller".to_owned()), now);
         }
-        Deed::UninstallRelease { namespace, name } => {
+        Deed::UninstallRelease { namespace, name, .. } => {
             if let Some(release) = cluster.releases.get_mut(&(namespace.clone(), name.clone())) {
                 (release.status, release.run) = (UNINSTALLED.to_owned(), None);
             }

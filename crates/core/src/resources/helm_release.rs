@@ -169,18 +169,20 @@ impl Resource for HelmReleaseInstalled {
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (namespace, name) = (self.namespace.clone(), self.name.clone());
-        if self.reinstalls(seen) {
-            act.act(&Target::Cluster, Deed::UninstallRelease { namespace: namespace.clone(), name: name.clone() })
-                .await?;
-        }
         let version = match &seen.release {
             Some(release) if !self.version.stated => release.version.clone(),
             _ => self.version.value.clone(),
         };
+        let chart = self.chart.clone();
+        if self.reinstalls(seen) {
+            let (namespace, name, version) = (namespace.clone(), name.clone(), version.clone());
+            let chart = chart.clone();
+            act.act(&Target::Cluster, Deed::UninstallRelease { namespace, name, chart, version }).await?;
+        }
         let deed = Deed::InstallRelease {
             namespace,
             name,
-            chart: self.chart.clone(),
+            chart,
             version,
             values: self.values.clone(),
             run: self.force.then(|| act.run().to_owned()),

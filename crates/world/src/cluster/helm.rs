@@ -58,26 +58,33 @@ impl Private {
     }
 }
 
-/// The words for helm. `oci+http://` is a registry that speaks no TLS.
-fn install_words(install: &Install<'_>, values: &Path) -> Vec<String> {
-    let (chart, plain) = match install.chart.strip_prefix("oci+http://") {
+/// The words for helm that name a chart. `oci+http://` is a registry that speaks no TLS.
+fn chart_words(chart: &str, version: &str) -> Vec<String> {
+    let (chart, plain) = match chart.strip_prefix("oci+http://") {
         Some(rest) => (format!("oci://{rest}"), true),
-        None => (install.chart.to_owned(), false),
+        None => (chart.to_owned(), false),
     };
-    let mut words: Vec<String> =
-        ["upgrade", "--install", install.name, &chart, "--namespace", install.namespace, "--create-namespace"]
-            .map(str::to_owned)
-            .into();
-    // What others gave it stays, with what is new in this chart's own values.
-    words.extend(["--reset-then-reuse-values", "--timeout", TIMEOUT, "--values"].map(str::to_owned));
-    words.push(values.to_string_lossy().into_owned());
     // A directory has the version that it has.
-    if !Path::new(&chart).is_dir() {
-        words.extend(["--version".to_owned(), install.version.to_owned()]);
+    let is_directory = Path::new(&chart).is_dir();
+    let mut words = vec![chart];
+    if !is_directory {
+        words.extend(["--version".to_owned(), version.to_owned()]);
     }
     if plain {
         words.push("--plain-http".to_owned());
     }
+    words
+}
+
+fn install_words(install: &Install<'_>, values: &Path) -> Vec<String> {
+    let mut words: Vec<String> =
+        ["upgrade", "--install", install.name, "--namespace", install.namespace, "--create-namespace"]
+            .map(str::to_owned)
+            .into();
+    words.extend(chart_words(install.chart, install.version));
+    // What others gave it stays, with what is new in this chart's own values.
+    words.extend(["--reset-then-reuse-values", "--timeout", TIMEOUT, "--values"].map(str::to_owned));
+    words.push(values.to_string_lossy().into_owned());
     let description = install.run.map_or_else(|| "by bringup".to_owned(), |run| format!("{DESCRIPTION}{run}"));
     words.extend(["--description".to_owned(), description]);
     words
@@ -88,6 +95,18 @@ pub(super) async fn install(helm: &Path, session: &Session, install: &Install<'_
     let private = private(doing)?;
     let values = private.write("values.json", &install.values.to_string()).map_err(|error| disk(&error, doing))?;
     call(helm, session, &private, &install_words(install, &values), doing).await
+}
+
+/// Makes sure that a chart can be had.
+pub(super) async fn can_be_had(
+    helm: &Path,
+    session: &Session,
+    chart: &str,
+    version: &str,
+    doing: &str,
+) -> Result<(), Fault> {
+    let words = ["show".to_owned(), "chart".to_owned()].into_iter().chain(chart_words(chart, version));
+    call(helm, session, &private(doing)?, &words.collect::<Vec<_>>(), doing).await
 }
 
 /// Uninstalls a release.

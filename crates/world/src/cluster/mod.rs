@@ -183,7 +183,11 @@ impl Cluster {
                 let install = helm::Install { namespace, name, chart, version, values, run: run.as_deref() };
                 helm::install(&self.helm, session, &install, &doing).await?;
             }
-            Deed::UninstallRelease { namespace, name } => self.uninstall(session, namespace, name, &doing).await?,
+            Deed::UninstallRelease { namespace, name, chart, version } => {
+                self.may_go(session, namespace, name, &doing).await?;
+                helm::can_be_had(&self.helm, session, chart, version, &doing).await?;
+                helm::uninstall(&self.helm, session, namespace, name, &doing).await?;
+            }
             Deed::BackUpSealedKeys { to, recipients } => {
                 sealed_keys::back_up(session, to.as_ref(), recipients, &doing).await?;
             }
@@ -195,8 +199,8 @@ impl Cluster {
         Ok(Reply::Done)
     }
 
-    /// Uninstalls a release, unless every object of a kind would go with it.
-    async fn uninstall(&self, session: &Session, namespace: &str, name: &str, doing: &str) -> Result<(), Fault> {
+    /// Makes sure that no kind, and every object of it, would go with a release.
+    async fn may_go(&self, session: &Session, namespace: &str, name: &str, doing: &str) -> Result<(), Fault> {
         let release = release::release(session, namespace, name).await.map_err(|trouble| trouble.fault(doing))?;
         let Some(release) = release else { return Ok(()) };
         let lost = helm::definitions_lost(&release.manifest);
@@ -209,7 +213,7 @@ impl Cluster {
                      out",
                 ));
         }
-        helm::uninstall(&self.helm, session, namespace, name, doing).await
+        Ok(())
     }
 }
 

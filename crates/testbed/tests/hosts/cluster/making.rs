@@ -6,7 +6,7 @@ use crate::boards::{SLOTS, are_ours, believed};
 const ROOT: [&str; 4] = ["-n", "argo-cd", "get", "application/all-cluster-services"];
 const STATE: &str = "jsonpath={.status.sync.status} {.status.health.status}";
 
-fn is_whole(cluster: &Cluster, nodes: usize) {
+pub(super) fn is_whole(cluster: &Cluster, nodes: usize) {
     let names = cluster.kubectl(&["get", "nodes", "-o", "name"]);
     assert_eq!(names.lines().count(), nodes, "{names}");
     let ready = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
@@ -54,11 +54,16 @@ fn a_board_of_empty_slots_becomes_a_cluster() {
 #[test]
 #[ignore = "needs root and real hosts"]
 fn a_repository_that_breaks_is_told_of() {
-    let cluster = Cluster::of("cluster-git", &["--nodes", "3"], &super::THREE, "");
+    let hosts = [super::THREE[0], super::THREE[1], ("node03", "workstation: true")];
+    let cluster = Cluster::of("cluster-git", &["--nodes", "3"], &hosts, "");
     let ran = cluster.apply(&[]);
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
     did_as_planned(&ran);
     is_whole(&cluster, 3);
+    let marks =
+        "jsonpath={.metadata.labels.node-role} {.spec.taints[*].key}={.spec.taints[*].value}:{.spec.taints[*].effect}";
+    let marks = cluster.kubectl(&["get", "node/node03", "-o", marks]);
+    assert_eq!(marks, "workstation workstation=true:NoSchedule");
     cluster.changes_nothing();
     for (what, state, words) in [
         ("image", "Synced Degraded", "Deployment broken"),

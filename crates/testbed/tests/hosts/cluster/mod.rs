@@ -1,6 +1,7 @@
 //! Clusters of real Kubernetes on real hosts, with Argo CD in them. k3s itself is the stand-in's.
 
 mod adoption;
+mod charts;
 mod joining;
 mod keeping;
 mod making;

@@ -51,7 +51,12 @@ pub async fn all(rig: &Rig) {
     // Uninstalling what would take every Application along is refused before helm is called.
     let manifest = "---\n# Source: a\nkind: CustomResourceDefinition\nmetadata:\n  name: applications.argoproj.io\n";
     revision(&session, 12, "deployed", manifest).await;
-    let uninstall = Deed::UninstallRelease { namespace: "releases".to_owned(), name: "argocd".to_owned() };
+    let uninstall = Deed::UninstallRelease {
+        namespace: "releases".to_owned(),
+        name: "argocd".to_owned(),
+        chart: "x".to_owned(),
+        version: "1.0.0".to_owned(),
+    };
     let fault = act(&cluster, &access, uninstall).await.unwrap_err();
     assert_eq!(fault.cause, Cause::NotAllowed);
     assert!(fault.said.join(" ").contains("applications.argoproj.io"));
