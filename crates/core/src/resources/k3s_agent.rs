@@ -10,13 +10,15 @@ use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::k3s_journal::Trouble;
 use crate::names::{Label, NodeName, Target};
-use crate::probe::{Addresses, AgentToken, JoinToken, Probe, Reaches};
+use crate::probe::{Addresses, AgentToken, JoinToken, KubeNode, Probe, Reaches};
 use crate::resource::{Applied, Resource};
 
 /// The API's port.
 const PORT: u16 = 6443;
 /// How long the control plane may take to write its token, and to be reached from a node: it is Ready by then.
 const SERVER_BOUND: Duration = Duration::from_secs(120);
+/// After how long a Node without a kubelet is not Ready any more: Kubernetes waits 50 s, and k3s does not change that.
+const GONE_BOUND: Duration = Duration::from_secs(150);
 const EVERY: Duration = Duration::from_secs(5);
 
 /// k3s as agent.
@@ -36,6 +38,19 @@ impl K3sAgent {
     fn leftover(&self, seen: &K3sSeen) -> bool {
         let refused = seen.trouble == Some(Trouble::RefusedPassword);
         seen.kube.is_some() && (seen.installed.is_none() || self.wanted.reinstalls(seen) || refused)
+    }
+
+    /// Waits until the Node of this name is not Ready: the cluster takes one for Ready for a minute after its machine went.
+    async fn nobody_bears_the_name(&self, act: &Act<'_>) -> Result<(), Fault> {
+        let node = &self.wanted.node;
+        let wanted = format!("Node {node}, whose machine runs no k3s, not to be Ready");
+        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: GONE_BOUND, every: EVERY };
+        let gone = act.wait_until(wait, KubeNode { name: node.clone() }, |kube| {
+            (!kube.is_some_and(|kube| kube.ready)).then_some(())
+        });
+        gone.await.map_err(|fault| {
+            fault.likely("two machines share the name").next(format!("rename {node}, or the other; then run again"))
+        })
     }
 
     /// Waits until the control plane's API is reached from the node and its token is there.
@@ -151,6 +166,9 @@ impl Resource for K3sAgent {
         // First the old k3s, which would make its Node anew; then what it leaves in the cluster.
         self.wanted.uninstall(seen, act).await?;
         if self.leftover(seen) {
+            if seen.installed.is_none() {
+                self.nobody_bears_the_name(act).await?;
+            }
             act.act(&Target::Cluster, Deed::DeleteNode { node: self.wanted.node.clone() }).await?;
         }
         let join = if self.wanted.installs(seen) { Some(self.join(act).await?) } else { None };

@@ -151,7 +151,8 @@ impl K3sWanted {
         let Some(state) = &seen.installed else {
             let to = format!("{} {}", self.role.word(), self.release(seen));
             return match &seen.kube {
-                Some(kube) if kube.ready => Diff::Blocked(Reason::new(
+                // What an agent's machine left behind may look Ready for a minute; whether it goes is waited for.
+                Some(kube) if kube.ready && self.role == K3sRole::Server => Diff::Blocked(Reason::new(
                     format!("{} has no k3s, but the cluster has a Ready Node of that name", self.node),
                     "two machines seem to share the name: rename one",
                 )),
