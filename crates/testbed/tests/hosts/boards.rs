@@ -85,10 +85,10 @@ fn a_flash_that_is_killed_anywhere_is_gone_on_with() {
             event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
         }
     };
-    let writing = |event: &Value| {
-        event["event"] == "progress"
-            && event["step"] == "node01/provisioned_slot"
-            && event["done"].as_u64().is_some_and(|done| done > 0)
+    let moves = |step: &'static str| {
+        move |event: &Value| {
+            event["event"] == "progress" && event["step"] == step && event["done"].as_u64().is_some_and(|done| done > 0)
+        }
     };
     let boots = |event: &Value| {
         event["event"] == "waiting"
@@ -96,11 +96,11 @@ fn a_flash_that_is_killed_anywhere_is_gone_on_with() {
     };
     type Like = Box<dyn Fn(&Value) -> bool>;
     let moments: [(&str, Like); 8] = [
-        ("download", Box::new(deed("fetch"))),
-        ("stage", Box::new(deed("put the image"))),
+        ("download", Box::new(deed("put the image"))),
+        ("download and stage", Box::new(moves("board1/rk1_image"))),
         ("power off", Box::new(deed("power off"))),
         ("flash", Box::new(deed("flash slot"))),
-        ("write", Box::new(writing)),
+        ("write", Box::new(moves("node01/provisioned_slot"))),
         ("identity", Box::new(deed("give slot"))),
         ("power on", Box::new(deed("power on"))),
         ("boot", Box::new(boots)),
