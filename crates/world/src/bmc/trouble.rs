@@ -131,7 +131,8 @@ impl Trouble {
             Self::Mismatch(said) => fault(Cause::Mismatch).said(said).next("run again: it is sent anew"),
             Self::Fetch(trouble) => trouble.fault(doing),
             Self::Replaced => fault(Cause::Stale)
-                .said("the image at its address is another one than that whose beginning came before"),
+                .said("the image at its address is another one than that whose beginning came before")
+                .next("run again: it is sent from its beginning"),
             Self::Local(said) => {
                 fault(Cause::Failed).said(said).next("see whether the file is there and can be read; then run again")
             }

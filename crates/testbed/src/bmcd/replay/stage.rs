@@ -75,7 +75,9 @@ impl Stage {
         match line["note"].as_str().unwrap_or_default() {
             // Recorded in a run of its own, on a board without modules.
             "MSD with no module found on USB" => {
-                fs::remove_dir_all(self.directory.path().join("board")).unwrap();
+                // The daemon of before may still write there.
+                let at = |name| self.directory.path().join(name);
+                fs::rename(at("board"), at("board-before")).unwrap();
                 self.bmcd = daemon(self.directory.path());
             }
             "after 12 s without upload" => self.bmcd.gate.set(Limit::NONE),
