@@ -137,7 +137,7 @@ fn a_root_device_that_is_not_there_is_told_of_before_anything_happens() {
 #[test]
 #[ignore = "needs root and real hosts"]
 fn reboots_that_do_not_happen_or_do_not_end_are_told_of() {
-    let hosts = Prepared::new("reboots", "reboot_timeout: 6");
+    let hosts = Prepared::new("reboots", "reboot_timeout: 40");
     let wants = || {
         hosts.bed.shell("node01", "touch /run/reboot-required");
     };
