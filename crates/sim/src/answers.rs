@@ -299,6 +299,7 @@ fn cluster(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
         let node = state.cluster.as_ref().and_then(|cluster| cluster.nodes.get(&question.name));
         return Ok(Answer::KubeNode(node.map(|node| KubeNodeState {
             ready,
+            boot_id: node.boot_id.clone(),
             unschedulable: node.unschedulable,
             in_maintenance: node.in_maintenance,
             labels: node.labels.clone(),

@@ -91,16 +91,22 @@ impl State {
         let joins = runs.filter(|k3s| k3s.cluster == cluster.id && up);
         if let (Some(k3s), Some(install)) = (joins, install) {
             let since = k3s.since;
+            let boot_id = machine.boot_id();
             let node = cluster.nodes.entry(name.clone()).or_insert_with(|| SimNode {
                 install,
                 ready_at: since.max(cluster.born) + durations::JOIN,
+                boot_id: boot_id.clone(),
                 labels: [("kubernetes.io/hostname".to_owned(), name.to_string())].into(),
                 taints: std::collections::BTreeSet::new(),
                 unschedulable: false,
                 in_maintenance: false,
             });
             // A machine that was made anew is refused until what is left of the old one is gone.
-            return node.install == install && node.ready_at.max(since + 8_000) <= now;
+            let ready = node.install == install && node.ready_at.max(since + 8_000) <= now;
+            if ready {
+                node.boot_id = boot_id;
+            }
+            return ready;
         }
         let left = machine.system.as_ref().and_then(|system| system.k3s_left).filter(|_| up);
         let silent_since = left.or((runs.is_some() && !up).then_some(down_since));

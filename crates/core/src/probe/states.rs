@@ -268,8 +268,10 @@ pub struct K3sState {
 /// A Node of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KubeNodeState {
-    /// Its Ready condition.
+    /// Its Ready condition: for some time after its machine went it stays true.
     pub ready: bool,
+    /// The boot id of its machine when its kubelet last told; empty where it never has.
+    pub boot_id: String,
     /// It is cordoned.
     pub unschedulable: bool,
     /// It bears our maintenance mark.

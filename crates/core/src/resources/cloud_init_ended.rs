@@ -18,6 +18,12 @@ pub struct CloudInitEnded {
     pub node: NodeName,
 }
 
+/// Waits until a node's cloud-init has ended in this boot, well or not.
+pub(super) async fn cloud_init_ends(act: &Act<'_>, target: &Target) -> Result<(), Fault> {
+    let wait = Wait { target, wanted: "cloud-init to end", bound: BOUND, every: Duration::from_secs(5) };
+    act.wait_until(wait, CloudInit {}, |state| (state != CloudInitState::Running).then_some(())).await
+}
+
 impl Resource for CloudInitEnded {
     type State = CloudInitState;
 
@@ -49,9 +55,7 @@ impl Resource for CloudInitEnded {
     }
 
     async fn apply(&self, _: &CloudInitState, act: &Act<'_>) -> Result<Applied, Fault> {
-        let target = Resource::target(self);
-        let wait = Wait { target: &target, wanted: "cloud-init to end", bound: BOUND, every: Duration::from_secs(5) };
-        act.wait_until(wait, CloudInit {}, |state| (state != CloudInitState::Running).then_some(())).await?;
+        cloud_init_ends(act, &Resource::target(self)).await?;
         Ok(Applied::Changed)
     }
 

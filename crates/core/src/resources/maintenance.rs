@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::cloud_init_ended::cloud_init_ends;
 use crate::deed::Deed;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
@@ -119,6 +120,8 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
             .likely("its systemd did not do it")
             .next("see on the node why: journalctl -b; then run again"));
     }
+    // sshd is up long before the boot is over.
+    cloud_init_ends(act, &target).await?;
     if in_cluster {
         bring_back(act, node).await?;
     }
@@ -144,12 +147,14 @@ pub(super) async fn quieten(act: &Act<'_>, node: &NodeName, gate: bool) -> Resul
     Ok(())
 }
 
-/// Ends a maintenance that an earlier run began: the node is up.
+/// Ends a maintenance, be it an earlier run's: the machine is up, and its Node is waited for. What was Ready before this
+/// boot of it is Ready for the cluster until its lease ends.
 pub(super) async fn bring_back(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
-    let wanted = format!("Node {node} to be Ready");
+    let boot = act.look().ask(&Target::Node(node.clone()), BootId {}).await?;
+    let wanted = format!("Node {node} to be Ready in this boot of it");
     let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: READY_BOUND, every: EVERY };
     act.wait_until(wait, KubeNode { name: node.clone() }, |state| match state {
-        Some(KubeNodeState { ready: true, .. }) => Some(()),
+        Some(KubeNodeState { ready: true, boot_id, .. }) if boot_id == boot => Some(()),
         _ => None,
     })
     .await?;

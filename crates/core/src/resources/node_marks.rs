@@ -64,6 +64,7 @@ impl Resource for NodeMarks {
     fn diff(&self, seen: &Option<KubeNodeState>) -> Diff {
         let empty = KubeNodeState {
             ready: false,
+            boot_id: String::new(),
             unschedulable: false,
             in_maintenance: false,
             labels: BTreeMap::new(),

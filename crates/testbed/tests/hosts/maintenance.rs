@@ -9,7 +9,7 @@ use bringup_core::engine::{Expected, Run, Stop, walk};
 use bringup_core::event::Pass;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::{NodeName, Target};
-use bringup_core::probe::{Answer, K3sRole, K3sState, KubeNodeState, Probe};
+use bringup_core::probe::{Answer, BootId, K3sRole, K3sState, KubeNodeState, Probe};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{LoadOptions, Scope, load};
 use bringup_core::stages::{Options, lanes};
@@ -30,17 +30,25 @@ struct Clustered {
 }
 
 impl Clustered {
-    fn answer(&self, probe: &Probe) -> Result<Answer, Fault> {
-        let cordoned = self.cordoned.lock().unwrap();
+    async fn answer(&self, probe: &Probe) -> Result<Answer, Fault> {
+        let cordoned = self.cordoned.lock().unwrap().clone();
         match probe {
-            Probe::KubeNode(question) => Ok(Answer::KubeNode(Some(KubeNodeState {
-                ready: true,
-                unschedulable: cordoned.contains(&question.name),
-                in_maintenance: cordoned.contains(&question.name),
-                labels: BTreeMap::new(),
-                taints: BTreeSet::new(),
-            }))),
-            Probe::InMaintenance(_) => Ok(Answer::InMaintenance(cordoned.clone())),
+            Probe::KubeNode(question) => {
+                let machine = Target::Node(question.name.clone());
+                let boot_id = match self.real.ask(&machine, &[BootId {}.into()]).await.remove(0) {
+                    Ok(Answer::BootId(boot_id)) => boot_id,
+                    other => panic!("{other:?}"),
+                };
+                Ok(Answer::KubeNode(Some(KubeNodeState {
+                    ready: true,
+                    boot_id,
+                    unschedulable: cordoned.contains(&question.name),
+                    in_maintenance: cordoned.contains(&question.name),
+                    labels: BTreeMap::new(),
+                    taints: BTreeSet::new(),
+                })))
+            }
+            Probe::InMaintenance(_) => Ok(Answer::InMaintenance(cordoned)),
             other => Err(Fault::new(Cause::Failed, Target::Cluster, other.word().to_string())),
         }
     }
@@ -74,7 +82,13 @@ fn k3s() -> K3sState {
 impl World for Clustered {
     fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
         match target {
-            Target::Cluster => Box::pin(async { probes.iter().map(|probe| self.answer(probe)).collect() }),
+            Target::Cluster => Box::pin(async move {
+                let mut answers = Vec::new();
+                for probe in probes {
+                    answers.push(self.answer(probe).await);
+                }
+                answers
+            }),
             Target::Node(_) if matches!(probes, [Probe::K3s(_)]) => {
                 Box::pin(async { vec![Ok(Answer::K3s(Some(k3s())))] })
             }

@@ -57,6 +57,7 @@ pub(super) fn is_true(object: &Value, condition: &str) -> bool {
 pub(super) fn state(node: &Value) -> KubeNodeState {
     KubeNodeState {
         ready: is_true(node, "Ready"),
+        boot_id: node.pointer("/status/nodeInfo/bootID").and_then(Value::as_str).unwrap_or_default().to_owned(),
         unschedulable: node.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
         in_maintenance: mark(node).is_some(),
         labels: texts(node.pointer("/metadata/labels")),

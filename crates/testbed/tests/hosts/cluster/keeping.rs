@@ -1,5 +1,10 @@
 //! A cluster that is kept: drained for reboots, installed anew in part or from its control plane on.
 
+use std::fs;
+
+use age::secrecy::ExposeSecret;
+use age::x25519::Identity;
+
 use super::Cluster;
 
 const WEB: &str = "
@@ -24,6 +29,28 @@ kind: PodDisruptionBudget
 metadata: {name: web, namespace: default}
 spec: {maxUnavailable: 0, selector: {matchLabels: {app: web}}}
 ";
+
+const SEALED_KEY: &str = "
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/tls
+metadata:
+  {name: sealed-secrets-keyabc, namespace: kube-system, labels: {sealedsecrets.bitnami.com/sealed-secrets-key: active}}
+data: {tls.crt: Y2VydA==, tls.key: a2V5}
+";
+
+/// The site has somebody who can read backups of sealed-secrets' keys, and they are here.
+fn sealed_keys_are_for_us(cluster: &Cluster) {
+    let (identity, file) = (Identity::generate(), cluster.controller.file("identity"));
+    fs::write(&file, identity.to_string().expose_secret()).unwrap();
+    let settings = format!(
+        "\nsealed_secrets_recipients: [{}]\nsealed_secrets_identity: {}\n",
+        identity.to_public(),
+        file.display()
+    );
+    let variables = cluster.controller.site().join("group_vars/all.yml");
+    fs::write(&variables, fs::read_to_string(&variables).unwrap() + &settings).unwrap();
+}
 
 fn is_schedulable(cluster: &Cluster, node: &str) -> bool {
     cluster.kubectl(&["get", "node", node, "-o", "jsonpath={.spec.unschedulable}"]).is_empty()
@@ -95,11 +122,15 @@ fn k3s_is_installed_anew_where_it_is_named() {
     cluster.changes_nothing();
 
     cluster.bed.shell("node01", "printf 'kubelet-arg:\\n- max-pods=99\\n' >> /etc/rancher/k3s/config.yaml");
+    cluster.write(SEALED_KEY);
+    sealed_keys_are_for_us(&cluster);
     let ran = cluster.apply(&["-e", "k3s_force=true", "--limit", "node01"]);
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    let key = ["-n", "kube-system", "get", "secret/sealed-secrets-keyabc", "-o", "jsonpath={.data.tls\\.key}"];
+    assert_eq!(cluster.kubectl(&key), "a2V5", "what was sealed cannot be read any more");
     let kept = cluster.bed.shell("node01", "cat /etc/rancher/k3s/config.yaml");
     assert!(kept.contains("max-pods=99"), "the user's lines are gone:\n{kept}");
-    let snapshots = std::fs::read_dir(cluster.controller.site().join(".bringup/snapshots")).unwrap();
+    let snapshots = fs::read_dir(cluster.controller.site().join(".bringup/snapshots")).unwrap();
     let sizes: Vec<u64> = snapshots.map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
     assert!(sizes.iter().any(|size| *size > 100_000), "no snapshot: {sizes:?}");
     // The workers know another cluster: they are given the token of this one.

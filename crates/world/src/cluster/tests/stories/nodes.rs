@@ -17,7 +17,7 @@ pub async fn make(session: &Session, name: &str, ready: bool) {
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"theirs": "1"}}});
     session.send(Method::POST, "/api/v1/nodes", Sent::Object(node)).await.unwrap();
     let status = if ready { "True" } else { "False" };
-    let status = json!({"status": {"conditions": [{"type": "Ready", "status": status}]}});
+    let status = json!({"status": {"conditions": [{"type": "Ready", "status": status}], "nodeInfo": {"bootID": format!("boot of {name}")}}});
     session.send(Method::PATCH, &format!("/api/v1/nodes/{name}/status"), Sent::Merge(status)).await.unwrap();
 }
 
@@ -36,6 +36,8 @@ pub async fn all(rig: &Rig) {
     assert_eq!(ask(&cluster, &access, ReadyNodes {}).await.unwrap(), BTreeSet::from([one.clone()]));
     assert!(ask(&cluster, &access, KubeNode { name: NodeName::new("none") }).await.unwrap().is_none());
     assert_eq!(cluster.requests(), 3);
+
+    assert_eq!(ask(&cluster, &access, node()).await.unwrap().unwrap().boot_id, "boot of one");
 
     let labels = BTreeMap::from([("node-type".to_owned(), "rk1".to_owned())]);
     let taints = BTreeSet::from(["workstation=true:NoSchedule".to_owned()]);
