@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::places::{self, Lock};
 use crate::run::{Run, is_there};
 
 /// A program and the Debian package that brings it.
@@ -32,18 +33,30 @@ const NEEDED: [(&str, &str); 23] = [
     ("git", "git"),
 ];
 
-/// Sees to it that they are there.
-pub fn provide() -> Result<(), Failure> {
+/// How long one run of apt-get may take.
+const BOUND: Duration = Duration::from_secs(600);
+
+/// The packages that bring what is missing.
+fn missing() -> Vec<&'static str> {
     let mut packages: Vec<&str> =
         NEEDED.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
     packages.dedup();
+    packages
+}
+
+/// Sees to it that they are there.
+pub fn provide() -> Result<(), Failure> {
+    if missing().is_empty() {
+        return Ok(());
+    }
+    // apt-get waits for dpkg's lock, but not for that of its lists.
+    let _lock = places::lock(&places::cache(), "packages", Lock::Alone, 2 * BOUND)?;
+    let packages = missing();
     if packages.is_empty() {
         return Ok(());
     }
     eprintln!("installing {}", packages.join(", "));
-    let apt = |words: &[&str]| {
-        Run::new("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive").bound(Duration::from_secs(600))
-    };
+    let apt = |words: &[&str]| Run::new("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive").bound(BOUND);
     let install = ["-q", "-y", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends"];
     apt(&["-q", "update"])
         .output()
