@@ -155,6 +155,11 @@ fn a_cluster_of_a_playbook_is_taken_as_it_is() {
     cluster.changes_nothing();
 
     // Argo CD anew takes nothing along that it has brought.
+    // The root application is healthy before what its children bring is there: Argo CD gives an Application no health.
+    cluster.until(
+        &[&theirs[..], &["-n", "hello", "get", "deployment/hello", "-o", "name"]].concat(),
+        "deployment.apps/hello",
+    );
     let hello = || kubectl(&["-n", "hello", "get", "deployment/hello", "-o", uid]);
     let running = hello();
     let ran = cluster.apply(&["-e", "cluster_force=true"]);
