@@ -114,6 +114,10 @@ fn a_cluster_of_a_playbook_is_taken_as_it_is() {
         "-f",
         &values,
     ]);
+    // helm does not wait until the API serves what the chart has just defined.
+    for kind in ["application/none", "appproject/none"] {
+        cluster.until(&[&theirs[..], &["-n", "argo-cd", "get", kind, "--ignore-not-found", "-o", "name"]].concat(), "");
+    }
     kubectl(&["apply", "-f", &manifests]);
     fs::create_dir_all(home(".kube")).unwrap();
     fs::write(home(".kube/config"), KUBECONFIG).unwrap();
