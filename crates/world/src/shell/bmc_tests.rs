@@ -45,6 +45,7 @@ impl Bmc {
             .args(&self.shell[1..])
             .arg("-c")
             .arg(self.here(piece))
+            .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -100,6 +100,7 @@ fn a_cluster_of_a_playbook_is_taken_as_it_is() {
     let theirs = ["--kubeconfig", kubeconfig.as_str()];
     let helm = |words: &[&str]| cluster.tool("helm", &[words, &theirs].concat());
     let kubectl = |words: &[&str]| cluster.kubectl(&[&theirs[..], words].concat());
+    let until = |words: &[&str], says: &str| cluster.until(&[&theirs[..], words].concat(), says);
     helm(&[
         "upgrade",
         "--install",
@@ -116,7 +117,7 @@ fn a_cluster_of_a_playbook_is_taken_as_it_is() {
     ]);
     // helm does not wait until the API serves what the chart has just defined.
     for kind in ["application/none", "appproject/none"] {
-        cluster.until(&[&theirs[..], &["-n", "argo-cd", "get", kind, "--ignore-not-found", "-o", "name"]].concat(), "");
+        until(&["-n", "argo-cd", "get", kind, "--ignore-not-found", "-o", "name"], "");
     }
     kubectl(&["apply", "-f", &manifests]);
     fs::create_dir_all(home(".kube")).unwrap();
@@ -158,12 +159,9 @@ fn a_cluster_of_a_playbook_is_taken_as_it_is() {
     assert!(merged.contains("https://192.0.2.1:6443") && merged.contains("namespace: mine"), "{merged}");
     cluster.changes_nothing();
 
-    // Argo CD anew takes nothing along that it has brought.
-    // The root application is healthy before what its children bring is there: Argo CD gives an Application no health.
-    cluster.until(
-        &[&theirs[..], &["-n", "hello", "get", "deployment/hello", "-o", "name"]].concat(),
-        "deployment.apps/hello",
-    );
+    // Argo CD anew takes nothing along that it has brought. The root application is healthy before what its children bring
+    // is there: Argo CD gives an Application no health.
+    until(&["-n", "hello", "get", "deployment/hello", "-o", "name"], "deployment.apps/hello");
     let hello = || kubectl(&["-n", "hello", "get", "deployment/hello", "-o", uid]);
     let running = hello();
     let ran = cluster.apply(&["-e", "cluster_force=true"]);
