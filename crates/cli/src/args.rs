@@ -42,7 +42,8 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Show what was understood of an inventory.
     Inventory(InventoryArguments),
-    /// Follow a node's serial console through its board, until it is interrupted.
+    /// Follow a node's serial console through its board, until it is interrupted. On a terminal control characters are
+    /// escaped; a file or a pipe gets every byte.
     Console(Console),
     /// Give nodes power, take it, or tell who has it, through their boards.
     #[command(subcommand)]
@@ -143,13 +144,13 @@ pub struct RunArguments {
     #[command(flatten)]
     pub site: SiteArguments,
     /// Only these hosts and groups: Ansible's patterns. A node brings its board along, not the other way round.
-    #[arg(short = 'l', long, value_name = "HOSTS")]
+    #[arg(short = 'l', long, value_name = "HOSTS", value_parser = selection)]
     pub limit: Vec<String>,
     /// Only these stages.
-    #[arg(short = 't', long, value_name = "TAGS")]
+    #[arg(short = 't', long, value_name = "TAGS", value_parser = selection)]
     pub tags: Vec<String>,
     /// Without these stages.
-    #[arg(long, value_name = "TAGS")]
+    #[arg(long, value_name = "TAGS", value_parser = selection)]
     pub skip_tags: Vec<String>,
     /// How many nodes are spoken to at the same moment [default: 64, or ansible.cfg's forks].
     #[arg(short = 'f', long, value_name = "N")]
@@ -191,7 +192,7 @@ pub struct Plan {
     /// Exit with status 3 if there are changes.
     #[arg(long)]
     pub exit_code: bool,
-    /// Show whole values, however long.
+    /// Show whole values; a line of more than 4096 characters loses its middle.
     #[arg(short = 'D', long)]
     pub diff: bool,
 }
@@ -211,7 +212,7 @@ pub struct Apply {
     /// Plan only.
     #[arg(short = 'C', long)]
     pub check: bool,
-    /// Show whole values, however long.
+    /// Show whole values; a line of more than 4096 characters loses its middle.
     #[arg(short = 'D', long)]
     pub diff: bool,
 }
@@ -234,7 +235,7 @@ pub struct Rehearse {
     /// Stop after the plan.
     #[arg(long)]
     pub plan_only: bool,
-    /// Show whole values, however long.
+    /// Show whole values; a line of more than 4096 characters loses its middle.
     #[arg(short = 'D', long)]
     pub diff: bool,
 }
@@ -258,6 +259,15 @@ pub struct InventoryArguments {
     /// Leave templates as they are written.
     #[arg(long)]
     pub raw: bool,
+}
+
+/// A selection that names something: `--limit "$NODE"` without the variable must not mean every host.
+fn selection(text: &str) -> Result<String, String> {
+    if bringup_core::site::is_empty_selection(text) {
+        Err("nothing is named; leave the option out to select everything".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// A speed that a clock can be run at.

@@ -194,3 +194,178 @@ fn secrets_of_an_inventory_are_not_shown() {
     assert_eq!(status(&run), 0, "{}", err(&run));
     assert!(out(&run).contains("seen") && !out(&run).contains("hunter"), "{}", out(&run));
 }
+
+/// `--limit "$NODE"` where nobody set the variable must not act on every host.
+#[test]
+fn a_selection_of_nothing_is_a_usage_error() {
+    let site = example();
+    let site = site.path().to_str().unwrap();
+    for command in ["plan", "apply", "rehearse"] {
+        for flag in ["--limit", "-l", "--tags", "-t", "--skip-tags"] {
+            for nothing in ["", " ", ",", " , ,"] {
+                let run = bringup(&[command, "-i", site, flag, nothing]);
+                assert_eq!(status(&run), 2, "{command} {flag} {nothing:?}: {}{}", out(&run), err(&run));
+                assert_eq!(out(&run), "", "{command} {flag} {nothing:?}");
+                assert!(err(&run).contains("nothing is named"), "{}", err(&run));
+            }
+        }
+    }
+    let second = bringup(&["rehearse", "-i", site, "--limit", "node01", "--limit", ""]);
+    assert_eq!(status(&second), 2, "one of two is empty: {}", err(&second));
+    let good = bringup(&["rehearse", "-i", site, "--plan-only", "--limit", "node01,", "--tags", "flash,"]);
+    assert_eq!(status(&good), 0, "{}", err(&good));
+}
+
+#[test]
+fn too_few_files_are_an_error_in_words() {
+    for files in [6, 9, 20, 63] {
+        let run = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_bringup"), "rehearse"])
+            .output()
+            .unwrap();
+        assert_eq!(status(&run), 1, "{files}: {}", err(&run));
+        assert!(err(&run).contains("ulimit -n"), "{files}: {}", err(&run));
+    }
+}
+
+/// A program that is asked for the vault's password has the limits that the run has.
+#[test]
+#[cfg(unix)]
+fn a_run_leaves_no_core_dumps_and_has_room_for_connections() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let (script, seen) = (directory.path().join("password"), directory.path().join("seen"));
+    let text = format!("#!/bin/sh\n{{ ulimit -c; ulimit -Hc; ulimit -Sn; }} > {}\necho secret\n", seen.display());
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let site = example();
+    let run = Command::new("sh")
+        .args(["-c", "ulimit -c unlimited; ulimit -Sn 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_bringup")])
+        .args(["inventory", "--graph", "-i", site.path().to_str().unwrap(), "--vault-password-file"])
+        .arg(&script)
+        .env("HOME", directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(status(&run), 0, "{}", err(&run));
+    let seen = std::fs::read_to_string(seen).unwrap();
+    let [soft, hard, files] = seen.lines().collect::<Vec<_>>()[..] else { panic!("{seen}") };
+    assert_eq!([soft, hard], ["0", "0"]);
+    assert!(files == "unlimited" || files.parse::<u64>().unwrap() > 64, "{files}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_password_script_that_prints_for_ever_is_an_error() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("password");
+    std::fs::write(&script, "#!/bin/sh\nexec yes\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let site = example();
+    let run = Command::new(env!("CARGO_BIN_EXE_bringup"))
+        .args(["inventory", "--graph", "-i", site.path().to_str().unwrap(), "--vault-password-file"])
+        .arg(&script)
+        .env("HOME", directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(status(&run), 2, "{}", err(&run));
+    assert!(err(&run).contains("it prints more than 1048576 bytes"), "{}", err(&run));
+}
+
+/// A site whose stage `tools` can be planned without a network, and would write into `home`.
+fn tools_site() -> tempfile::TempDir {
+    let site = tempfile::tempdir().unwrap();
+    let hosts = "controller:\n  hosts:\n    localhost:\n      ansible_connection: local\n";
+    std::fs::write(site.path().join("hosts.yml"), hosts).unwrap();
+    std::fs::create_dir(site.path().join("group_vars")).unwrap();
+    let urls = ["helm", "kubectl", "kubeseal", "helm_diff"].map(|tool| format!("{tool}_url: file:///nowhere\n"));
+    std::fs::write(site.path().join("group_vars/all.yml"), urls.concat() + "cluster_domain: example.org\n").unwrap();
+    site
+}
+
+/// Runs it on that site, by way of a shell's words in front of it.
+fn with_shell(before: &str, site: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new("bash");
+    let script = format!("{before}; exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_bringup")]).args(arguments).current_dir(site);
+    command.env("HOME", site.join("home")).stdin(std::process::Stdio::null());
+    for name in ["BIN_DIR", "KUBECONFIG", "HELM_PLUGINS", "ANSIBLE_VAULT_PASSWORD_FILE"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+/// Standard output is a pipe of which nobody holds the other end.
+const NO_READER: &str = "exec > >(exec true); wait $!";
+
+/// The journals of a site's runs, one after the other.
+fn journals(site: &Path) -> String {
+    let mut paths: Vec<_> = site.join(".bringup/runs").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn what_nobody_could_read_is_not_approved() {
+    for stdout in ["exec >/dev/full", NO_READER] {
+        for json in [&[] as &[&str], &["--json"]] {
+            let site = tools_site();
+            let run = with_shell(stdout, site.path(), &[&["apply", "-y", "-i", ".", "--tags", "tools"], json].concat());
+            let case = format!("{stdout} {json:?}: {}", err(&run));
+            assert_eq!(status(&run), 1, "{case}");
+            assert!(err(&run).contains("error: cannot write the plan to standard output: "), "{case}");
+            assert!(err(&run).contains("Apply cancelled. Nothing was changed."), "{case}");
+            let journal = journals(site.path());
+            assert!(journal.contains("\"pass\":\"plan\"") && !journal.contains("\"pass\":\"apply\""), "{case}");
+            assert!(!site.path().join("home").exists(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn output_that_is_lost_is_an_error() {
+    let site = tools_site();
+    std::fs::create_dir(site.path().join("home")).unwrap();
+    let plan = ["plan", "-i", ".", "--tags", "tools"];
+    for arguments in [
+        &plan as &[&str],
+        &["plan", "-i", ".", "--tags", "tools", "--json"],
+        &["rehearse", "--plan-only"],
+        &["rehearse", "--json"],
+        &["inventory", "-i", ".", "--graph"],
+        &["inventory", "-i", ".", "--list"],
+        &["--help"],
+    ] {
+        let run = with_shell("exec >/dev/full", site.path(), arguments);
+        assert_eq!(status(&run), 1, "{arguments:?}: {}", err(&run));
+        let lost = "error: cannot write to standard output: No space left on device";
+        assert_eq!(err(&run).matches(lost).count(), 1, "{arguments:?}: {}", err(&run));
+    }
+    let run = with_shell(NO_READER, site.path(), &["rehearse", "--plan-only"]);
+    assert_eq!((status(&run), err(&run)), (0, String::new()), "who closed it has read enough");
+}
+
+#[test]
+fn a_full_disk_is_said_once() {
+    let site = tools_site();
+    // Files stop growing at their first block; pipes do not.
+    let run = with_shell("trap '' XFSZ; ulimit -f 1", site.path(), &["apply", "-y", "-i", ".", "--tags", "tools"]);
+    assert_eq!(err(&run).matches("warning: cannot write the journal").count(), 1, "{}{}", out(&run), err(&run));
+}
+
+#[test]
+fn names_from_a_site_do_not_act_on_the_terminal() {
+    let site = tempfile::tempdir().unwrap();
+    let hosts = "all:\n  hosts:\n    \"a\\e7\\a\\u202e\\u200b\\x9b2J\": {}\n    \"b\\nc\": {}\n";
+    std::fs::write(site.path().join("hosts.yml"), hosts).unwrap();
+    for arguments in [&["inventory", "--graph", "-i", "."] as &[&str], &["rehearse", "--limit", "x\u{1b}[2J\u{202e}"]] {
+        let run = with_shell(":", site.path(), arguments);
+        let text = out(&run) + &err(&run);
+        assert!(text.contains("\\u{1b}"), "{arguments:?}: {text}");
+        let hidden = |one: char| one.is_control() && one != '\n' || matches!(one, '\u{202e}' | '\u{200b}');
+        assert!(!text.contains(hidden), "{arguments:?}: {text:?}");
+        assert!(!text.lines().any(|line| line.starts_with('c')), "{text}");
+    }
+}

@@ -169,7 +169,7 @@ impl User {
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bringup"));
         command.args(arguments).current_dir(self.site.path()).env("HOME", self.home.path()).stdin(Stdio::null());
-        for name in ["BIN_DIR", "KUBECONFIG", "HELM_PLUGINS", "ANSIBLE_VAULT_PASSWORD_FILE"] {
+        for name in ["BIN_DIR", "KUBECONFIG", "HELM_PLUGINS", "ANSIBLE_CONFIG", "ANSIBLE_VAULT_PASSWORD_FILE"] {
             command.env_remove(name);
         }
         command.output().unwrap()
@@ -209,7 +209,10 @@ fn tools_are_installed_and_then_cost_no_request() {
     }
     assert_eq!(mode(&user.at(".local/share/helm/plugins/helm-diff/bin/diff")), 0o755);
     let completion = user.at(".local/share/zsh/site-functions/_kubectl");
-    assert_eq!(fs::read_to_string(completion).unwrap(), "kubectl for zsh\n");
+    let completion = fs::read_to_string(completion).unwrap();
+    let (text, mark) = completion.split_once('\n').unwrap();
+    assert_eq!(text, "kubectl for zsh");
+    assert!(mark.starts_with("# Managed by bringup"), "{mark}");
     let bashrc = fs::read_to_string(user.at("dotfiles")).unwrap();
     assert!(bashrc.starts_with("# mine\n# >>> bringup >>>\n") && bashrc.contains("alias k=kubectl\n"), "{bashrc}");
 
@@ -225,6 +228,80 @@ fn tools_are_installed_and_then_cost_no_request() {
     assert_eq!(fs::read_to_string(user.at("dotfiles")).unwrap(), "# mine\n");
     assert!(user.at(".bashrc").is_symlink() && user.at("bin/helm").exists());
     assert!(said(&user.run(&["tools", "--remove"])).contains("no block of ours"));
+}
+
+#[test]
+fn a_script_of_the_users_own_is_kept_and_the_plan_says_so() {
+    let server = Server::of(files(), None);
+    let user = User::new(&server);
+    fs::create_dir(user.at("bin")).unwrap();
+    fs::write(user.at("bin/argo.sh"), "#!/bin/sh\n# mine\n").unwrap();
+    let completion = user.at(".local/share/bash-completion/completions/helm");
+    fs::create_dir_all(completion.parent().unwrap()).unwrap();
+    fs::write(&completion, "# mine\n").unwrap();
+    let plan = user.tools("plan", &[]);
+    for name in ["argo.sh", "completions/helm"] {
+        assert!(said(&plan).contains(&format!("{name} was not written by bringup and is kept")), "{}", said(&plan));
+    }
+    let apply = user.tools("apply", &["-y"]);
+    assert_eq!(apply.status.code(), Some(0), "{}", said(&apply));
+    assert_eq!(fs::read_to_string(user.at("bin/argo.sh")).unwrap(), "#!/bin/sh\n# mine\n");
+    assert_eq!(fs::read_to_string(&completion).unwrap(), "# mine\n");
+    assert!(user.at("bin/grafana.sh").exists());
+}
+
+#[test]
+fn values_for_the_operators_shell_are_checked_where_they_stand() {
+    let server = Server::of(files(), None);
+    for (variable, value, expected) in [
+        ("bin_dir", "''", "`bin_dir` is an absolute path"),
+        ("bin_dir", "bin", "`bin_dir` is an absolute path"),
+        ("bin_dir", "/a:/b", "`bin_dir` is an absolute path"),
+        ("bin_dir", "\"~/x\\n# <<< bringup <<<\"", "`bin_dir` is an absolute path"),
+        ("zsh_theme", "'$(id)'", "`zsh_theme` is a theme's name"),
+        ("zsh_theme", "''", "`zsh_theme` is a theme's name"),
+        ("cluster_domain", "'$(id).org'", "`cluster_domain` is a DNS name"),
+        ("cluster_domain", "\"a\\nid\"", "`cluster_domain` is a DNS name"),
+    ] {
+        let user = User::new(&server);
+        let path = user.site.path().join("group_vars/all.yml");
+        let text = fs::read_to_string(&path).unwrap().replace("cluster_domain: example.org\n", "");
+        fs::write(&path, format!("{text}{variable}: {value}\n")).unwrap();
+        let plan = user.tools("plan", &[]);
+        assert_eq!(plan.status.code(), Some(2), "{variable}: {value}: {}", said(&plan));
+        let place = format!("group_vars/all.yml:8:{}", variable.len() + 3);
+        assert!(said(&plan).contains(expected) && said(&plan).contains(&place), "{variable}: {value}: {}", said(&plan));
+        assert!(!user.at(".bashrc").exists());
+    }
+}
+
+#[test]
+fn an_ansible_cfg_that_anybody_could_have_written_runs_nothing() {
+    let server = Server::of(files(), None);
+    let user = User::new(&server);
+    let at = |name: &str| user.site.path().join(name);
+    fs::write(at("ansible.cfg"), "[defaults]\nvault_password_file = run.sh\n").unwrap();
+    fs::write(at("run.sh"), "#!/bin/sh\ntouch \"${0%/*}/ran\"\necho x\n").unwrap();
+    fs::set_permissions(at("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(user.site.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let plan = user.tools("plan", &[]);
+    assert!(said(&plan).contains("ansible.cfg is ignored: anybody can write to its directory"), "{}", said(&plan));
+    assert!(!at("ran").exists());
+    fs::set_permissions(user.site.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    user.tools("plan", &[]);
+    assert!(at("ran").exists());
+}
+
+#[test]
+fn a_broken_block_is_named_with_what_to_remove_and_left_alone() {
+    let server = Server::of(files(), None);
+    let user = User::new(&server);
+    let text = "# >>> bringup >>>\nexport PATH=\"/x\n# <<< bringup <<<\nmore\n# <<< bringup <<<\n";
+    fs::write(user.at(".bashrc"), text).unwrap();
+    let plan = user.tools("plan", &[]);
+    let words = said(&plan);
+    assert!(words.contains(".bashrc: bringup's block ends in line 5") && words.contains("remove line 5"), "{words}");
+    assert_eq!(fs::read_to_string(user.at(".bashrc")).unwrap(), text);
 }
 
 #[test]

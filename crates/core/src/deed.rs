@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use crate::digest::sha256_hex;
 use crate::known_hosts::HostKey;
+use crate::kubeconfig::ClusterAccess;
 use crate::names::{NodeName, Slot};
 use crate::probe::{FlashMarkState, K3sRole, ObjectId};
 use crate::secret::Secret;
+use crate::version::Version;
 
 /// What a deed gives back.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -130,7 +132,7 @@ pub struct K3sInstall {
     /// As what.
     pub role: K3sRole,
     /// Which release.
-    pub version: String,
+    pub version: Version,
     /// The install script in the controller's cache.
     pub script: String,
     /// Mirror of the release artifacts, if any.
@@ -224,7 +226,7 @@ pub enum Deed {
         /// SHA-256 of the archive, in hex.
         sha256: String,
         /// Which version.
-        version: String,
+        version: Version,
     },
     /// Controller: let a tool write its shell completion.
     WriteCompletion {
@@ -234,6 +236,8 @@ pub enum Deed {
         shell: &'static str,
         /// To where.
         path: String,
+        /// The line that is put below it, which says whose the file is.
+        mark: &'static str,
     },
     /// Controller: change known_hosts, if it still is what was looked at.
     EditKnownHosts {
@@ -252,10 +256,8 @@ pub enum Deed {
         path: String,
         /// The context's name.
         context: String,
-        /// The API's URL, in place of 127.0.0.1.
-        server: String,
-        /// The administrator's kubeconfig of the control plane.
-        kubeconfig: Secret,
+        /// The access, at the address that the cluster has for others.
+        access: ClusterAccess,
         /// Whether a context that is new becomes the current one.
         set_current: bool,
     },
@@ -377,7 +379,7 @@ pub enum Deed {
         /// The chart.
         chart: String,
         /// Its version.
-        version: String,
+        version: Version,
         /// Values.
         values: Value,
         /// The run that forces it, for the mark.
@@ -392,7 +394,7 @@ pub enum Deed {
         /// The chart that comes in its place, as for an installation.
         chart: String,
         /// The chart's version.
-        version: String,
+        version: Version,
     },
     /// Cluster: apply an object, server side, owning only the fields given.
     ApplyObject {

@@ -5,11 +5,15 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::names::Target;
+use crate::secret::{HIDDEN, Secret};
 
 /// What kind of thing went wrong: the only part of a fault that code decides by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
+    /// The question never reached the target: this machine has no network, no resolver or no file descriptors left, or
+    /// a jump host does not answer. It says nothing about the target.
+    Unasked,
     /// Nothing answered at the address.
     Unreachable,
     /// The name did not resolve.
@@ -50,7 +54,14 @@ impl Cause {
     pub fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::Unreachable | Self::Unresolved | Self::Silent | Self::Lost | Self::Stale | Self::Busy | Self::Passing
+            Self::Unasked
+                | Self::Unreachable
+                | Self::Unresolved
+                | Self::Silent
+                | Self::Lost
+                | Self::Stale
+                | Self::Busy
+                | Self::Passing
         )
     }
 }
@@ -88,6 +99,20 @@ impl Fault {
         self
     }
 
+    /// Hides secrets in it: what came back may repeat what was sent.
+    #[must_use]
+    pub fn without(mut self, secrets: &[Secret]) -> Self {
+        // The longest first: a shorter one may be its beginning, and would leave its end.
+        let mut secrets: Vec<&str> = secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty()).collect();
+        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+        for text in self.said.iter_mut().chain(&mut self.likely) {
+            for secret in &secrets {
+                *text = hidden(text, secret);
+            }
+        }
+        self
+    }
+
     /// Adds the likely cause. That of an interrupt is known: whoever adds to it afterwards guesses.
     #[must_use]
     pub fn likely(mut self, text: impl Into<String>) -> Self {
@@ -107,9 +132,27 @@ impl Fault {
     }
 }
 
+/// A text with a secret hidden wherever it stands as a word of its own. Inside a longer word it stays: hidden there, the
+/// rest of that word would reveal it.
+fn hidden(text: &str, secret: &str) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
+        let inner = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+        let whole = before.chars().next_back().or_else(|| shown.chars().next_back());
+        let is_word = !inner(whole) && !inner(after.chars().next());
+        shown.push_str(before);
+        shown.push_str(if is_word { HIDDEN } else { secret });
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Unasked => "could not be asked",
             Self::Unreachable => "no answer",
             Self::Unresolved => "the name does not resolve",
             Self::Refused => "refused",
@@ -141,3 +184,22 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_is_hidden_in_what_came_back() {
+        let secrets = ["open", "open sesame", "", "pi"].map(Secret::new);
+        let fault = Fault::new(Cause::Failed, Target::Controller, "log in")
+            .said("sudo: open sesame: command not found\nopen sesame")
+            .likely("a prompt that echoes open sesame")
+            .said("pi@turingpi: pi, pipi, 'pi'")
+            .without(&secrets);
+        assert!(!format!("{fault:?}").contains("sesame"), "{fault:?}");
+        let turing = "(secret)@turingpi: (secret), pipi, '(secret)'";
+        assert_eq!(fault.said, ["sudo: (secret): command not found", "(secret)", turing]);
+        assert_eq!(fault.doing, "log in");
+    }
+}

@@ -5,7 +5,7 @@
 
 use crate::marked_block;
 use crate::site::Severity;
-use crate::site::yaml::{FileText, Raw, RawValue, parse};
+use crate::site::yaml::{Budget, FileText, Raw, RawValue, parse_within};
 
 /// Where k3s reads it.
 pub const PATH: &str = "/etc/rancher/k3s/config.yaml";
@@ -62,16 +62,16 @@ pub fn merge(text: &str, wanted: &[(&'static str, Setting)]) -> Result<Merged, S
     Ok(Merged { text, given_way })
 }
 
-/// A text's settings, by name.
+/// A text's settings, by name. It may hold a token: what is wrong with it is told by its place.
 fn entries(text: &str) -> Result<Vec<(String, Raw)>, String> {
     let mut problems = Vec::new();
-    let root = parse(&FileText::sealed(PATH), text, &mut problems);
+    let root = parse_within(&Budget::FILE, &FileText::sealed(PATH), text, &mut problems);
     if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
-        let line = problem.spot.as_ref().map_or(0, |spot| spot.line);
-        return Err(format!("line {line}: {}", problem.message));
+        let (line, column) = problem.spot.as_ref().map_or((0, 0), |spot| (spot.line, spot.column));
+        return Err(format!("line {line}, column {column}: {}", problem.message));
     }
     let Some(root) = root else { return Ok(Vec::new()) };
-    let entries = root.entries().ok_or("it holds no settings, which are `name: value`")?;
+    let entries = root.entries().ok_or("expected settings in the form `name: value`")?;
     Ok(entries.iter().map(|(key, value)| (key.text.clone(), value.clone())).collect())
 }
 
@@ -170,5 +170,22 @@ mod tests {
             let error = merge(text, &wanted()).unwrap_err();
             assert!(!error.is_empty(), "{text:?}");
         }
+    }
+
+    /// It may hold a token.
+    #[test]
+    fn what_is_wrong_is_told_by_its_place_and_not_by_its_text() {
+        for (text, expected) in [
+            ("token: s3cr3t\n s3cr3t: [\n", "line 2, column 8: invalid YAML"),
+            ("- s3cr3t\n", "expected settings in the form `name: value`"),
+        ] {
+            assert_eq!(merge(text, &wanted()).unwrap_err(), expected);
+        }
+        let laughs =
+            format!("a: &a [{}]\nb: &b [{}]\nc: [{}]\n", "x, ".repeat(20), "*a, ".repeat(20), "*b, ".repeat(20));
+        let error = merge(&laughs, &wanted()).unwrap_err();
+        assert_eq!(error, "line 3, column 5: aliases expand to too many values, at most 1000 are copied");
+        let error = merge(&"- ".repeat(50_000), &wanted()).unwrap_err();
+        assert_eq!(error, "line 1, column 129: nested too deeply, at most 64 levels are read");
     }
 }

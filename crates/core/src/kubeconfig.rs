@@ -1,102 +1,185 @@
-//! What lets somebody in to a cluster, out of a kubeconfig.
+//! What gives access to a cluster, out of a kubeconfig.
+//!
+//! A kubeconfig can run programs, send files of the controller and lead through proxies. One of a target is therefore
+//! never handed on: [`ClusterAccess`] takes over what is needed and refuses the rest, and all that `kube`, helm and the
+//! user's kubectl get is made from it.
 
-use serde_json::{Map, Value, json};
+mod read;
+mod users;
 
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use serde_json::{Value, json};
+
+pub use self::read::Refused;
+pub use self::users::{Entry, NotAKubeconfig, UserConfig};
+use crate::document::Document;
 use crate::resources::values_sha256;
-use crate::site::Severity;
-use crate::site::yaml::{FileText, Raw, RawValue, parse};
+use crate::secret::Secret;
 
-/// The access that a kubeconfig gives: how the cluster is known, and as whom one comes.
-#[derive(Clone, PartialEq)]
-pub struct Access {
-    /// Its `cluster`, without `server`.
-    pub cluster: Value,
-    /// Its `user`.
-    pub user: Value,
+/// Where an API server is: `https://HOST:PORT`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApiServer {
+    host: String,
+    port: u16,
 }
 
-impl std::fmt::Debug for Access {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(crate::secret::HIDDEN)
-    }
-}
-
-impl Access {
-    /// Of an entry's `cluster` and `user`.
-    pub fn new(mut cluster: Value, user: Value) -> Self {
-        if let Some(cluster) = cluster.as_object_mut() {
-            cluster.remove("server");
-        }
-        Self { cluster, user }
-    }
-
-    /// The one access in the kubeconfig that k3s wrote for its administrator.
+impl ApiServer {
+    /// Reads `https://HOST:PORT`.
     ///
     /// # Errors
-    /// In words that show nothing of it, when it is none.
-    pub fn of_administrator(text: &str) -> Result<Self, &'static str> {
-        let mut problems = Vec::new();
-        let root = parse(&FileText::sealed("k3s.yaml"), text, &mut problems);
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
-            return Err("it is no YAML");
-        }
-        let root = root.map_or(Value::Null, |root| value(&root));
-        let first = |list: &str, entry: &str| root.get(list)?.get(0)?.get(entry).cloned();
-        let cluster = first("clusters", "cluster").ok_or("it names no cluster")?;
-        let user = first("users", "user").ok_or("it names no user")?;
-        Ok(Self::new(cluster, user))
+    /// When it is anything else: another scheme, a login, a path, no port.
+    pub fn parse(url: &str) -> Result<Self, InvalidServer> {
+        let rest = url.strip_prefix("https://").ok_or(InvalidServer)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = rest.rsplit_once(':').ok_or(InvalidServer)?;
+        let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|port| digits && *port > 0).ok_or(InvalidServer)?;
+        let host = match host.strip_prefix('[') {
+            Some(host) => host.strip_suffix(']').filter(|host| host.parse::<Ipv6Addr>().is_ok()),
+            None => Some(host).filter(|host| is_name(host)),
+        };
+        Ok(Self { host: host.ok_or(InvalidServer)?.to_owned(), port })
     }
 
-    /// SHA-256 of it, in hex: another one means other credentials or another authority.
-    pub fn sha256(&self) -> String {
-        values_sha256(&json!([self.cluster, self.user]))
+    /// The same port of another host: a name or an address.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn at(&self, host: &str) -> Result<Self, InvalidServer> {
+        if !is_name(host) && host.parse::<Ipv6Addr>().is_err() {
+            return Err(InvalidServer);
+        }
+        Ok(Self { host: host.to_owned(), port: self.port })
     }
 }
 
-fn value(raw: &Raw) -> Value {
-    match &raw.value {
-        RawValue::Null => Value::Null,
-        RawValue::Bool(value) => json!(value),
-        RawValue::Int(value) => json!(value),
-        RawValue::Float(value) => json!(value),
-        RawValue::Text(text) | RawValue::Unsafe(text) | RawValue::Vault(text) => json!(text),
-        RawValue::List(items) => Value::Array(items.iter().map(value).collect()),
-        RawValue::Map(entries) => {
-            Value::Object(entries.iter().map(|(key, raw)| (key.text.clone(), value(raw))).collect::<Map<_, _>>())
+/// A DNS name or an IPv4 address.
+fn is_name(host: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !host.is_empty() && host.len() <= 253 && !host.starts_with(['-', '.']) && host.bytes().all(good)
+}
+
+impl fmt::Display for ApiServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "https://[{host}]:{port}") } else { write!(f, "https://{host}:{port}") }
+    }
+}
+
+/// It is not `https://HOST:PORT`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InvalidServer;
+
+impl fmt::Display for InvalidServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected https://HOST:PORT")
+    }
+}
+
+impl std::error::Error for InvalidServer {}
+
+/// As whom one comes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// With a certificate. Both are PEM in base64, as they stand in a kubeconfig.
+    Certificate {
+        /// The certificate.
+        certificate: String,
+        /// Its private key.
+        key: Secret,
+    },
+    /// With a bearer token.
+    Token(Secret),
+}
+
+impl Identity {
+    /// It as fields of a kubeconfig's user: secrets in the clear.
+    pub fn fields(&self) -> Value {
+        match self {
+            Self::Certificate { certificate, key } => {
+                json!({"client-certificate-data": certificate, "client-key-data": key.expose()})
+            }
+            Self::Token(token) => json!({"token": token.expose()}),
         }
+    }
+}
+
+/// What gives access to a cluster: where it is, how it is known, and as whom one comes. Nothing else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClusterAccess {
+    server: ApiServer,
+    /// Certificates that vouch for the server: PEM in base64.
+    authority: String,
+    identity: Identity,
+}
+
+impl ClusterAccess {
+    /// Where it is.
+    pub fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
+    /// The certificates that vouch for the server: PEM in base64.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// As whom one comes.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The same, at another host.
+    ///
+    /// # Errors
+    /// When it is neither a name nor an address.
+    pub fn at(self, host: &str) -> Result<Self, InvalidServer> {
+        Ok(Self { server: self.server.at(host)?, ..self })
+    }
+
+    /// SHA-256 of authority and identity, in hex: another one means another cluster or other credentials.
+    pub fn sha256(&self) -> String {
+        values_sha256(&json!([{"certificate-authority-data": self.authority}, self.identity.fields()]))
+    }
+
+    /// A kubeconfig with this and nothing else.
+    pub fn to_kubeconfig(&self) -> Secret {
+        const NAME: &str = "default";
+        let cluster = json!({"server": self.server.to_string(), "certificate-authority-data": self.authority});
+        Secret::new(
+            json!({
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": NAME, "cluster": cluster}],
+                "users": [{"name": NAME, "user": self.identity.fields()}],
+                "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+                "current-context": NAME,
+            })
+            .to_string(),
+        )
+    }
+
+    /// The `cluster` of a kubeconfig's entry.
+    fn cluster(&self) -> Document {
+        Document::Map(vec![
+            ("certificate-authority-data".to_owned(), Document::text(&self.authority)),
+            ("server".to_owned(), Document::text(self.server.to_string())),
+        ])
+    }
+
+    /// The `user` of a kubeconfig's entry.
+    fn user(&self) -> Document {
+        let field = |name: &str, value: &str| (name.to_owned(), Document::text(value));
+        Document::Map(match &self.identity {
+            Identity::Certificate { certificate, key } => {
+                vec![field("client-certificate-data", certificate), field("client-key-data", key.expose())]
+            }
+            Identity::Token(token) => vec![field("token", token.expose())],
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As k3s writes it.
-    const K3S: &str = "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: Y2E=\n    \
-                       server: https://127.0.0.1:6443\n  name: default\ncontexts:\n- context:\n    cluster: default\n    \
-                       user: default\n  name: default\ncurrent-context: default\nkind: Config\npreferences: {}\nusers:\n\
-                       - name: default\n  user:\n    client-certificate-data: Y2VydA==\n    client-key-data: a2V5\n";
-
-    #[test]
-    fn the_administrators_access_is_known_by_its_sum_whatever_the_address() {
-        let access = Access::of_administrator(K3S).unwrap();
-        assert_eq!(access.cluster, json!({"certificate-authority-data": "Y2E="}));
-        let moved = Access::of_administrator(&K3S.replace("127.0.0.1", "10.0.0.1")).unwrap();
-        assert_eq!(access.sha256(), moved.sha256());
-        let renewed = Access::of_administrator(&K3S.replace("a2V5", "a2V6")).unwrap();
-        assert_ne!(access.sha256(), renewed.sha256());
-        let written = Access::new(
-            json!({"server": "https://x", "certificate-authority-data": "Y2E="}),
-            json!({"client-key-data": "a2V5", "client-certificate-data": "Y2VydA=="}),
-        );
-        assert_eq!(access.sha256(), written.sha256(), "the order of keys says nothing");
-        assert_eq!(format!("{access:?}"), "(secret)");
-    }
-
-    #[test]
-    fn what_is_none_is_refused_without_showing_it() {
-        for text in ["", "clusters: []\n", "a: [\n", "clusters:\n- cluster: {}\n"] {
-            assert!(Access::of_administrator(text).is_err(), "{text:?}");
-        }
-    }
-}
+mod tests;

@@ -6,9 +6,12 @@
 pub mod change;
 pub mod deed;
 pub mod digest;
+pub mod document;
 pub mod engine;
 pub mod event;
 pub mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod hazard;
 pub mod k3s_config;
 pub mod k3s_journal;
@@ -22,6 +25,8 @@ pub mod resource;
 pub mod resources;
 pub mod sabotage;
 pub mod secret;
+pub mod shell_text;
 pub mod site;
 pub mod stages;
+pub mod version;
 pub mod world;

@@ -12,14 +12,26 @@ pub enum Broken {
     NoBegin(usize),
     /// A second one begins in this line.
     Twice(usize),
+    /// What is to be put has a marker of some block in this line of its own.
+    Inside(usize),
 }
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoEnd(line) => write!(f, "our block begins in line {line} and has no end"),
-            Self::NoBegin(line) => write!(f, "our block ends in line {line} and has no beginning"),
-            Self::Twice(line) => write!(f, "our block begins a second time in line {line}"),
+            Self::NoEnd(line) => write!(
+                f,
+                "bringup's block begins in line {line} and has no end: remove line {line} and what bringup wrote below it"
+            ),
+            Self::NoBegin(line) => write!(
+                f,
+                "bringup's block ends in line {line} and has no beginning: remove line {line} and what bringup wrote above it"
+            ),
+            Self::Twice(line) => write!(
+                f,
+                "bringup's block begins a second time in line {line}: remove one of the two, with its marker lines"
+            ),
+            Self::Inside(line) => write!(f, "line {line} of what would be written is a marker line itself"),
         }
     }
 }
@@ -34,6 +46,12 @@ fn end(name: &str) -> String {
     format!("# <<< {name} <<<")
 }
 
+/// Whether a line could be taken for a marker, of whatever block.
+fn is_marker(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with("# >>> ") && line.ends_with(" >>>") || line.starts_with("# <<< ") && line.ends_with(" <<<")
+}
+
 /// The lines between the markers; `None`: there is no such block.
 ///
 /// # Errors
@@ -45,8 +63,11 @@ pub fn read<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Broken> {
 /// The text with the block as given: in its place if there is one, else at the end.
 ///
 /// # Errors
-/// When its marker lines are not one pair.
+/// When its marker lines are not one pair, or the block holds a marker line: the next edit would cut it there.
 pub fn put(text: &str, name: &str, block: &str) -> Result<String, Broken> {
+    if let Some(line) = block.lines().position(is_marker) {
+        return Err(Broken::Inside(line + 1));
+    }
     let newline = if block.is_empty() || block.ends_with('\n') { "" } else { "\n" };
     let ours = format!("{}\n{block}{newline}{}\n", begin(name), end(name));
     Ok(match find(text, name)? {
@@ -126,6 +147,14 @@ mod tests {
         assert_eq!(take_out("mine\n", "ours").unwrap(), "mine\n");
         assert_eq!(read("mine\n", "ours").unwrap(), None);
         assert_eq!(put("", ""), "# >>> ours >>>\n# <<< ours <<<\n");
+    }
+
+    #[test]
+    fn no_marker_line_gets_into_a_block() {
+        for line in ["# <<< ours <<<", "# >>> ours >>>", "  # <<< other <<< \r"] {
+            let block = format!("one\n{line}\ntwo\n");
+            assert_eq!(put("mine\n", "ours", &block), Err(Broken::Inside(2)), "{line:?}");
+        }
     }
 
     #[test]

@@ -10,13 +10,15 @@ use std::time::Duration;
 pub use self::states::{
     CloudInitState, DiskState, FieldConflict, Fields, FileState, FlashFailure, FlashJobState, FlashMarkState,
     FlashPhase, ForeseenState, JobPhase, JobStatus, K3sRole, K3sState, KnownHostsState, KubeNodeState, KubeconfigState,
-    ObjectId, ObjectState, ReleaseState, SdCardState, SealedKeysBackupState, SealedKeysState, SystemState, UnitState,
-    UpgradeState,
+    ObjectId, ObjectState, ReleaseState, RememberedState, SdCardState, SealedKeysBackupState, SealedKeysState,
+    SystemState, UnitState, UpgradeState,
 };
 use crate::deed::ImageSource;
 use crate::known_hosts::HostKey;
+use crate::kubeconfig::ClusterAccess;
 use crate::names::{Label, NodeName, Slot};
 use crate::secret::Secret;
+use crate::version::Version;
 
 /// A question with the type of its answer.
 pub trait Question: Into<Probe> {
@@ -82,6 +84,13 @@ probes! {
         /// Absolute path.
         path: String
     } -> Option<u64>;
+    /// Controller: whether a file has this line. `None`: there is no file.
+    HasLine {
+        /// Absolute path.
+        path: String,
+        /// The line, without its end.
+        line: String
+    } -> Option<bool>;
     /// Controller: the text between our two marker lines in a file. `None`: no such block.
     Block {
         /// Absolute path.
@@ -120,13 +129,13 @@ probes! {
         /// The context's name.
         context: String
     } -> Option<KubeconfigState>;
-    /// Controller: whether an earlier run's journal or known_hosts knows of this node.
+    /// Controller: whether an earlier run learned of this node, or known_hosts has a key for one of its names.
     Remembered {
         /// Which.
         node: NodeName,
         /// Its names in known_hosts.
         names: Vec<String>
-    } -> bool;
+    } -> RememberedState;
     /// Node or BMC, from outside: what its name resolves to. Empty: it does not resolve.
     Addresses {} -> Vec<String>;
     /// Node or BMC, from outside: whether an SSH server speaks at any of its addresses. Bounded to 3 s.
@@ -157,6 +166,9 @@ probes! {
         /// Their sum, in hex.
         sha256: String
     } -> ();
+    /// BMC: the modules on its USB bus that wait there to be booted, as `VENDOR:PRODUCT at PORT`. bmcd writes to the first
+    /// that it finds, whatever slot it is in.
+    WaitingModules {} -> Vec<String>;
     /// BMC: the SD card. `None`: none is mounted.
     SdCard {} -> Option<SdCardState>;
     /// BMC: the last lines of a slot's serial console.
@@ -216,15 +228,15 @@ probes! {
         port: u16
     } -> bool;
     /// Node: the release that our last uninstallation took away, if none was installed since.
-    K3sBefore {} -> Option<String>;
+    K3sBefore {} -> Option<Version>;
     /// Node: what k3s needs of the kernel and that is missing.
     MissingKernelFeatures {} -> Vec<String>;
     /// Control plane: what lets a node join. `None`: k3s has not written it yet.
     JoinToken {} -> Option<Secret>;
     /// Worker: the token that our installation gave it. `None`: we gave it none.
     AgentToken {} -> Option<Secret>;
-    /// Control plane: the administrator's kubeconfig, as k3s wrote it.
-    AdminKubeconfig {} -> Secret;
+    /// Control plane: what the administrator's kubeconfig that k3s wrote there gives access with.
+    AdminKubeconfig {} -> ClusterAccess;
     /// Cluster: whether its API answers as ready.
     ApiReady {} -> bool;
     /// Cluster: a Node. `None`: there is none.

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use bringup_core::digest::sha256_hex;
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::kubeconfig::ClusterAccess;
 use bringup_core::names::{BoardName, NodeName, Target};
 use bringup_core::probe::{
     Answer, CloudInitState, DiskState, ForeseenObject, ForeseenState, K3sRole, K3sState, KnownHostsState,
-    KubeNodeState, ObjectState, Probe, SdCardState, SealedKeysState, SystemState, UnitState, UpgradeState,
+    KubeNodeState, ObjectState, Probe, RememberedState, SdCardState, SealedKeysState, SystemState, UnitState,
+    UpgradeState,
 };
 use bringup_core::secret::Secret;
 use bringup_core::site::Kind;
@@ -30,7 +32,10 @@ pub(crate) fn answer(state: &mut State, target: &Target, probe: &Probe) -> (Resu
             Target::Controller => (controller(state, probe), 0),
             Target::Bmc(board) => (reach(state, target).and_then(|()| bmc(state, board, probe)), 0),
             Target::Node(node) => match reach(state, target) {
-                Ok(()) => (self::node(state, node, probe), 0),
+                Ok(()) => {
+                    state.controller.remembered.insert(node.clone());
+                    (self::node(state, node, probe), 0)
+                }
                 Err(fault) => {
                     let silent = fault.cause == Cause::Unreachable;
                     (Err(fault), if silent { durations::SILENCE } else { 0 })
@@ -112,6 +117,8 @@ fn controller(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
     let controller = &state.controller;
     Ok(match probe {
         Probe::File(file) => Answer::File(controller.files.get(&file.path).cloned()),
+        // Whatever is in its directories is ours.
+        Probe::HasLine(file) => Answer::HasLine(controller.files.get(&file.path).map(|_| true)),
         Probe::Directory(directory) => Answer::Directory(controller.directories.contains(&directory.path)),
         Probe::Modified(file) => Answer::Modified(controller.files.get(&file.path).map(|file| file.modified)),
         Probe::Block(block) => Answer::Block(controller.blocks.get(&(block.path.clone(), block.name.clone())).cloned()),
@@ -134,7 +141,8 @@ fn controller(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
         Probe::SealedKeysBackup(_) => Answer::SealedKeysBackup(None),
         Probe::Remembered(remembered) => {
             let known = remembered.names.iter().any(|name| !controller.known_hosts.keys_for(name).is_empty());
-            Answer::Remembered(known || controller.remembered.contains(&remembered.node))
+            let in_known_hosts = known || controller.remembered.contains(&remembered.node);
+            Answer::Remembered(RememberedState { in_known_hosts, last_run: None })
         }
         _ => return Err(nonsense(&Target::Controller, probe)),
     })
@@ -155,6 +163,10 @@ fn bmc(state: &mut State, name: &BoardName, probe: &Probe) -> Result<Answer, Fau
         Probe::FlashJob(_) => Answer::FlashJob(board.transfer.as_ref().map(|transfer| transfer.state(now))),
         Probe::ImageIsFit(_) => Answer::ImageIsFit(()),
         Probe::ImageFile(image) => Answer::ImageFile(board.images.get(&image.path).cloned()),
+        Probe::WaitingModules(_) => {
+            let waits = board.waiting.map(|slot| format!("2207:350b at 1-1.{slot}"));
+            Answer::WaitingModules(waits.into_iter().collect())
+        }
         Probe::SdCard(_) => Answer::SdCard(board.card.map(|free| SdCardState { free })),
         Probe::Console(_) => Answer::Console(
             ["[    4.513201] EXT4-fs (mmcblk0p2): mounted filesystem", "[   11.204417] random: crng init done"]
@@ -246,18 +258,25 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
             let text = format!("{SECRET_MARK}-{}-{}", k3s.cluster, cluster.unwrap_or(k3s.cluster));
             match probe {
                 Probe::JoinToken(_) => Answer::JoinToken(Some(Secret::new(text))),
-                _ => Answer::AdminKubeconfig(Secret::new(administrators(&text))),
+                _ => Answer::AdminKubeconfig(ClusterAccess::parse(&administrators(&text)).map_err(|refused| {
+                    Fault::new(Cause::Mismatch, target, format!("ask for {}", probe.word())).said(refused.to_string())
+                })?),
             }
         }
         _ => return Err(nonsense(&target, probe)),
     })
 }
 
-/// The kubeconfig that k3s writes, with this for a key.
-fn administrators(key: &str) -> String {
+/// PEM that holds no certificate: nobody shows one to anyone here.
+const AUTHORITY: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCnNpbXVsYXRlZAotLS0tLUVORCBDRVJUSUZJQ0FURS0tLS0tCg==";
+
+/// The kubeconfig that k3s writes, with this for a credential. A token shows the mark of secrets where it gets out.
+fn administrators(token: &str) -> String {
     format!(
-        "clusters:\n- cluster:\n    server: https://127.0.0.1:6443\n  name: default\n\
-         users:\n- name: default\n  user:\n    client-key-data: {key}\n"
+        "apiVersion: v1\nkind: Config\ncurrent-context: default\n\
+         clusters:\n- cluster:\n    certificate-authority-data: {AUTHORITY}\n    server: https://127.0.0.1:6443\n  \
+         name: default\ncontexts:\n- context:\n    cluster: default\n    user: default\n  name: default\n\
+         users:\n- name: default\n  user:\n    token: {token}\n"
     )
 }
 

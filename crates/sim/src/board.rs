@@ -72,4 +72,6 @@ pub(crate) struct Board {
     pub marks: BTreeMap<Slot, FlashMarkState>,
     pub modules: BTreeMap<Slot, NodeName>,
     pub transfer: Option<Transfer>,
+    /// A slot whose module waits on the BMC's USB bus: bmcd writes to it, whatever slot is asked for.
+    pub waiting: Option<Slot>,
 }

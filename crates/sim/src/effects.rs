@@ -6,7 +6,6 @@ use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::k3s_config;
 use bringup_core::known_hosts::KnownHosts;
-use bringup_core::kubeconfig::Access;
 use bringup_core::names::{BoardName, NodeName, Slot, Target};
 use bringup_core::probe::{FileState, JobPhase, K3sRole, KubeconfigState, ReleaseState};
 use bringup_core::resources::{UNINSTALLED, value_sums};
@@ -72,7 +71,7 @@ fn controller(state: &mut State, deed: &Deed, before: Option<KnownHosts>) -> Res
             state.controller.blocks.insert((path.clone(), name.clone()), text.clone());
         }
         Deed::InstallHelmPlugin { name, version, .. } => {
-            state.controller.plugins.insert(name.clone(), version.clone());
+            state.controller.plugins.insert(name.clone(), version.to_string());
         }
         Deed::WriteCompletion { tool, path, .. } => {
             state.controller.files.insert(path.clone(), file(tool.as_bytes(), 0o644, now));
@@ -97,13 +96,10 @@ fn controller(state: &mut State, deed: &Deed, before: Option<KnownHosts>) -> Res
             }
             state.foreign_lines_stay();
         }
-        Deed::MergeKubeconfig { context, server, kubeconfig, .. } => {
-            let access = Access::of_administrator(kubeconfig.expose())
-                .map_err(|odd| Fault::new(Cause::Failed, Target::Controller, deed.to_string()).said(odd))?;
-            state.controller.kubeconfig.insert(
-                context.clone(),
-                KubeconfigState { server: server.clone(), credentials_sha256: access.sha256(), mode: 0o600 },
-            );
+        Deed::MergeKubeconfig { context, access, .. } => {
+            let (server, credentials_sha256) = (access.server().to_string(), Some(access.sha256()));
+            let merged = KubeconfigState { server, credentials_sha256, mode: 0o600 };
+            state.controller.kubeconfig.insert(context.clone(), merged);
         }
         _ => return Err(nonsense(Target::Controller, deed)),
     }
@@ -200,6 +196,9 @@ fn start_flash(state: &mut State, board_name: &BoardName, slot: Slot, node: &Nod
         && running.ending != Ending::Stall
     {
         state.referee.violation(format!("{board_name}: slot {slot} is flashed while slot {} is", running.slot));
+    }
+    if let Some(waiting) = board.waiting.filter(|waiting| *waiting != slot) {
+        state.referee.violation(format!("{board_name}: slot {waiting} is written instead of slot {slot}"));
     }
     let (_, total) = durations::image_sizes(kind);
     board.transfer = Some(Transfer {

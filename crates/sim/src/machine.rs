@@ -10,6 +10,7 @@ use bringup_core::known_hosts::HostKey;
 use bringup_core::names::NodeName;
 use bringup_core::probe::{FileState, JobPhase, JobStatus, K3sRole};
 use bringup_core::site::Kind;
+use bringup_core::version::Version;
 
 use crate::durations;
 
@@ -42,7 +43,7 @@ pub(crate) struct SimJob {
 #[derive(Clone, Debug)]
 pub(crate) struct SimK3s {
     pub role: K3sRole,
-    pub version: String,
+    pub version: Version,
     pub active: bool,
     /// Since when its unit runs, in milliseconds of virtual time.
     pub since: u64,
@@ -76,7 +77,7 @@ pub(crate) struct System {
     /// The text of its configuration file.
     pub k3s_config: Option<String>,
     /// The release that was uninstalled last.
-    pub k3s_before: Option<String>,
+    pub k3s_before: Option<Version>,
     /// When it was uninstalled.
     pub k3s_left: Option<u64>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bringup_core::hazard::Liveness;
 use bringup_core::known_hosts::KnownHosts;
-use bringup_core::names::NodeName;
+use bringup_core::names::{BoardName, NodeName, Slot};
 use bringup_core::probe::{FlashMarkState, FlashPhase};
 use bringup_core::site::{Node, Site};
 
@@ -112,6 +112,7 @@ fn place_boards(state: &mut State, site: &Site) {
                 marks: BTreeMap::new(),
                 modules: BTreeMap::new(),
                 transfer: None,
+                waiting: None,
             },
         );
     }
@@ -260,6 +261,14 @@ impl SimWorld {
         let mut state = self.lock();
         if let Some(machine) = state.machines.get_mut(&NodeName::new(node)) {
             machine.boot = Boot::Off;
+        }
+    }
+
+    /// Somebody has left a slot's module in the mode in which it waits for a boot over USB.
+    pub fn leave_on_usb(&self, board: &str, slot: Slot) {
+        let mut state = self.lock();
+        if let Some(board) = state.boards.get_mut(&BoardName::new(board)) {
+            board.waiting = Some(slot);
         }
     }
 

@@ -12,6 +12,7 @@ use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::names::{NodeName, Target};
 use bringup_core::probe::FlashPhase;
 use bringup_core::site::{FlashTransport, Site, Stated};
+use bringup_core::version::Version;
 use bringup_sim::{Condition, Faults, Lost, SimWorld, Snapshot, Story, in_virtual_time};
 use common::{Done, Runner, approve_all};
 
@@ -92,6 +93,52 @@ fn a_mark_of_a_first_boot_does_not_make_a_silent_node_a_dead_one() {
         let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
         assert!(other.planned.hazards.contains(&erase), "{:#?}", other.planned.hazards);
         assert!(matches!(outcome(&other, "node02/provisioned_slot"), Outcome::Blocked(_)));
+        assert_eq!(world.violations(), Vec::<String>::new());
+    })
+    .unwrap();
+}
+
+/// It ran, and somebody has switched it off: what is on it may be wanted. Whatever knows of it is enough.
+#[test]
+fn what_once_lived_is_not_erased_without_its_name() {
+    let site = one_board(|_| {});
+    let snapshot = brought_up(&site);
+    in_virtual_time(async {
+        for forgets in ["nothing", "the mark"] {
+            let world = SimWorld::resume(&snapshot);
+            world.switch_off("node02");
+            if forgets == "the mark" {
+                world.change_mark("node02", |mark| mark.node = name("another"));
+            }
+            let done = Runner::new(&site, "off").run(&world).await.unwrap();
+            let disk = "eMMC".to_owned();
+            let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
+            assert!(done.planned.hazards.contains(&erase), "{forgets}: {:#?}", done.planned.hazards);
+            assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Blocked(_)));
+            assert!(!deeds(&done).contains(&"flash slot 2 (node02)"), "{forgets}: {:#?}", deeds(&done));
+            let runner = Runner { approve: &approve_all, scope: only_node02(&site), ..Runner::new(&site, "named") };
+            let named = runner.run(&world).await.unwrap();
+            assert!(named.converged(), "{forgets}: {:#?}", named.troubles());
+            assert!(deeds(&named).contains(&"flash slot 2 (node02)"), "{forgets}: {:#?}", deeds(&named));
+            assert_eq!(world.violations(), Vec::<String>::new());
+        }
+    })
+    .unwrap();
+}
+
+/// bmcd would write to the module that it finds first.
+#[test]
+fn a_neighbour_that_waits_on_usb_is_not_written() {
+    let site = one_board(|_| {});
+    in_virtual_time(async {
+        let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
+        world.leave_on_usb("turingpi", bringup_core::names::Slot::new(4).unwrap());
+        let done = Runner::new(&site, "neighbour").run(&world).await.unwrap();
+        assert!(!deeds(&done).iter().any(|deed| deed.starts_with("flash slot")), "{:#?}", deeds(&done));
+        let Outcome::Failed(fault) = outcome(&done, "node02/provisioned_slot") else {
+            panic!("{:#?}", done.troubles())
+        };
+        assert!(fault.said.join(" ").contains("2207:350b at 1-1.4"), "{fault:?}");
         assert_eq!(world.violations(), Vec::<String>::new());
     })
     .unwrap();
@@ -260,7 +307,7 @@ fn a_streamed_image_is_there_before_anything_is_erased_for_it() {
 /// An installation that was taken away and not put back is put back as it was.
 #[test]
 fn a_reinstallation_that_was_cut_off_keeps_its_release() {
-    let old = || Stated { value: "v1.32.4+k3s1".to_owned(), stated: true };
+    let old = || Stated { value: Version::parse("v1.32.4+k3s1").unwrap(), stated: true };
     let snapshot = brought_up(&one_board(|site| site.settings.k3s_version = old()));
     let forced = one_board(|site| site.settings.k3s_force = true);
     let site = one_board(|_| {});

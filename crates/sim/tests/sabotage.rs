@@ -1,6 +1,6 @@
 //! Each guard taken out in turn: the swarm must notice within its thousand seeds, or the guard guards nothing.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
-#![cfg(feature = "sabotage")]
+#![cfg(debug_assertions)]
 
 mod common;
 

@@ -27,9 +27,13 @@ pub enum Command {
     Up(Up),
     /// Stop and remove everything that the records name
     Down,
+    /// Remove what killed test runs have left: their processes, and testbeds whose owner no longer lives; nothing else
+    Clean,
+    /// Print what state everything is in: hosts, their journals, the testbed's own logs, boards, the cluster
+    State,
     /// Print the path of the site: an Ansible inventory of the hosts
     Site,
-    /// Build the programs and images of a cluster that are not built yet, and print each name and its path
+    /// Make the programs, images and systems that are not made yet, and print the name and path of each of a cluster's
     Programs,
     /// Print a line for each host: name, address, state with what is broken, how to log in
     List,
@@ -81,6 +85,9 @@ pub struct Up {
     /// Hosts can be nodes of a cluster, and what a cluster wants is served beside them
     #[arg(long)]
     pub kubernetes: bool,
+    /// The testbed belongs to this process: `testbed clean` takes it down when the process has ended
+    #[arg(long, value_name = "PID")]
+    pub owner: Option<i32>,
     /// One more host, a workstation
     #[arg(long, value_name = "HOST", value_parser = check_name)]
     pub workstation: Vec<String>,

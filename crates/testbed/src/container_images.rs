@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::base;
 use crate::failure::{Failure, Tried};
 use crate::go_programs::{ARGOCD, ARGOCD_VERSION, COREDNS, COREDNS_VERSION, HELM, PAUSE};
-use crate::places::{self, Lock};
+use crate::places;
 use crate::records::write_whole;
 use crate::run::Run;
 
@@ -72,26 +72,25 @@ pub fn provide() -> Result<PathBuf, Failure> {
         hash.update(part);
     }
     let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let directory = cache.join(format!("container-images-{hex}"));
+    let name = format!("container-images-{hex}");
+    let directory = cache.join(&name);
     if directory.is_dir() {
         return Ok(directory);
     }
-    let _lock = places::lock(&cache, "container-images", Lock::Alone, base::BOUND)?;
+    let making = places::making(&name, base::BOUND)?;
     if directory.is_dir() {
         return Ok(directory);
     }
     eprintln!("making the images for pods {} (a minute, once)", directory.display());
     let begun = Instant::now();
-    let unfinished = cache.join(".unfinished-container-images");
-    // Nobody else is at work on it while the lock is held: this is what a crash has left.
-    let _ = fs::remove_dir_all(&unfinished);
+    let unfinished = &making.unfinished;
     let (trees, done) = (unfinished.join("trees"), unfinished.join("done"));
     for path in [&trees, &done] {
         fs::create_dir_all(path).tried(|| format!("make {}", path.display()))?;
     }
     make(&suite, &trees, &done)?;
     fs::rename(&done, &directory).tried(|| format!("name {} as finished", directory.display()))?;
-    fs::remove_dir_all(&unfinished).tried(|| format!("remove {}", unfinished.display()))?;
+    fs::remove_dir_all(unfinished).tried(|| format!("remove {}", unfinished.display()))?;
     eprintln!("made them in {:.0?}", begun.elapsed());
     Ok(directory)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::failure::{Failure, Tried};
 use crate::process::Process;
 use crate::testbed::Testbed;
-use crate::wait;
+use crate::{strays, wait};
 
 /// Starts this program again with other arguments, detached, and waits until it has written its record. With
 /// `own_mounts` what it mounts is seen by nobody else, and gone when it and its children are.
@@ -34,6 +34,10 @@ pub fn start(
         .args(arguments)
         .args(["--name", &testbed.name])
         .current_dir("/")
+        // It belongs to the testbed, and goes with that: a testbed that is kept outlives the run that made it.
+        .env_remove(strays::RUN)
+        // A run may have a directory of its own for temporary files, which goes with it.
+        .env_remove("TMPDIR")
         .stdin(Stdio::null())
         .stdout(file.try_clone().tried(tried)?)
         .stderr(file)

@@ -18,6 +18,7 @@ mod images;
 mod k3s;
 mod k3s_release;
 mod net;
+mod owner;
 mod places;
 mod process;
 mod records;
@@ -25,6 +26,7 @@ mod run;
 mod say;
 mod services;
 mod site;
+mod strays;
 mod subnet;
 mod testbed;
 mod tools;
@@ -37,7 +39,7 @@ use clap::Parser;
 use crate::args::{Arguments, Command};
 use crate::commands::breaking::Verb;
 use crate::commands::power::Deed;
-use crate::commands::{breaking, down, git_commit, list, power, programs, up};
+use crate::commands::{breaking, clean, down, git_commit, list, power, programs, state, up};
 use crate::failure::Failure;
 use crate::testbed::Testbed;
 
@@ -62,9 +64,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             let nodes = wanted.nodes.unwrap_or(usize::from(wanted.boards == 0));
             let (boards, slots, cm4) = (wanted.boards, wanted.slots, wanted.cm4);
             let (disks, kubernetes, workstations) = (wanted.disks, wanted.kubernetes, wanted.workstation);
-            up::run(&name, &up::Wanted { nodes, boards, slots, cm4, disks, kubernetes, workstations })
+            up::run(&name, &up::Wanted { nodes, boards, slots, cm4, disks, kubernetes, workstations }, wanted.owner)
         }
         Command::Down => down::run(&name),
+        Command::Clean => clean::run(),
+        Command::State => state::run(&load()?),
         Command::Site => load().map(|testbed| say::line(&site::directory(&testbed).display().to_string())),
         Command::Programs => programs::run(),
         Command::List => list::run(&load()?),

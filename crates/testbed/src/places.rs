@@ -48,6 +48,43 @@ pub fn lock(directory: &Path, name: &str, kind: Lock, bound: Duration) -> Result
     Ok(file)
 }
 
+/// A thing of the cache that is being made. Nobody else makes the same one meanwhile; other things are made beside it.
+#[derive(Debug)]
+pub struct Making {
+    /// Where it is made until it is whole. Nothing is there yet.
+    pub unfinished: PathBuf,
+    _lock: File,
+}
+
+const UNFINISHED: &str = ".unfinished-";
+
+/// Begins to make the thing of this name, as soon as nobody else does, for which it waits for at most `bound`. The caller
+/// looks again whether it is there: it may have been made meanwhile.
+pub fn making(name: &str, bound: Duration) -> Result<Making, Failure> {
+    let cache = cache();
+    let lock = lock(&cache, name, Lock::Alone, bound)?;
+    sweep(&cache);
+    let unfinished = cache.join(format!("{UNFINISHED}{name}"));
+    // Nobody else is at work on it while the lock is held: this is what a crash has left.
+    let _ = fs::remove_dir_all(&unfinished);
+    Ok(Making { unfinished, _lock: lock })
+}
+
+/// Removes what crashes have left of other things: what nobody holds the lock of.
+fn sweep(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let Some(name) = file.to_str().and_then(|file| file.strip_prefix(UNFINISHED)) else { continue };
+        let Ok(lock) = OpenOptions::new().create(true).append(true).open(cache.join(format!(".lock-{name}"))) else {
+            continue;
+        };
+        if lock.try_lock().is_ok() {
+            // It only takes room; the next one to make something tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +98,21 @@ mod tests {
         assert!(take(Lock::Alone).unwrap_err().to_string().contains("somebody else holds"));
         drop((first, second));
         take(Lock::Alone).unwrap();
+    }
+
+    #[test]
+    fn what_a_crash_has_left_goes_and_what_is_being_made_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path();
+        for name in [".unfinished-left", ".unfinished-at-work", "whole"] {
+            fs::create_dir(cache.join(name)).unwrap();
+        }
+        let at_work = lock(cache, "at-work", Lock::Alone, Duration::from_millis(30)).unwrap();
+        sweep(cache);
+        let there = |name: &str| cache.join(name).exists();
+        assert!(!there(".unfinished-left") && there(".unfinished-at-work") && there("whole"));
+        drop(at_work);
+        sweep(cache);
+        assert!(!there(".unfinished-at-work"));
     }
 }

@@ -9,7 +9,7 @@ use bringup_core::deed::Content;
 use bringup_core::marked_block;
 
 use crate::local_files::behind_links;
-use crate::{file_lock, local_files};
+use crate::{file_lock, local_files, site_files};
 
 /// The lines of a block; `None`: there is no such block, or no such file.
 ///
@@ -62,7 +62,7 @@ pub(crate) async fn write(path: &str, name: &str, block: Option<&str>) -> io::Re
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    match fs::read_to_string(path) {
+    match site_files::read_text(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(error),

@@ -1,17 +1,17 @@
 //! The controller itself.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bringup_core::deed::{Content, Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::kubeconfig::Access;
 use bringup_core::names::Target;
-use bringup_core::probe::{Answer, KnownHostsState, Probe};
+use bringup_core::probe::{Answer, KnownHostsState, Probe, RememberedState};
 use bringup_core::world::Progress;
 
 use crate::known_hosts_file::{self, Edited};
 use crate::kubeconfig_file::{self, Merge};
-use crate::{block_file, cache, cluster, local_files, not_built, remembered, tools, web};
+use crate::{block_file, cache, cluster, known_nodes, local_files, not_built, site_files, tools, web};
 
 /// What of the controller belongs to this run.
 #[derive(Clone, Debug)]
@@ -41,6 +41,17 @@ impl Controller {
                 let state = web::file_state(&file.path).await;
                 state.map(Answer::File).map_err(|error| disk_fault(format!("read {}", file.path), &file.path, &error))
             }
+            Probe::HasLine(file) => match site_files::read(Path::new(&file.path)) {
+                Ok(bytes) => {
+                    let mut lines = bytes.split(|byte| *byte == b'\n');
+                    Ok(Answer::HasLine(Some(lines.any(|line| line.trim_ascii_end() == file.line.as_bytes()))))
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    Ok(Answer::HasLine(None))
+                }
+                // A program, a FIFO, a directory: whatever it is, it is no text with such a line.
+                Err(_) => Ok(Answer::HasLine(Some(false))),
+            },
             Probe::Directory(directory) => Ok(Answer::Directory(Path::new(&directory.path).is_dir())),
             Probe::WebText(text) => {
                 let answer = web::text(&text.url).await;
@@ -53,8 +64,12 @@ impl Controller {
                 let known = known_hosts_file::read(&self.known_hosts).map_err(|error| {
                     known_hosts_fault(format!("read {}", self.known_hosts), &self.known_hosts, &error)
                 })?;
-                let has_key = question.names.iter().any(|name| !known.keys_for(name).is_empty());
-                Ok(Answer::Remembered(has_key || remembered::in_journals(&self.site, &question.node)))
+                let in_known_hosts = question.names.iter().any(|name| !known.keys_for(name).is_empty());
+                let last_run = known_nodes::last_run(&self.site, &question.node).map_err(|error| {
+                    Fault::new(Cause::Failed, Target::Controller, format!("see whether {} is known", question.node))
+                        .said(error.to_string())
+                })?;
+                Ok(Answer::Remembered(RememberedState { in_known_hosts, last_run }))
             }
             Probe::Modified(file) => {
                 let modified = local_files::modified(Path::new(&file.path));
@@ -98,6 +113,8 @@ impl Controller {
                     sha256: sha256.as_deref(),
                     member: member.as_deref(),
                     path: Path::new(path),
+                    parts: &self.cache,
+                    longest: web::LONGEST_FILE,
                     mode: *mode,
                     stall: web::STALL_BOUND,
                     heard: None,
@@ -116,18 +133,18 @@ impl Controller {
                 written.map_err(|error| block_fault(deed.to_string(), path, &error))?;
             }
             Deed::InstallHelmPlugin { helm, name, url, sha256, version } => {
+                let version = version.as_str();
                 let plugin = tools::Plugin { helm, name, url, sha256, version, cache: &self.cache };
                 tools::install_plugin(&plugin, &|done, total| progress(done, total, "bytes")).await?;
             }
-            Deed::WriteCompletion { tool, shell, path } => {
+            Deed::WriteCompletion { tool, shell, path, mark } => {
                 let text = tools::completion(tool, shell).await?;
+                let text = format!("{}\n{mark}\n", text.trim_end());
                 local_files::write(Path::new(path), &Content::Plain(text), 0o644)
                     .map_err(|error| disk_fault(deed.to_string(), path, &error))?;
             }
-            Deed::MergeKubeconfig { path, context, server, kubeconfig, set_current } => {
-                let access = Access::of_administrator(kubeconfig.expose())
-                    .map_err(|odd| Fault::new(Cause::Mismatch, Target::Controller, deed.to_string()).said(odd))?;
-                let merge = Merge { name: context, server, access: &access, set_current: *set_current };
+            Deed::MergeKubeconfig { path, context, access, set_current } => {
+                let merge = Merge { name: context, access, set_current: *set_current };
                 kubeconfig_file::merge(Path::new(path), &merge)
                     .await
                     .map_err(|trouble| kubeconfig_fault(deed.to_string(), path, &trouble))?;
@@ -145,9 +162,9 @@ fn disk_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {
 }
 
 fn block_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {
-    Fault::new(Cause::Failed, Target::Controller, doing)
-        .said(format!("{path}: {error}"))
-        .next("see whether the file is yours and is text, and mend our marker lines in it; nothing was changed")
+    Fault::new(Cause::Failed, Target::Controller, doing).said(format!("{path}: {error}")).next(
+        "make sure the file is yours and is text, and fix the marker lines if they are broken; nothing was changed",
+    )
 }
 
 fn kubeconfig_fault(doing: String, path: &str, trouble: &kubeconfig_file::Trouble) -> Fault {
@@ -156,7 +173,7 @@ fn kubeconfig_fault(doing: String, path: &str, trouble: &kubeconfig_file::Troubl
             (error.to_string(), "see whether the file is yours, and whether its disk has room; nothing was changed")
         }
         kubeconfig_file::Trouble::Odd(odd) => {
-            (odd.clone(), "mend the file or move it away, or name another with `kubeconfig`; nothing was changed")
+            (odd.to_string(), "fix the file or move it away, or set `kubeconfig` to another one; nothing was changed")
         }
     };
     Fault::new(Cause::Failed, Target::Controller, doing).said(format!("{path}: {said}")).next(next)

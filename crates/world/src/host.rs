@@ -10,7 +10,7 @@ use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::Connection;
 use bringup_core::world::Progress;
 
-use crate::shell::{self, Script, Section};
+use crate::shell::{self, ADMIN_KUBECONFIG, Odd, Script, Section};
 use crate::ssh::{Failure, Hosts, Session};
 use crate::{k3s, local, not_built};
 
@@ -64,7 +64,7 @@ pub(crate) async fn act(
     };
     let place = Place { hosts, target, connection };
     match deed {
-        Deed::FetchSnapshot { run } => k3s::fetch_snapshot(place, deed, run, &site.join(SNAPSHOTS)).await?,
+        Deed::FetchSnapshot { run } => k3s::fetch_snapshot(place, deed, run, site).await?,
         _ => {
             let Some(piece) = shell::effect(deed) else {
                 return Err(not_built::fault(target, deed.to_string()));
@@ -77,9 +77,6 @@ pub(crate) async fn act(
     }
     Ok(Reply::Done)
 }
-
-/// Directory of etcd snapshots, below the site's.
-const SNAPSHOTS: &str = ".bringup/snapshots";
 
 /// A host, as one deed reaches it.
 #[derive(Clone, Copy)]
@@ -140,10 +137,18 @@ pub(crate) async fn outside(
 ) -> Option<Result<Answer, Fault>> {
     Some(match probe {
         Probe::Addresses(_) if connection.local => Ok(Answer::Addresses(vec!["127.0.0.1".to_owned()])),
-        Probe::Addresses(_) => Ok(Answer::Addresses(hosts.addresses(connection).await)),
+        Probe::Addresses(_) => hosts
+            .addresses(connection)
+            .await
+            .map(Answer::Addresses)
+            .map_err(|failure| failure.fault(target, "find its addresses")),
         Probe::SshBanner(_) if connection.local => Ok(Answer::SshBanner(true)),
         // An open connection says nothing of a host whose power was cut a moment ago.
-        Probe::SshBanner(_) => Ok(Answer::SshBanner(hosts.answers(connection).await)),
+        Probe::SshBanner(_) => hosts
+            .answers(connection)
+            .await
+            .map(Answer::SshBanner)
+            .map_err(|failure| failure.fault(target, "see whether it answers")),
         Probe::HostKeys(_) => match hosts.session(target, connection).await {
             Ok(session) => Ok(Answer::HostKeys(vec![session.host_key().clone()])),
             Err(failure) => match failure.shown() {
@@ -167,8 +172,16 @@ fn read(target: &Target, probe: &Probe, section: Option<&Section>) -> Result<Ans
     let Some(section) = section else {
         return Err(fault(Cause::Lost).said("the connection was closed in the middle of the answer"));
     };
-    shell::answer(probe, section)
-        .map_err(|words| fault(Cause::Failed).said(tail(&words)).next("mend what the last lines say, then run again"))
+    shell::answer(probe, section).map_err(|odd| match odd {
+        Odd::Words(words) => {
+            fault(Cause::Failed).said(tail(&words)).next("fix what the last lines say, then run again")
+        }
+        // Not `Failed`, which a plan takes for a control plane that is not there yet.
+        Odd::Kubeconfig(refused) => fault(Cause::Mismatch)
+            .said(format!("{ADMIN_KUBECONFIG}: {refused}"))
+            .likely("somebody edited the file; k3s never writes that")
+            .next("see who changed it; then `systemctl restart k3s` there, which writes it again"),
+    })
 }
 
 /// Runs a script as root on a host.
@@ -187,4 +200,40 @@ async fn run(
         hosts.forget(target).await;
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use bringup_core::names::NodeName;
+    use bringup_core::probe::{AdminKubeconfig, JoinToken, K3sConfig};
+
+    use super::*;
+
+    /// A plan takes `Failed` for "not there yet" and would go on; and none of it may be seen.
+    #[test]
+    fn a_kubeconfig_that_is_refused_is_a_mismatch_without_its_text() {
+        let target = Target::Node(NodeName::new("node01"));
+        for (out, said) in [
+            ("users:\n- user:\n    client-key-data: s3cr3t\n   s3cr3t: [\n", "line 4, column 4: invalid YAML"),
+            ("s3cr3t: 1\n", "unknown field at the top level"),
+            ("exec: s3cr3t\n", "unsupported field `exec`"),
+        ] {
+            let section = Section { status: 0, out: out.to_owned(), err: String::new() };
+            let fault = read(&target, &AdminKubeconfig {}.into(), Some(&section)).unwrap_err();
+            assert_eq!(fault.cause, Cause::Mismatch);
+            assert_eq!(fault.said, [format!("{ADMIN_KUBECONFIG}: {said}")]);
+            assert!(!format!("{fault:?}").contains("s3cr3t"), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_printed_before_a_failure_is_not_shown_where_it_may_be_a_secret() {
+        let target = Target::Node(NodeName::new("node01"));
+        let secrets: [Probe; 3] = [AdminKubeconfig {}.into(), JoinToken {}.into(), K3sConfig {}.into()];
+        for probe in secrets {
+            let section = Section { status: 1, out: "s3cr3t".to_owned(), err: String::new() };
+            let fault = read(&target, &probe, Some(&section)).unwrap_err();
+            assert!(!format!("{fault:?}").contains("s3cr3t"), "{fault:?}");
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! The journal: what happened in a run, an event a line. History, never truth.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use bringup_core::event::Event;
 use jiff::Timestamp;
+use rustix::fs::OFlags;
+
+use crate::state_directory::StateDirectory;
 
 /// A journal that is being written.
 #[derive(Debug)]
@@ -25,12 +28,10 @@ impl Journal {
     /// # Errors
     /// When the directory or the file cannot be made.
     pub fn begin(site: &Path, run: &str) -> io::Result<Self> {
-        let directory = site.join(".bringup");
-        make_private_directory(&directory)?;
-        let runs = directory.join("runs");
-        make_private_directory(&runs)?;
-        let path = runs.join(format!("{run}.jsonl"));
-        let file = private(OpenOptions::new().create_new(true).write(true)).open(&path)?;
+        let runs = StateDirectory::of_site(site)?.below("runs")?;
+        let name = format!("{run}.jsonl");
+        let path = runs.path().join(&name);
+        let file = runs.open(&name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
         Ok(Self { out: BufWriter::new(file), path })
     }
 
@@ -50,25 +51,10 @@ impl Journal {
     }
 }
 
-/// Makes a directory that only its owner reads, and that version control passes over.
-pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir(path)?;
-    #[cfg(unix)]
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    fs::write(path.join(".gitignore"), "*\n")
-}
-
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use bringup_core::event::What;
 
     use super::*;

@@ -2,20 +2,22 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bringup_core::deed::{Deed, K3sInstall};
-use bringup_core::digest::hex;
+use bringup_core::digest::{hex, sha256_hex};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::Target;
 use bringup_core::world::Progress;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::host::Place;
 use crate::shell::k3s;
 use crate::ssh::{Trouble, Upload};
+use crate::state_directory::StateDirectory;
 use crate::web;
 
 /// Brings to a node what its installation takes: the script, and what the controller hands over.
@@ -57,10 +59,17 @@ pub(crate) async fn deliver(
     Ok(())
 }
 
-/// Takes an etcd snapshot on the control plane and brings it to a directory here, with the token that it takes to restore
-/// it.
-pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, directory: &Path) -> Result<(), Fault> {
-    let said = place.piece(&k3s::snapshot(&format!("bringup-{run}")), deed).await?;
+/// The longest snapshot that is fetched, in bytes: etcd itself suggests 8 GiB as the most that a database has
+/// (etcd.io/docs, "System limits").
+const LONGEST_SNAPSHOT: u64 = 8 << 30;
+/// The longest token, in bytes.
+const LONGEST_TOKEN: u64 = 4096;
+
+/// Takes an etcd snapshot on the control plane and brings it to `.bringup/snapshots` of the site in this directory, with
+/// the token that it takes to restore it.
+pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, site: &Path) -> Result<(), Fault> {
+    let taken = format!("bringup-{run}");
+    let said = place.piece(&k3s::snapshot(&taken), deed).await?;
     let odd = || {
         Fault::new(Cause::Mismatch, place.target.clone(), deed.to_string())
             .said("what came is not what was taken there")
@@ -68,44 +77,77 @@ pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, dir
     };
     let mut lines = said.out.lines();
     let (Some(path), Some(sha256)) = (lines.next(), lines.next()) else { return Err(odd()) };
+    let name = path.rsplit('/').next().filter(|name| is_of(name, &taken)).ok_or_else(odd)?;
     let local = |error: io::Error| {
         Fault::new(Cause::Failed, Target::Controller, deed.to_string())
-            .said(format!("{}: {error}", directory.display()))
+            .said(format!("{}: {error}", site.join(".bringup/snapshots").display()))
             .next(
                 "see whether that directory is yours and its disk has room; k3s is not uninstalled without a snapshot",
             )
     };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(local)?;
-    let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let to = directory.join(&name);
-    if bring(place, deed, path, &to).await?.map_err(local)? != sha256 {
+    let snapshots = StateDirectory::of_site(site).and_then(|state| state.below("snapshots")).map_err(local)?;
+    let to = To { directory: &snapshots, name, longest: LONGEST_SNAPSHOT };
+    let token = To { directory: &snapshots, name: &format!("{name}.token"), longest: LONGEST_TOKEN };
+    let brought = async {
+        if bring(place, deed, path, &to).await?.map_err(local)? != sha256 {
+            return Err(odd());
+        }
+        let sum = bring(place, deed, "/var/lib/rancher/k3s/server/token", &token).await?.map_err(local)?;
+        // Without its token no snapshot can be restored.
+        if sum == sha256_hex(b"") { Err(odd()) } else { Ok(()) }
+    };
+    let brought = brought.await;
+    if brought.is_err() {
         // What is no snapshot is not to be taken for one.
-        let _ = fs::remove_file(&to);
-        return Err(odd());
+        for name in [to.name, token.name] {
+            let _ = fs::remove_file(snapshots.path().join(name));
+        }
     }
-    let token = directory.join(format!("{name}.token"));
-    bring(place, deed, "/var/lib/rancher/k3s/server/token", &token).await?.map_err(local)?;
-    Ok(())
+    brought
+}
+
+/// Whether a file's name is one that k3s gives to a snapshot that was taken under this name: it is the target's word, and
+/// becomes a name here.
+fn is_of(name: &str, taken: &str) -> bool {
+    let rest = name.strip_prefix(taken).and_then(|rest| rest.strip_prefix('-'));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain)) && name.len() <= 200
+}
+
+/// A file of ours that bytes from a node go to.
+struct To<'a> {
+    directory: &'a StateDirectory,
+    name: &'a str,
+    longest: u64,
 }
 
 /// Brings a file of root's from there, 0600; its SHA-256.
-async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &Path) -> Result<io::Result<String>, Fault> {
+async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result<io::Result<String>, Fault> {
+    let open = || to.directory.open(to.name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC);
     if place.connection.local {
-        let me = match fs::metadata("/proc/self") {
-            Ok(me) => me,
+        let owner = match open().and_then(|file| file.metadata()) {
+            Ok(file) => (file.uid(), file.gid()),
             Err(error) => return Ok(Err(error)),
         };
-        let owner = (me.uid(), me.gid());
-        place.piece(&k3s::give(from, &to.to_string_lossy(), owner), deed).await?;
-        return Ok(fs::read(to).map(|bytes| hex(&Sha256::digest(bytes))));
+        let path = to.directory.path().join(to.name);
+        place.piece(&k3s::give(from, &path.to_string_lossy(), owner), deed).await?;
+        let mut hash = Sha256::new();
+        let opened = to.directory.open(to.name, OFlags::RDONLY);
+        return Ok(opened.and_then(|mut file| io::copy(&mut file, &mut hash)).map(|_| hex(&hash.finalize())));
     }
     let session = place.session(deed).await?;
     let (pieces, mut coming) = mpsc::channel::<bytes::Bytes>(8);
     let command = k3s::bytes_of(from);
     let writing = async {
-        let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(to)?;
-        let mut hash = Sha256::new();
+        let mut file = open()?;
+        let (mut hash, mut length) = (Sha256::new(), 0);
         while let Some(piece) = coming.recv().await {
+            length += piece.len() as u64;
+            if length > to.longest {
+                coming.close();
+                let message = format!("{} is longer than {} bytes", to.name, to.longest);
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+            }
             hash.update(&piece);
             file.write_all(&piece)?;
         }
@@ -113,6 +155,31 @@ async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &Path) -> Result<i
         Ok(hex(&hash.finalize()))
     };
     let (poured, written) = tokio::join!(session.pour(&command, pieces), writing);
-    poured.map_err(|failure| failure.fault(place.target, &deed.to_string()))?;
+    if written.is_ok() {
+        poured.map_err(|failure| failure.fault(place.target, &deed.to_string()))?;
+    }
     Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn only_a_name_that_k3s_gives_becomes_one_here() {
+        let taken = "bringup-20260101T000000Z-apply-1";
+        for (rest, good) in [
+            ("-node01-1767225600", true),
+            ("-node01.lan-1767225600.zip", true),
+            ("", false),
+            ("-", false),
+            ("node01", false),
+            ("-../../x", false),
+            ("-a b", false),
+            ("-\u{1b}[2J", false),
+        ] {
+            assert_eq!(is_of(&format!("{taken}{rest}"), taken), good, "{rest}");
+        }
+        assert!(!is_of(".gitignore", taken) && !is_of(&format!("{taken}-{}", "a".repeat(300)), taken));
+    }
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use bringup_core::known_hosts::{HostKey, KnownHosts};
 
-use crate::file_lock;
+use crate::{file_lock, site_files};
 
 /// What it says. A file that is not there says nothing.
 pub(crate) fn read(path: &str) -> io::Result<KnownHosts> {
-    match fs::read_to_string(path) {
+    match site_files::read_text(Path::new(path)) {
         Ok(text) => Ok(KnownHosts::parse(&text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(KnownHosts::default()),
         Err(error) => Err(error),

@@ -1,13 +1,41 @@
 //! Merging into kubeconfigs as users have them.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bringup_core::document::Document;
+
 use super::*;
 
-fn access(key: &str) -> Access {
-    Access::new(json!({"certificate-authority-data": "Y2E="}), json!({"client-key-data": key}))
+/// An access with a key of this text.
+fn access(key: &str) -> ClusterAccess {
+    let pem =
+        |kind: &str, text: &str| STANDARD.encode(format!("-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n"));
+    let text = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "default",
+        "clusters": [{"name": "default", "cluster": {
+            "server": "https://10.0.0.1:6443", "certificate-authority-data": pem("CERTIFICATE", "ca")}}],
+        "users": [{"name": "default", "user": {
+            "client-certificate-data": pem("CERTIFICATE", "me"), "client-key-data": pem("PRIVATE KEY", key)}}],
+        "contexts": [{"name": "default", "context": {"cluster": "default", "user": "default"}}],
+    });
+    ClusterAccess::parse(&text.to_string()).unwrap()
 }
 
 async fn merge_into(path: &Path, name: &str, key: &str, set_current: bool) -> Result<(), Trouble> {
-    merge(path, &Merge { name, server: "https://10.0.0.1:6443", access: &access(key), set_current }).await
+    merge(path, &Merge { name, access: &access(key), set_current }).await
+}
+
+fn read(path: &Path) -> Document {
+    Document::of_user(&fs::read_to_string(path).unwrap()).unwrap().unwrap()
+}
+
+fn text<'a>(config: &'a Document, field: &str) -> Option<&'a str> {
+    config.get(field).and_then(Document::as_text)
+}
+
+fn items<'a>(config: &'a Document, list: &str) -> &'a [Document] {
+    let Some(Document::List(items)) = config.get(list) else { panic!("no {list}") };
+    items
 }
 
 /// Somebody's: two clusters, strings that YAML would take for something else, fields that nobody here knows.
@@ -30,6 +58,7 @@ users:
 - name: me
   user:
     password: "1:30"
+    token: 12:34
     exec:
       apiVersion: client.authentication.k8s.io/v1
       command: get-token
@@ -49,10 +78,10 @@ async fn a_new_file_is_its_owners_alone_and_current() {
     merge_into(&path, "turing-pi", "a2V5", true).await.unwrap();
     let state = context(&path, "turing-pi").unwrap().unwrap();
     assert_eq!((state.server.as_str(), state.mode), ("https://10.0.0.1:6443", 0o600));
-    assert_eq!(state.credentials_sha256, access("a2V5").sha256());
-    let config = read(&path).unwrap().unwrap();
-    assert_eq!(config["current-context"], "turing-pi");
-    assert_eq!(config["apiVersion"], "v1");
+    assert_eq!(state.credentials_sha256, Some(access("a2V5").sha256()));
+    let config = read(&path);
+    assert_eq!(text(&config, "current-context"), Some("turing-pi"));
+    assert_eq!(text(&config, "apiVersion"), Some("v1"));
     let names: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["config"], "no lock and no backup of nothing is left");
 }
@@ -63,13 +92,17 @@ async fn what_is_not_ours_is_the_same_value_afterwards() {
     let path = directory.path().join("config");
     fs::write(&path, THEIRS).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let before = read(&path).unwrap().unwrap();
+    let before = read(&path);
     merge_into(&path, "turing-pi", "a2V5", false).await.unwrap();
-    let mut after = read(&path).unwrap().unwrap();
-    assert_eq!(after["current-context"], "work", "not asked to be current");
+    let mut after = read(&path);
+    assert_eq!(text(&after, "current-context"), Some("work"), "not asked to be current");
     for list in ["clusters", "contexts", "users"] {
-        let ours = after[list].as_array_mut().unwrap().pop().unwrap();
-        assert_eq!(ours["name"], "turing-pi");
+        assert_eq!(text(items(&after, list).last().unwrap(), "name"), Some("turing-pi"));
+        after.change(list, |entries| {
+            let Document::List(mut entries) = entries else { panic!("no {list}") };
+            entries.pop();
+            Document::List(entries)
+        });
     }
     assert_eq!(after, before);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -86,6 +119,7 @@ async fn strings_stay_strings_for_kubectl() {
     fs::write(&path, THEIRS).unwrap();
     merge_into(&path, "yes", "a2V5", true).await.unwrap();
     let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("token: 12:34\n"), "what is not quoted stays as it is: {text}");
     for quoted in ["0644", "on", "1:30", "2020-01-01", "~", "null", "no", "yes"] {
         assert!(text.contains(&format!("\"{quoted}\"")) || text.contains(&format!("'{quoted}'")), "{quoted}: {text}");
     }
@@ -97,18 +131,26 @@ async fn a_context_that_is_there_is_renewed_in_its_place() {
     let path = directory.path().join("config");
     fs::write(&path, THEIRS).unwrap();
     merge_into(&path, "turing-pi", "b2xk", true).await.unwrap();
-    let mut config = read(&path).unwrap().unwrap();
-    assert_eq!(config["current-context"], "turing-pi");
+    let mut config = read(&path);
+    assert_eq!(text(&config, "current-context"), Some("turing-pi"));
     // The user goes elsewhere, and gives ours a namespace.
-    config["current-context"] = json!("home");
-    config["contexts"][2]["context"]["namespace"] = json!("argo-cd");
-    fs::write(&path, serde_saphyr::to_string(&config).unwrap()).unwrap();
+    config.set("current-context", Document::text("home"));
+    config.change("contexts", |contexts| {
+        let Document::List(mut contexts) = contexts else { panic!("no contexts") };
+        contexts[2].change("context", |mut context| {
+            context.set("namespace", Document::text("argo-cd"));
+            context
+        });
+        Document::List(contexts)
+    });
+    fs::write(&path, config.render().unwrap()).unwrap();
     merge_into(&path, "turing-pi", "bmV3", true).await.unwrap();
-    let config = read(&path).unwrap().unwrap();
-    assert_eq!(config["current-context"], "home", "a run does not take the user's context away");
-    assert_eq!(config["contexts"][2]["context"]["namespace"], "argo-cd");
-    assert_eq!(config["users"].as_array().unwrap().len(), 2);
-    assert_eq!(context(&path, "turing-pi").unwrap().unwrap().credentials_sha256, access("bmV3").sha256());
+    let config = read(&path);
+    assert_eq!(text(&config, "current-context"), Some("home"), "a run does not take the user's context away");
+    let ours = items(&config, "contexts")[2].get("context").unwrap();
+    assert_eq!(text(ours, "namespace"), Some("argo-cd"));
+    assert_eq!(items(&config, "users").len(), 2);
+    assert_eq!(context(&path, "turing-pi").unwrap().unwrap().credentials_sha256, Some(access("bmV3").sha256()));
 }
 
 #[tokio::test]

@@ -1,11 +1,10 @@
 //! The controller as a node: its own shell instead of SSH.
 
 use std::os::unix::fs::MetadataExt;
-use std::process::Stdio;
 
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use crate::program;
 use crate::shell::{Script, Section};
 use crate::ssh::Failure;
 
@@ -18,18 +17,7 @@ pub(crate) async fn script(script: &Script) -> Result<Vec<Option<Section>>, Fail
     if !root {
         command.args(["-n", "--", "/bin/sh"]);
     }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // sudo may have ended without reading; its status says why.
-        let _ = stdin.write_all(script.text().as_bytes()).await;
-    }
-    let output = child.wait_with_output().await.map_err(failed)?;
+    let output = program::run(command.kill_on_drop(true), script.text().as_bytes()).await.map_err(failed)?;
     if !script.ran(&output.stdout) {
         return Err(Failure::NotRoot(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }

@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use bringup_core::site::Source;
+
+use crate::site_files;
 
 /// Reads the controller's own files and environment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,7 +15,10 @@ pub struct LocalSource;
 
 impl Source for LocalSource {
     fn read(&self, path: &str) -> Result<Option<String>, String> {
-        match fs::read_to_string(path) {
+        // What a shell's `<(…)` gives, as in `-e @<(sops -d …)`, is the operator's own pipe.
+        let given = path.starts_with("/dev/fd/");
+        let text = if given { site_files::read_named } else { site_files::read_text };
+        match text(Path::new(path)) {
             Ok(text) => Ok(Some(text)),
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory) =>
@@ -35,6 +42,11 @@ impl Source for LocalSource {
         }
         names.sort_unstable();
         Ok(Some(names))
+    }
+
+    fn is_world_writable(&self, directory: &str) -> bool {
+        let directory = if directory.is_empty() { "." } else { directory };
+        fs::metadata(directory).is_ok_and(|data| data.permissions().mode() & 0o002 != 0)
     }
 
     fn env(&self, name: &str) -> Option<String> {

@@ -7,6 +7,7 @@ use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::Fault;
 use bringup_core::names::Target;
 use bringup_core::probe::{Answer, Probe};
+use bringup_core::secret::Secret;
 use bringup_core::site::{Place, Site};
 use bringup_core::world::{Going, Progress, World};
 
@@ -24,6 +25,8 @@ pub struct RealWorld {
     boards: Boards,
     controller: Controller,
     cluster: Cluster,
+    /// The passwords that hosts are sent. One that sends them back does not get them shown.
+    passwords: Vec<Secret>,
 }
 
 /// Where this run's own files are on the controller.
@@ -40,10 +43,18 @@ impl RealWorld {
     pub fn new(site: Arc<Site>, config: ClientConfig, logins: Logins, directories: Directories) -> Self {
         let Directories { site: directory, cache } = directories;
         let known_hosts = site.settings.known_hosts.clone();
+        let connections =
+            site.nodes.iter().map(|node| &node.connection).chain(site.boards.iter().map(|board| &board.connection));
+        let passwords = connections
+            .flat_map(|connection| [&connection.password, &connection.become_password])
+            .chain([&logins.password, &logins.become_password])
+            .flatten()
+            .cloned()
+            .collect();
         let boards = Boards::new(site.settings.bmc_interface, site.settings.tpi_images_path.clone(), cache.clone());
         let controller = Controller { site: directory, cache, known_hosts };
         let cluster = Cluster::new(PathBuf::from(&site.settings.bin_dir).join("helm"));
-        Self { cluster, hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller }
+        Self { cluster, hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller, passwords }
     }
 
     /// What of the SSH configuration is not done as it says, and how the boards that were asked are spoken to.
@@ -93,7 +104,10 @@ impl RealWorld {
 
 impl World for RealWorld {
     fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
-        Box::pin(self.ask_all(target, probes))
+        Box::pin(async move {
+            let answers = self.ask_all(target, probes).await;
+            answers.into_iter().map(|answer| answer.map_err(|fault| fault.without(&self.passwords))).collect()
+        })
     }
 
     fn act<'a>(
@@ -103,12 +117,13 @@ impl World for RealWorld {
         progress: Progress<'a>,
     ) -> Going<'a, Result<Reply, Fault>> {
         Box::pin(async move {
-            match target {
+            let result = match target {
                 Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
                 Target::Controller => self.controller.act(deed, progress).await,
                 Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
                 Target::Cluster => self.cluster.act(&self.access(), deed, progress).await,
-            }
+            };
+            result.map_err(|fault| fault.without(&self.passwords))
         })
     }
 }

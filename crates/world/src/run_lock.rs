@@ -1,12 +1,13 @@
 //! One run at a time per site.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 
-use crate::journal::make_private_directory;
+use crate::state_directory::StateDirectory;
 
 /// The lock of a site. The operating system gives it up when the process that holds it ends, however it ends: what is
 /// written in the file only says who that is.
@@ -43,12 +44,10 @@ impl RunLock {
     /// # Errors
     /// `Held` with who has it since when; `Io` where the directory cannot be written.
     pub fn take(site: &Path, command: &str) -> Result<Self, LockError> {
-        let directory = site.join(".bringup");
-        let path = directory.join("lock");
+        let path = site.join(".bringup/lock");
         let io = |error| LockError::Io(path.clone(), error);
-        make_private_directory(&directory).map_err(io)?;
-        let mut file =
-            OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path).map_err(io)?;
+        let directory = StateDirectory::of_site(site).map_err(io)?;
+        let mut file = directory.open("lock", OFlags::RDWR | OFlags::CREATE).map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -85,6 +84,38 @@ impl Drop for RunLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_a_fifo_and_a_directory_of_others_are_refused_and_nothing_is_written_through_them() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let site = tempfile::tempdir().unwrap();
+        let at = |name: &str| site.path().join(name);
+        fs::write(at("precious"), "mine").unwrap();
+        fs::create_dir(at("elsewhere")).unwrap();
+        fs::create_dir(at(".bringup")).unwrap();
+        let refused = || RunLock::take(site.path(), "plan").unwrap_err().to_string();
+        symlink("../precious", at(".bringup/lock")).unwrap();
+        assert!(refused().contains("not a regular file"));
+        fs::remove_file(at(".bringup/lock")).unwrap();
+        fs::hard_link(at("precious"), at(".bringup/lock")).unwrap();
+        assert!(refused().contains("not a regular file"));
+        fs::remove_file(at(".bringup/lock")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at(".bringup/lock"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(refused().contains("not a regular file"));
+        fs::remove_file(at(".bringup/lock")).unwrap();
+        fs::set_permissions(at(".bringup"), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(refused().contains("can be written by others"));
+        fs::remove_dir(at(".bringup")).unwrap();
+        symlink("elsewhere", at(".bringup")).unwrap();
+        assert!(refused().contains("not a directory"));
+        assert_eq!(fs::read_to_string(at("precious")).unwrap(), "mine");
+        assert_eq!(fs::read_dir(at("elsewhere")).unwrap().count(), 0);
+        fs::remove_file(at(".bringup")).unwrap();
+        let lock = RunLock::take(site.path(), "plan").unwrap();
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(".bringup"), mode(".bringup/lock")), (0o700, 0o600));
+        drop(lock);
+    }
 
     #[test]
     fn a_second_run_is_told_who_holds_it_and_a_stale_file_blocks_nobody() {

@@ -4,14 +4,14 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
+use bringup_core::document::Document;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::Target;
 use tokio::process::Command;
 
-use crate::web;
+use crate::{program, site_files, web};
 
 /// How long a tool may take to say something. From a cold disk one takes a second.
 const BOUND: Duration = Duration::from_secs(30);
@@ -94,6 +94,8 @@ pub(crate) async fn install_plugin(plugin: &Plugin<'_>, told: &(dyn Fn(u64, u64)
         sha256: Some(plugin.sha256),
         member: None,
         path: &archive,
+        parts: plugin.cache,
+        longest: web::LONGEST_FILE,
         mode: 0o644,
         stall: web::STALL_BOUND,
         heard: None,
@@ -147,17 +149,17 @@ fn present(directory: &Path, name: &str) -> Option<PathBuf> {
     places.sort();
     places.into_iter().find(|place| {
         let hidden = place.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let text = fs::read_to_string(place.join("plugin.yaml")).unwrap_or_default();
-        let plugin: Option<serde_json::Value> = serde_saphyr::from_str(&text).ok();
-        !hidden && plugin.is_some_and(|plugin| plugin.get("name").and_then(|name| name.as_str()) == Some(name))
+        let text = site_files::read_text(&place.join("plugin.yaml")).unwrap_or_default();
+        let plugin = Document::of_user(&text).ok().flatten();
+        !hidden && plugin.is_some_and(|plugin| plugin.get("name").and_then(Document::as_text) == Some(name))
     })
 }
 
 /// Runs a tool and gives what it prints; `None`: it is not there.
 async fn run(path: &str, arguments: &[&str], doing: &str) -> Result<Option<Vec<u8>>, Fault> {
     let mut command = Command::new(path);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(BOUND, command.output()).await {
+    command.args(arguments).kill_on_drop(true);
+    let output = match tokio::time::timeout(BOUND, program::run(&mut command, b"")).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound && !Path::new(path).exists() => return Ok(None),
         Ok(Err(error)) => return Err(not_ours(path, doing).said(error.to_string())),

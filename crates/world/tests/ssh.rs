@@ -225,5 +225,5 @@ async fn a_jump_host_is_checked_like_any_other() {
     assert_eq!(session.host_key(), &sshd.host_key());
     assert_eq!(session.run("/bin/sh", b"exit 5").await.unwrap().status, Some(5));
     let refused = Session::open(route(), &sshd.known(), &logins()).await;
-    assert!(matches!(&refused, Err(Failure::Jump(said)) if said.contains("127.0.0.1")), "{refused:?}");
+    assert!(matches!(&refused, Err(Failure::Jump { said, .. }) if said.contains("127.0.0.1")), "{refused:?}");
 }

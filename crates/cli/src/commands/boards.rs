@@ -13,6 +13,7 @@ use crate::args::{LoginArguments, SiteArguments};
 use crate::commands::{real, site};
 use crate::exit_status::ExitStatus;
 use crate::problems;
+use crate::terminal;
 use crate::ui::fault_lines;
 
 /// A site whose boards can be spoken to.
@@ -30,7 +31,7 @@ impl Boards {
     pub fn open(arguments: &SiteArguments, login: &LoginArguments) -> Result<Self, ExitStatus> {
         let (loaded, _) = site::from_disk(arguments).map_err(|problems| site::refuse(&problems))?;
         if !loaded.warnings.0.is_empty() {
-            eprint!("{}", problems::report(&loaded.warnings));
+            terminal::errors(&problems::report(&loaded.warnings));
         }
         let (site, home) = (Arc::new(loaded.site), LocalSource.home());
         let directories = Directories { site: (&loaded.directory).into(), cache: site::cache(&home).into() };
@@ -60,7 +61,7 @@ pub fn block_on(going: impl Future<Output = ExitStatus>) -> ExitStatus {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the operating system gives no event loop: {error}");
+            terminal::error(format_args!("error: the operating system gives no event loop: {error}"));
             return ExitStatus::Failed;
         }
     };
@@ -75,6 +76,6 @@ pub fn block_on(going: impl Future<Output = ExitStatus>) -> ExitStatus {
 
 /// Says what went wrong.
 pub fn failed(fault: &Fault) -> ExitStatus {
-    eprintln!("{}", fault_lines(fault).join("\n"));
+    terminal::errors(&fault_lines(fault).into_iter().collect());
     ExitStatus::Failed
 }

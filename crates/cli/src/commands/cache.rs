@@ -9,6 +9,7 @@ use bringup_world::{CACHE_BOUND, Cached, LocalSource, cached, clean_cache};
 use crate::args::CacheCommand;
 use crate::commands::site;
 use crate::exit_status::ExitStatus;
+use crate::terminal::{self, Lines};
 use crate::ui::say;
 
 const DAY: u64 = 24 * 3600;
@@ -19,24 +20,21 @@ pub fn run(command: &CacheCommand) -> ExitStatus {
     let done = match command {
         CacheCommand::List => cached(&directory).map(|files| list(&files)),
         CacheCommand::Clean { unused_days } => clean_cache(&directory, Duration::from_secs(unused_days * DAY))
-            .map(|freed| format!("{} freed", size(freed))),
+            .map(|freed| Lines::one(format_args!("{} freed", size(freed)))),
     };
     match done {
-        Ok(text) => {
-            say(&text);
-            ExitStatus::Done
-        }
+        Ok(text) => say(&text).err().unwrap_or(ExitStatus::Done),
         Err(error) => {
-            eprintln!("error: the cache {}: {error}", directory.display());
+            terminal::error(format_args!("error: the cache {}: {error}", directory.display()));
             ExitStatus::Failed
         }
     }
 }
 
 /// A line a file, the longest unused first, then all of it. What we keep beside a file for ourselves is counted with it.
-fn list(files: &[Cached]) -> String {
+fn list(files: &[Cached]) -> Lines {
     let now = SystemTime::now();
-    let mut text = String::new();
+    let mut text = Lines::default();
     for file in files {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') && !name.ends_with(".part") {
@@ -48,10 +46,10 @@ fn list(files: &[Cached]) -> String {
             1 => "used yesterday".to_owned(),
             days => format!("used {days} days ago"),
         };
-        text.push_str(&format!("{:>10}  {used:<18} {}\n", size(file.size), file.path.display()));
+        text.push(format_args!("{:>10}  {used:<18} {}", size(file.size), file.path.display()));
     }
     let all = files.iter().map(|file| file.size).sum();
-    text.push_str(&format!("{:>10}  of at most {}", size(all), size(CACHE_BOUND)));
+    text.push(format_args!("{:>10}  of at most {}", size(all), size(CACHE_BOUND)));
     text
 }
 

@@ -1,11 +1,13 @@
-//! `bringup console`: a node's serial console, as its board has it.
+//! `bringup console`: a node's serial console. A file or a pipe gets what the board has of it, byte for byte, as from
+//! `kubectl logs`; on a terminal what would act on that is escaped, because anyone on the node writes there.
 
-use std::io::Write;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::args::Console;
 use crate::commands::boards::{Boards, block_on, failed};
 use crate::exit_status::ExitStatus;
+use crate::terminal::{self, console_text};
 
 /// How often the board is asked. Its ring of 16 KiB holds more than a second of the fastest console.
 const EVERY: Duration = Duration::from_secs(1);
@@ -29,10 +31,16 @@ pub fn run(arguments: &Console) -> ExitStatus {
             match boards.world.console(place).await {
                 Ok(now) => {
                     missed = 0;
-                    let mut out = std::io::stdout().lock();
-                    // Whoever reads this went away.
-                    if out.write_all(news(&before, &now).as_bytes()).and_then(|()| out.flush()).is_err() {
-                        return ExitStatus::Done;
+                    let news = news(&before, &now);
+                    let written = match terminal::is_terminal() {
+                        true => terminal::print_exact(&console_text(news)),
+                        false => terminal::print_exact(news),
+                    };
+                    match written {
+                        Ok(()) => {}
+                        // Whoever reads this went away.
+                        Err(error) if error.kind() == ErrorKind::BrokenPipe => return ExitStatus::Done,
+                        failed => return crate::ui::written(failed).err().unwrap_or(ExitStatus::Done),
                     }
                     before = now;
                 }

@@ -4,7 +4,8 @@ use crate::args::InventoryArguments;
 use crate::commands::site;
 use crate::exit_status::ExitStatus;
 use crate::problems;
-use crate::ui::say;
+use crate::terminal;
+use crate::ui::{say, say_exactly};
 
 /// Runs it.
 pub fn run(arguments: &InventoryArguments) -> ExitStatus {
@@ -13,11 +14,10 @@ pub fn run(arguments: &InventoryArguments) -> ExitStatus {
         Err(problems) => return site::refuse(&problems),
     };
     if !warnings.0.is_empty() {
-        eprint!("{}", problems::report(&warnings));
+        terminal::errors(&problems::report(&warnings));
     }
     if arguments.graph {
-        say(&inventory.graph());
-        return ExitStatus::Done;
+        return say(&inventory.graph().into_iter().collect()).err().unwrap_or(ExitStatus::Done);
     }
     let shown = match &arguments.host {
         Some(name) if !inventory.has_host(name) => {
@@ -26,6 +26,5 @@ pub fn run(arguments: &InventoryArguments) -> ExitStatus {
         Some(name) => inventory.host(name, arguments.raw),
         None => inventory.list(arguments.raw),
     };
-    say(&format!("{shown:#}"));
-    ExitStatus::Done
+    say_exactly(&format!("{shown:#}")).err().unwrap_or(ExitStatus::Done)
 }

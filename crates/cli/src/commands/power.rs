@@ -15,6 +15,7 @@ use crate::commands::boards::{Boards, block_on, failed};
 use crate::commands::real::Terminal;
 use crate::consent::Ask;
 use crate::exit_status::ExitStatus;
+use crate::terminal::{self, Lines};
 use crate::ui::say;
 
 /// What is wanted of a slot's power.
@@ -45,7 +46,7 @@ fn power(wanted: Wanted, arguments: &PowerArguments) -> Result<ExitStatus, ExitS
     let _lock = match wanted {
         Wanted::Status => None,
         _ => Some(RunLock::take(Path::new(&boards.directory), "power").map_err(|error| {
-            eprintln!("error: {error}");
+            terminal::error(format_args!("error: {error}"));
             ExitStatus::Failed
         })?),
     };
@@ -53,10 +54,10 @@ fn power(wanted: Wanted, arguments: &PowerArguments) -> Result<ExitStatus, ExitS
         let mut status = ExitStatus::Done;
         for (node, place) in nodes {
             match one(&boards.world, wanted, arguments.yes, node, place).await {
-                Ok(line) => say(&line),
+                Ok(line) => status = say(&Lines::one(line)).err().unwrap_or(status),
                 Err(Refused::Fault(fault)) => status = failed(&fault),
                 Err(Refused::Left(why)) => {
-                    eprintln!("{why}");
+                    terminal::error(why);
                     status = ExitStatus::Failed;
                 }
             }
@@ -110,7 +111,7 @@ async fn one(world: &dyn World, wanted: Wanted, yes: bool, node: &Node, place: &
 fn agreed(name: &str, living: bool) -> bool {
     let state = if living { "lives" } else { "is silent, but may live" };
     let question = format!("{name} {state}. To take its power, type its name, or nothing to leave it alone: ");
-    matches!(Terminal.ask(&question), Ok(Some(answer)) if answer.trim() == name)
+    matches!(Terminal.ask(&Lines::default(), &question), Ok(Some(answer)) if answer.trim() == name)
 }
 
 async fn ask<Q: Question>(world: &dyn World, target: &Target, question: Q) -> Result<Q::Answer, Fault> {

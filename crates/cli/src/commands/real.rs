@@ -1,6 +1,6 @@
 //! What `plan` and `apply` have in common on the real world.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,14 +12,15 @@ use bringup_core::sabotage::Guards;
 use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
 use bringup_core::stages::lanes;
 use bringup_world::ssh::{ClientConfig, Logins};
-use bringup_world::{Directories, Journal, LocalSource, RealWorld, RunLock, run_name};
+use bringup_world::{Directories, Journal, KnownNodes, LocalSource, RealWorld, RunLock, run_name};
 
 use crate::args::{LoginArguments, RunArguments};
 use crate::commands::site;
 use crate::consent::{Ask, Decision, decide};
 use crate::exit_status::ExitStatus;
 use crate::problems;
-use crate::ui::{PlanText, say, screen};
+use crate::terminal::{self, Lines};
+use crate::ui::{PlanText, screen, written};
 
 /// How often the time that goes by is drawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -50,7 +51,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
     let (loaded, cfg) = site::from_disk(&arguments.site).map_err(|problems| site::refuse(&problems))?;
     let scope = site::scope(&loaded, arguments).map_err(|problems| site::refuse(&problems))?;
     if !loaded.warnings.0.is_empty() {
-        eprint!("{}", problems::report(&loaded.warnings));
+        terminal::errors(&problems::report(&loaded.warnings));
     }
     let command = match wanted {
         Wanted::Plan { .. } => "plan",
@@ -58,7 +59,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
     };
     let directory = Path::new(&loaded.directory);
     let _lock = RunLock::take(directory, command).map_err(|error| {
-        eprintln!("error: {error}");
+        terminal::error(format_args!("error: {error}"));
         ExitStatus::Failed
     })?;
     if scope.stages.is_empty() {
@@ -66,11 +67,13 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
     }
     let logins = logins(login)?;
     let failed = |what: &str, error: io::Error| {
-        eprintln!("error: {what}: {error}");
+        terminal::error(format_args!("error: {what}: {error}"));
         ExitStatus::Failed
     };
     let name = run_name(command);
     let journal = Journal::begin(directory, &name).map_err(|error| failed("the journal cannot be written", error))?;
+    let known =
+        KnownNodes::open(directory).map_err(|error| failed("what earlier runs learned cannot be read", error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -84,8 +87,8 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         scope: &scope,
         cfg: &cfg,
         arguments,
+        written_down: Mutex::new(WrittenDown { run: name.clone(), journal, known, warned: false }),
         name,
-        journal: Mutex::new(journal),
         stop: Stop::default(),
     };
     let status = runtime.block_on(async {
@@ -101,7 +104,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
     // Whoever reads a question that nobody will answer is not waited for.
     runtime.shutdown_background();
     if arguments.verbose > 0 && world.api_requests() > 0 {
-        eprintln!("{} requests to the cluster's API", world.api_requests());
+        terminal::error(format_args!("{} requests to the cluster's API", world.api_requests()));
     }
     Ok(status)
 }
@@ -138,8 +141,30 @@ struct Real<'a> {
     cfg: &'a AnsibleCfg,
     arguments: &'a RunArguments,
     name: String,
-    journal: Mutex<Journal>,
+    written_down: Mutex<WrittenDown>,
     stop: Stop,
+}
+
+/// What of a run stays on disk. That it cannot be written is said once, not for each event.
+struct WrittenDown {
+    run: String,
+    journal: Journal,
+    known: KnownNodes,
+    warned: bool,
+}
+
+impl WrittenDown {
+    fn event(&mut self, event: &Event) {
+        let written = self.journal.event(event).and(self.known.learn(&self.run, event));
+        if let Err(error) = written
+            && !std::mem::replace(&mut self.warned, true)
+        {
+            let path = self.journal.path().display();
+            terminal::error(format_args!(
+                "warning: cannot write the journal {path} or known.json: {error}; parts of them will be missing"
+            ));
+        }
+    }
 }
 
 impl Real<'_> {
@@ -148,28 +173,29 @@ impl Real<'_> {
         let lanes = lanes(&self.loaded.site, self.scope, &options);
         let plan = Mutex::new(PlanText::default());
         let screen = Mutex::new(screen(self.arguments.json, self.arguments.verbose));
-        let show = |event: &Event| {
-            // A reader who went away does not stop the run; the journal has it all.
-            let _ = screen.lock().unwrap_or_else(PoisonError::into_inner).event(event);
-        };
+        let show = |event: &Event| screen.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+        let shown = Mutex::new(Ok(()));
         let planned = self
             .pass(&lanes, Pass::Plan, Vec::new(), Expected::default(), &|event| {
                 plan.lock().unwrap_or_else(PoisonError::into_inner).event(event);
-                if self.arguments.json {
-                    show(event);
+                let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.arguments.json && shown.is_ok() {
+                    *shown = show(event);
                 }
             })
             .await;
         let (Wanted::Plan { diff, .. } | Wanted::Apply { diff, .. }) = *wanted;
         let world_notices = self.world.notices().await;
+        let mut shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
         if !self.arguments.json {
             let plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
             let notices = [self.loaded.site.notices.clone(), world_notices].concat();
-            say(&plan.text(&notices, self.arguments.verbose, diff));
+            shown = terminal::print(&plan.text(&notices, self.arguments.verbose, diff));
         }
         let yes = match *wanted {
             Wanted::Plan { exit_code, .. } => {
-                return ExitStatus::of_plan(planned.tally, planned.interrupted, exit_code);
+                let status = ExitStatus::of_plan(planned.tally, planned.interrupted, exit_code);
+                return written(shown).err().unwrap_or(status);
             }
             Wanted::Apply { yes, .. } => yes,
         };
@@ -177,27 +203,37 @@ impl Real<'_> {
             return ExitStatus::Interrupted;
         }
         if planned.in_sync() {
-            return ExitStatus::Done;
+            return written(shown).err().unwrap_or(ExitStatus::Done);
+        }
+        // Approved is what was shown: neither a yes nor -y is for what nobody could read.
+        if let Err(error) = shown {
+            terminal::error(format_args!("error: cannot write the plan to standard output: {error}"));
+            terminal::error("Apply cancelled. Nothing was changed.");
+            return ExitStatus::Failed;
         }
         let decision = match self.decide(&planned.hazards, yes).await {
             Some(Ok(decision)) => decision,
             Some(Err(error)) => {
-                eprintln!("error: the terminal cannot be read: {error}");
+                terminal::error(format_args!("error: the terminal cannot be read: {error}"));
                 return ExitStatus::Failed;
             }
             None => {
-                eprintln!();
+                terminal::error("");
                 return ExitStatus::Interrupted;
             }
         };
         if decision.declined {
-            eprintln!("Nothing was approved, so nothing is done. -y approves exactly what is listed above.");
+            terminal::error(format_args!(
+                "Nothing was approved, so nothing is done. -y approves exactly what is listed above."
+            ));
             return ExitStatus::Failed;
         }
         for node in &decision.unnamed {
-            eprintln!("{node} is left alone: it was not named.");
+            terminal::error(format_args!("{node} is left alone: it was not named."));
         }
         let began = Instant::now();
+        // A reader who goes away now does not stop the run; the journal has it all.
+        let show = |event: &Event| drop(show(event));
         let mut applying =
             std::pin::pin!(self.pass(&lanes, Pass::Apply, decision.approved, planned.expected.clone(), &show));
         let applied = loop {
@@ -234,9 +270,7 @@ impl Real<'_> {
         show: &(dyn Fn(&Event) + Send + Sync),
     ) -> Walked {
         let events = |event: Event| {
-            if let Err(error) = self.journal.lock().unwrap_or_else(PoisonError::into_inner).event(&event) {
-                eprintln!("warning: the journal cannot be written: {error}");
-            }
+            self.written_down.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
             show(&event);
         };
         let run = Run {
@@ -259,15 +293,7 @@ impl Real<'_> {
 pub(super) struct Terminal;
 
 impl Ask for Terminal {
-    fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
-        if !io::stdin().is_terminal() {
-            return Ok(None);
-        }
-        let mut out = io::stderr();
-        out.write_all(question.as_bytes())?;
-        out.flush()?;
-        let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line)?;
-        Ok((read > 0).then_some(line))
+    fn ask(&mut self, about: &Lines, question: &str) -> io::Result<Option<String>> {
+        terminal::ask(about, question)
     }
 }

@@ -18,7 +18,8 @@ use crate::commands::site;
 use crate::example::{self, Example};
 use crate::exit_status::ExitStatus;
 use crate::problems;
-use crate::ui::{PlanText, Screen, on_terminal, report_text, say, screen};
+use crate::terminal::{self, Lines};
+use crate::ui::{PlanText, Screen, on_terminal, report_text, say, say_exactly, screen, written};
 
 /// How fast virtual time is shown on a terminal when nobody says.
 const SPEED: f64 = 200.0;
@@ -38,7 +39,7 @@ pub fn run(arguments: &Rehearse) -> ExitStatus {
         Err(problems) => return site::refuse(&problems),
     };
     if !loaded.warnings.0.is_empty() {
-        eprint!("{}", problems::report(&loaded.warnings));
+        terminal::errors(&problems::report(&loaded.warnings));
     }
     let mut first = loaded.site;
     // A rehearsal begins with new boards, and those are there to be flashed.
@@ -53,9 +54,9 @@ pub fn run(arguments: &Rehearse) -> ExitStatus {
         speed: arguments.speed.unwrap_or(if on_terminal() && !arguments.run.json { SPEED } else { 0.0 }),
     };
     match in_virtual_time(rehearsal.play()) {
-        Ok(status) => status,
+        Ok(Ok(status) | Err(status)) => status,
         Err(error) => {
-            eprintln!("error: the operating system gives no event loop: {error}");
+            terminal::error(format_args!("error: the operating system gives no event loop: {error}"));
             ExitStatus::Failed
         }
     }
@@ -86,17 +87,18 @@ struct Rehearsal<'a> {
 }
 
 impl Rehearsal<'_> {
-    async fn play(&self) -> ExitStatus {
+    async fn play(&self) -> Result<ExitStatus, ExitStatus> {
         let world = SimWorld::resume(&Story::fresh().begin(&self.site));
         let json = self.arguments.run.json;
         if !json {
-            say(&format!("Rehearsing {} in a simulated world: no real machine is touched.\n", self.site.name));
+            let name = &self.site.name;
+            say(&lines([format!("Rehearsing {name} in a simulated world: no real machine is touched.").as_str(), ""]))?;
         }
         let (planned, events) =
             self.pass(&world, &self.lanes, "rehearsal", Pass::Plan, Vec::new(), Expected::default()).await;
-        self.show_plan(&events);
+        self.show_plan(&events)?;
         if self.arguments.plan_only {
-            return ExitStatus::of_plan(planned.tally, false, false);
+            return Ok(ExitStatus::of_plan(planned.tally, false, false));
         }
         if self.arguments.faults {
             world.set_faults(Faults::seeded(self.arguments.seed));
@@ -104,14 +106,14 @@ impl Rehearsal<'_> {
         let expected = planned.expected.clone();
         let (mut walked, mut events) =
             self.pass(&world, &self.lanes, "rehearsal", Pass::Apply, planned.hazards, expected).await;
-        self.show(&events);
+        self.show(&events)?;
         world.set_faults(Faults::none());
         for round in 1..=CALM_RUNS {
             if ExitStatus::of_apply(walked.tally, false) == ExitStatus::Done {
                 break;
             }
             if !json {
-                say("\nThe faults have stopped; what they left is gone on with.\n");
+                say(&lines(["", "The faults have stopped; what they left is gone on with.", ""]))?;
             }
             // Whoever runs it again takes a moment to read what happened.
             tokio::time::sleep(Duration::from_secs(120)).await;
@@ -119,38 +121,40 @@ impl Rehearsal<'_> {
             let (planned, _) = self.pass(&world, &self.lanes, &name, Pass::Plan, Vec::new(), Expected::default()).await;
             let expected = planned.expected.clone();
             (walked, events) = self.pass(&world, &self.lanes, &name, Pass::Apply, planned.hazards, expected).await;
-            self.show(&events);
+            self.show(&events)?;
         }
         let status = ExitStatus::of_apply(walked.tally, false);
         if let Some(report) = Report::of(&events) {
-            self.show_report(&report);
+            self.show_report(&report)?;
         }
         if status != ExitStatus::Done {
-            return status;
+            return Ok(status);
         }
         self.second_pass(&world).await
     }
 
     /// What is done is done: another run has nothing to do.
-    async fn second_pass(&self, world: &SimWorld) -> ExitStatus {
+    async fn second_pass(&self, world: &SimWorld) -> Result<ExitStatus, ExitStatus> {
         let (planned, _) = self.pass(world, &self.again, "second", Pass::Plan, Vec::new(), Expected::default()).await;
         let expected = planned.expected.clone();
         let (walked, _) = self.pass(world, &self.again, "second", Pass::Apply, planned.hazards, expected).await;
         let changed = walked.tally.changed + walked.tally.failed + walked.tally.blocked + walked.tally.not_converged;
         if !self.arguments.run.json {
-            say(&match changed {
-                0 => format!("\nA second pass changes nothing: all {} steps are in sync.", walked.tally.in_sync),
-                _ => format!("\nA second pass was to change nothing, and {changed} steps did not hold."),
-            });
+            let found = match changed {
+                0 => format!("A second pass changes nothing: all {} steps are in sync.", walked.tally.in_sync),
+                _ => format!("A second pass was to change nothing, and {changed} steps did not hold."),
+            };
+            say(&lines(["", found.as_str()]))?;
         }
-        match world.violations().as_slice() {
+        Ok(match world.violations().as_slice() {
             [] if changed == 0 => ExitStatus::Done,
             [] => ExitStatus::NotConverged,
             violations => {
-                eprintln!("error: this is a defect of bringup, please report it: {}", violations.join("; "));
+                let found = violations.join("; ");
+                terminal::error(format_args!("error: this is a defect of bringup, please report it: {found}"));
                 ExitStatus::Failed
             }
-        }
+        })
     }
 
     /// One pass over the lanes. A rehearsal approves what is asked: nothing real is hurt.
@@ -183,39 +187,47 @@ impl Rehearsal<'_> {
         (walked, events.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn show_plan(&self, events: &[Event]) {
+    fn show_plan(&self, events: &[Event]) -> Result<(), ExitStatus> {
         if self.arguments.run.json {
             return self.show(events);
         }
         let mut plan = PlanText::default();
         events.iter().for_each(|event| plan.event(event));
-        say(&plan.text(&self.site.notices, self.arguments.run.verbose, self.arguments.diff));
+        say(&plan.text(&self.site.notices, self.arguments.run.verbose, self.arguments.diff))
     }
 
     /// Shows events in the time that they took, as much faster as was asked.
-    fn show(&self, events: &[Event]) {
+    fn show(&self, events: &[Event]) -> Result<(), ExitStatus> {
         let mut screen = screen(self.arguments.run.json, self.arguments.run.verbose);
-        // A reader who went away wants to see no more.
-        let _ = if self.speed > 0.0 {
+        written(if self.speed > 0.0 {
             paced(events, self.speed, screen.as_mut())
         } else {
             at_once(events, screen.as_mut())
-        };
+        })
     }
 
-    fn show_report(&self, report: &Report) {
-        if self.arguments.run.json {
-            match serde_json::to_value(report) {
-                Ok(mut value) => {
-                    value["event"] = "report".into();
-                    say(&value.to_string());
-                }
-                Err(error) => eprintln!("error: the report cannot be written: {error}"),
+    fn show_report(&self, report: &Report) -> Result<(), ExitStatus> {
+        if !self.arguments.run.json {
+            let mut text = lines([""]);
+            text.append(report_text(report));
+            text.push("");
+            return say(&text);
+        }
+        match serde_json::to_value(report) {
+            Ok(mut value) => {
+                value["event"] = "report".into();
+                say_exactly(&value.to_string())
             }
-        } else {
-            say(&format!("\n{}", report_text(report)));
+            Err(error) => {
+                terminal::error(format_args!("error: the report cannot be written: {error}"));
+                Err(ExitStatus::Failed)
+            }
         }
     }
+}
+
+fn lines<'a>(texts: impl IntoIterator<Item = &'a str>) -> Lines {
+    texts.into_iter().collect()
 }
 
 fn at_once(events: &[Event], screen: &mut dyn Screen) -> std::io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use bringup_core::secret::Secret;
 use bringup_core::site::{
@@ -10,11 +10,15 @@ use bringup_core::site::{
     load_inventory,
 };
 use bringup_core::stages::Options;
-use bringup_world::LocalSource;
+use bringup_world::{LocalSource, site_files};
 
 use crate::args::{RunArguments, SiteArguments};
 use crate::exit_status::ExitStatus;
 use crate::problems;
+use crate::terminal;
+
+/// The most that a program may print which gives a password, in bytes.
+const MOST_PASSWORD: u64 = 1 << 20;
 
 /// A problem that stands in no file.
 pub fn problem(message: String, help: Option<String>) -> Problems {
@@ -23,7 +27,7 @@ pub fn problem(message: String, help: Option<String>) -> Problems {
 
 /// Says what is wrong and gives the status for it.
 pub fn refuse(problems: &Problems) -> ExitStatus {
-    eprint!("{}", problems::report(problems));
+    terminal::errors(&problems::report(problems));
     ExitStatus::Usage
 }
 
@@ -103,26 +107,38 @@ fn vault_password(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Result<Option<
         return password("Vault password: ").map(Some);
     }
     let named = arguments.vault_password_file.clone();
-    let path = named
-        .or_else(|| std::env::var_os("ANSIBLE_VAULT_PASSWORD_FILE").map(Into::into))
-        .or_else(|| cfg.vault_password_file.clone().map(Into::into));
-    let Some(path) = path else { return Ok(None) };
+    let named = named.or_else(|| std::env::var_os("ANSIBLE_VAULT_PASSWORD_FILE").map(Into::into));
+    // The operator may name a pipe; a site that comes from somebody else may not make us wait at one.
+    let read = if named.is_some() { site_files::read_named } else { site_files::read_text };
+    let Some(path) = named.or_else(|| cfg.vault_password_file.clone().map(Into::into)) else { return Ok(None) };
     let failed = |why: String| problem(format!("cannot take the vault password from {}: {why}", path.display()), None);
     let text = if is_executable(&path) {
         // A name without a slash is a file here, not a program of the PATH.
         let program = if path.is_absolute() { path.clone() } else { Path::new(".").join(&path) };
-        let given = Command::new(program).output().map_err(|error| failed(error.to_string()))?;
-        if !given.status.success() {
-            return Err(failed(format!("it ended with {}", given.status)));
-        }
-        String::from_utf8(given.stdout).map_err(|error| failed(error.to_string()))?
+        printed_by(&program).map_err(failed)?
     } else {
-        let mut text = String::new();
-        let mut file = std::fs::File::open(&path).map_err(|error| failed(error.to_string()))?;
-        file.read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
-        text
+        read(&path).map_err(|error| failed(error.to_string()))?
     };
     Ok(Some(Secret::new(text.trim())))
+}
+
+/// What a program prints that gives a password. What it says beside it, and what it asks, is between it and the operator.
+fn printed_by(program: &Path) -> Result<String, String> {
+    let words = |error: std::io::Error| error.to_string();
+    let mut child = Command::new(program).stdout(Stdio::piped()).spawn().map_err(words)?;
+    let mut text = Vec::new();
+    if let Some(out) = child.stdout.take() {
+        // The pipe is closed at the end of this block: a program that prints for ever dies of it.
+        out.take(MOST_PASSWORD + 1).read_to_end(&mut text).map_err(words)?;
+    }
+    let status = child.wait().map_err(words)?;
+    if text.len() as u64 > MOST_PASSWORD {
+        return Err(format!("it prints more than {MOST_PASSWORD} bytes"));
+    }
+    if !status.success() {
+        return Err(format!("it ended with {status}"));
+    }
+    String::from_utf8(text).map_err(|_| "it does not print text".to_owned())
 }
 
 #[cfg(unix)]
@@ -133,7 +149,7 @@ fn is_executable(path: &Path) -> bool {
 
 /// Asks for a password without showing it.
 pub fn password(question: &str) -> Result<Secret, Problems> {
-    rpassword::prompt_password(question).map(Secret::new).map_err(|error| {
+    terminal::password(question).map(Secret::new).map_err(|error| {
         problem(format!("cannot ask for a password: {error}"), Some("run it in a terminal".to_owned()))
     })
 }

@@ -6,6 +6,7 @@ use bringup_world::{LocalSource, take_out_block};
 
 use crate::commands::boards::block_on;
 use crate::exit_status::ExitStatus;
+use crate::terminal::{self, Lines};
 use crate::ui::say;
 
 /// Takes our blocks out of the shells' start-up files.
@@ -18,17 +19,18 @@ pub fn remove() -> ExitStatus {
             match take_out_block(&path, name).await {
                 Ok(true) => {
                     found = true;
-                    say(&format!("took the block {name} out of {path}"));
+                    let line = Lines::one(format_args!("took the block {name} out of {path}"));
+                    status = say(&line).err().unwrap_or(status);
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    eprintln!("error: {path}: {error}; nothing was changed in it");
+                    terminal::error(format_args!("error: {path}: {error}; nothing was changed in it"));
                     status = ExitStatus::Failed;
                 }
             }
         }
         if !found && status == ExitStatus::Done {
-            say("no block of ours is in any start-up file");
+            status = say(&Lines::one("no block of ours is in any start-up file")).err().unwrap_or(status);
         }
         status
     })

@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Screen;
 use super::plain::lines;
 use super::words::clock;
+use crate::terminal;
 
 /// Rows left for what scrolls by above.
 const ROOM_ABOVE: u16 = 6;
@@ -44,12 +45,11 @@ pub struct Live {
 impl Live {
     /// On the terminal.
     pub fn new(verbose: u8) -> Self {
-        let target = ProgressDrawTarget::stdout();
-        let (height, _) = console::Term::stdout().size();
+        let (target, height) = terminal::drawn();
         Self::on(target, height, verbose)
     }
 
-    fn on(target: ProgressDrawTarget, height: u16, verbose: u8) -> Self {
+    pub(super) fn on(target: ProgressDrawTarget, height: u16, verbose: u8) -> Self {
         let rows = MultiProgress::with_draw_target(target);
         let summary = rows.add(ProgressBar::no_length());
         summary.set_style(style("{msg}"));
@@ -74,7 +74,7 @@ impl Live {
         } else if self.shown.len() < self.most {
             let bar = self.rows.insert_before(&self.summary, ProgressBar::no_length());
             bar.set_style(style(TEXT_ROW));
-            bar.set_prefix(lane.to_string());
+            terminal::set_prefix(&bar, lane);
             let row = Row { bar, stage, step: step.clone(), since: at, waits_for: None };
             self.shown.insert(lane.clone(), row);
         }
@@ -98,12 +98,14 @@ impl Live {
         for row in self.shown.values() {
             let step = row.step.as_str().rsplit('/').next().unwrap_or_default();
             let elapsed = clock(at.saturating_sub(row.since));
-            row.bar.set_message(match &row.waits_for {
+            let words = match &row.waits_for {
                 Some(wanted) => format!("{:<15} {step:<20.20} {elapsed}  waits for {wanted}", row.stage.tag()),
                 None => format!("{:<15} {step:<20.20} {elapsed}", row.stage.tag()),
-            });
+            };
+            terminal::set_message(&row.bar, words);
         }
-        self.summary.set_message(format!("{}  {} of {} steps", clock(at), self.ended, self.steps));
+        let words = format!("{}  {} of {} steps", clock(at), self.ended, self.steps);
+        terminal::set_message(&self.summary, words);
     }
 }
 
@@ -144,9 +146,9 @@ impl Screen for Live {
             _ => {}
         }
         if let Some((line, below)) = lines(&event.what, self.verbose).filter(|_| self.acts) {
-            self.rows.println(format!("{} {line}", clock(event.at)))?;
+            terminal::print_above(&self.rows, format_args!("{} {line}", clock(event.at)))?;
             for line in below {
-                self.rows.println(format!("        {line}"))?;
+                terminal::print_above(&self.rows, format_args!("        {line}"))?;
             }
         }
         self.draw(event.at);

@@ -7,16 +7,22 @@ mod plan_text;
 mod report_text;
 mod words;
 
-use std::io::{self, IsTerminal, Write};
+#[cfg(test)]
+mod hostile_tests;
+
+use std::io;
 
 use bringup_core::event::Event;
+
+use crate::exit_status::ExitStatus;
+use crate::terminal::{self, Lines};
 
 pub use self::json::Json;
 pub use self::live::Live;
 pub use self::plain::Plain;
 pub use self::plan_text::PlanText;
 pub use self::report_text::report_text;
-pub use self::words::fault_lines;
+pub use self::words::{fault_lines, hazard_line};
 
 /// Shows a run.
 pub trait Screen: Send {
@@ -46,22 +52,38 @@ pub trait Screen: Send {
 
 /// Whether lines may be drawn over each other and coloured.
 pub fn on_terminal() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    terminal::is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// The screen for a run that acts.
 pub fn screen(json: bool, verbose: u8) -> Box<dyn Screen> {
     if json {
-        Box::new(Json::new(io::stdout()))
+        Box::new(Json::new(terminal::machine()))
     } else if on_terminal() {
         Box::new(Live::new(verbose))
     } else {
-        Box::new(Plain::new(io::stdout(), verbose))
+        Box::new(Plain::new(terminal::people(), verbose))
     }
 }
 
-/// Writes a line to standard output. That whoever closed it does not want to read on changes nothing of what is done.
-pub fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+/// Writes lines to standard output.
+pub fn say(lines: &Lines) -> Result<(), ExitStatus> {
+    written(terminal::print(lines))
+}
+
+/// Writes what a program reads to standard output.
+pub fn say_exactly(text: &str) -> Result<(), ExitStatus> {
+    written(terminal::print_exact(&format!("{text}\n")))
+}
+
+/// What comes of writing. A reader who closed its end has read enough; whatever else keeps output from being written is an
+/// error of the command.
+pub fn written(result: io::Result<()>) -> Result<(), ExitStatus> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            terminal::error(format_args!("error: cannot write to standard output: {error}"));
+            Err(ExitStatus::Failed)
+        }
+        _ => Ok(()),
+    }
 }

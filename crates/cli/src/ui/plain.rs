@@ -7,24 +7,21 @@ use bringup_core::event::{Event, Pass, What};
 
 use super::Screen;
 use super::words::{clock, details, outcome, span};
+use crate::terminal::People;
 
 /// Waits shorter than this are not worth a line.
 const WORTH_TELLING: u64 = 60_000;
 
 /// Writes lines.
 pub struct Plain<W> {
-    out: W,
+    out: People<W>,
     verbose: u8,
 }
 
 impl<W: Write> Plain<W> {
     /// To here.
-    pub fn new(out: W, verbose: u8) -> Self {
+    pub fn new(out: People<W>, verbose: u8) -> Self {
         Self { out, verbose }
-    }
-
-    fn line(&mut self, at: u64, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{} {text}", clock(at))
     }
 }
 
@@ -75,9 +72,9 @@ pub(super) fn lines(what: &What, verbose: u8) -> Option<(String, Vec<String>)> {
 impl<W: Write + Send> Screen for Plain<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         let Some((line, below)) = lines(&event.what, self.verbose) else { return Ok(()) };
-        self.line(event.at, &line)?;
+        self.out.line(format_args!("{} {line}", clock(event.at)))?;
         for line in below {
-            writeln!(self.out, "        {line}")?;
+            self.out.line(format_args!("        {line}"))?;
         }
         Ok(())
     }

@@ -1,14 +1,14 @@
 //! A plan for a person: hazards first, then what differs, lane by lane, field by field.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 use bringup_core::change::{Diff, Planned};
 use bringup_core::event::{Event, Pass, Tally, What};
 use bringup_core::hazard::Hazard;
 use bringup_core::names::Label;
 
-use super::words::{change_line, fault_lines, why};
+use super::words::{change_lines, fault_lines, hazard_line, why};
+use crate::terminal::Lines;
 
 /// Gathers a plan's events.
 #[derive(Default)]
@@ -41,8 +41,8 @@ impl PlanText {
     }
 
     /// The plan. `verbose` shows what is in sync too, `whole` whole values.
-    pub fn text(&self, notices: &[String], verbose: u8, whole: bool) -> String {
-        let mut lanes = String::new();
+    pub fn text(&self, notices: &[String], verbose: u8, whole: bool) -> Lines {
+        let mut lanes = Lines::default();
         let mut shown = 0;
         for lane in &self.lanes {
             let lines = self.lane_lines(lane, verbose, whole);
@@ -51,91 +51,90 @@ impl PlanText {
             }
             shown += 1;
             if shown <= SHOWN || verbose > 0 {
-                let _ = write!(lanes, "{lane}\n{lines}");
+                lanes.push(lane);
+                lanes.append(lines);
             }
         }
         if shown > SHOWN && verbose == 0 {
-            let _ = writeln!(lanes, "… and {} more lanes with differences; -v shows them all", shown - SHOWN);
+            lanes.push(format_args!("… and {} more lanes with differences; -v shows them all", shown - SHOWN));
         }
-        let mut text = String::new();
-        self.write_hazards(&mut text);
+        let mut text = self.hazard_lines();
         // How something would be done is nothing to be told of where nothing is done.
         let notices = if shown > 0 { notices } else { &[] };
         for note in notices.iter().chain(&self.notes) {
-            let _ = writeln!(text, "note: {note}");
+            text.push(format_args!("note: {note}"));
         }
-        text.push_str(&lanes);
+        text.append(lanes);
         let tally = self.tally;
         if shown == 0 && tally.in_sync > 0 {
-            let _ = write!(text, "Nothing to change: all {} steps are in sync.", tally.in_sync);
+            text.push(format_args!("Nothing to change: all {} steps are in sync.", tally.in_sync));
             return text;
         }
-        let _ = writeln!(
-            text,
-            "{}Plan: {} to change, {} known later, {} in sync, {} blocked, {} unreachable, {} behind those.",
-            if text.is_empty() { "" } else { "\n" },
-            tally.changed,
-            tally.later,
-            tally.in_sync,
-            tally.blocked,
-            tally.failed,
-            tally.skipped
-        );
+        if !text.is_empty() {
+            text.push("");
+        }
+        text.push(format_args!(
+            "Plan: {} to change, {} known later, {} in sync, {} blocked, {} unreachable, {} behind those.",
+            tally.changed, tally.later, tally.in_sync, tally.blocked, tally.failed, tally.skipped
+        ));
+        text.push("");
         text
     }
 
-    fn write_hazards(&self, text: &mut String) {
-        let mut said = BTreeSet::new();
-        for hazard in self.lanes.iter().filter_map(|lane| self.hazards.get(lane)).flatten() {
-            let line = hazard.to_string();
-            if said.is_empty() {
-                let _ = writeln!(text, "This may hurt:");
+    /// All of them, however many: what is approved is what was shown.
+    fn hazard_lines(&self) -> Lines {
+        let hazards = self.lanes.iter().filter_map(|lane| self.hazards.get(lane)).flatten();
+        let mut listed = BTreeSet::new();
+        let mut lines = Lines::default();
+        // Told apart as what they are: two that are cut to the same line are two lines.
+        for hazard in hazards.filter(|hazard| listed.insert(*hazard)) {
+            if lines.is_empty() {
+                lines.push("This may hurt:");
             }
-            // All of them, however many: what is approved is what was shown.
-            if !said.contains(&line) {
-                let _ = writeln!(text, "  ! {line}");
-                said.insert(line);
-            }
+            lines.push(format_args!("  ! {}", hazard_line(hazard)));
         }
-        if !said.is_empty() {
-            text.push('\n');
+        if !lines.is_empty() {
+            lines.push("");
         }
+        lines
     }
 
-    fn lane_lines(&self, lane: &Label, verbose: u8, whole: bool) -> String {
-        let mut lines = String::new();
+    fn lane_lines(&self, lane: &Label, verbose: u8, whole: bool) -> Lines {
+        let mut lines = Lines::default();
         for (step, planned) in self.steps.get(lane).into_iter().flatten() {
             let name = step.as_str().rsplit('/').next().unwrap_or_default();
             let (diff, expected) = match planned {
                 Planned::Known(diff) => (diff, ""),
                 Planned::Expected(diff) => (diff, " (expected)"),
                 Planned::Later { until } => {
-                    let _ = writeln!(lines, "  ? {name}: known after {until}");
+                    lines.push(format_args!("  ? {name}: known after {until}"));
                     continue;
                 }
                 Planned::Unreachable(fault) => {
-                    let _ = writeln!(lines, "  x {name}: could not be looked at");
+                    lines.push(format_args!("  x {name}: could not be looked at"));
                     for line in fault_lines(fault) {
-                        let _ = writeln!(lines, "      {line}");
+                        lines.push(format_args!("      {line}"));
                     }
                     continue;
                 }
             };
             match diff {
                 Diff::InSync if verbose > 0 => {
-                    let _ = writeln!(lines, "  = {name}{expected}");
+                    lines.push(format_args!("  = {name}{expected}"));
                 }
                 Diff::InSync => {}
                 Diff::Change(changes) => {
-                    let _ = writeln!(lines, "  ~ {name}{expected}");
+                    lines.push(format_args!("  ~ {name}{expected}"));
                     for change in changes {
-                        let _ = writeln!(lines, "      {}", change_line(change, whole));
+                        for line in change_lines(change, whole) {
+                            lines.push(format_args!("      {line}"));
+                        }
                     }
                 }
                 Diff::Blocked(reason) => {
-                    let _ = writeln!(lines, "  ! {name}: blocked{expected}");
+                    lines.push(format_args!("  ! {name}: blocked{expected}"));
                     for line in why(reason) {
-                        let _ = writeln!(lines, "      {line}");
+                        lines.push(format_args!("      {line}"));
                     }
                 }
             }

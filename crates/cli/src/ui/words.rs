@@ -2,6 +2,9 @@
 
 use bringup_core::change::{Change, Diff, Outcome, Reason};
 use bringup_core::fault::Fault;
+use bringup_core::hazard::Hazard;
+
+use crate::terminal::value;
 
 /// Milliseconds as `h:mm:ss`.
 pub fn clock(ms: u64) -> String {
@@ -38,9 +41,16 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
         Outcome::InSync | Outcome::Changed | Outcome::TookOver => Vec::new(),
         Outcome::Skipped(reason) | Outcome::Blocked(reason) => why(reason),
         Outcome::NotConverged(diff) => match diff {
-            Diff::Change(changes) => {
-                changes.iter().map(|change| format!("still {}", change_line(change, true))).collect()
-            }
+            Diff::Change(changes) => changes
+                .iter()
+                .flat_map(|change| {
+                    let mut lines = change_lines(change, true);
+                    if let Some(first) = lines.first_mut() {
+                        first.insert_str(0, "still ");
+                    }
+                    lines
+                })
+                .collect(),
             Diff::Blocked(reason) => why(reason),
             Diff::InSync => Vec::new(),
         },
@@ -66,26 +76,50 @@ pub fn fault_lines(fault: &Fault) -> Vec<String> {
     lines
 }
 
-/// What a target said, without what would move the cursor or colour what comes after: a console's last lines are full of
-/// that.
+/// What a target said, without its colours: a console's last lines are full of them.
 fn printable(line: &str) -> String {
-    console::strip_ansi_codes(line).chars().filter(|one| *one == '\t' || !one.is_control()).collect()
+    console::strip_ansi_codes(line).into_owned()
 }
 
-/// A field and its values. Long values are cut unless the whole is wanted.
-pub fn change_line(change: &Change, whole: bool) -> String {
+/// How long a value in a hazard may be.
+const VALUE: usize = 160;
+/// How long a list in a hazard may be.
+const LIST: usize = 2000;
+
+/// A hazard as it is listed and asked about: what somebody else chose in it can neither push the rest out of sight nor look
+/// like another hazard.
+pub fn hazard_line(hazard: &Hazard) -> String {
+    let mut shown = hazard.clone();
+    match &mut shown {
+        Hazard::Erase { disk: chosen, .. }
+        | Hazard::TrustKey { fingerprint: chosen, .. }
+        | Hazard::Delete { object: chosen } => *chosen = value(chosen, VALUE),
+        Hazard::LoseSealedKeys { keys: Some(keys) } => *keys = value(keys, LIST),
+        Hazard::LoseSealedKeys { keys: None }
+        | Hazard::CutPower { .. }
+        | Hazard::Reboot { .. }
+        | Hazard::UninstallK3s { .. } => {}
+    }
+    shown.to_string()
+}
+
+/// A field and its values. Long values are cut unless the whole is wanted; then each further line of one is marked.
+pub fn change_lines(change: &Change, whole: bool) -> Vec<String> {
     let cut = |text: &str| {
         let first = text.lines().next().unwrap_or_default();
         if whole || (first.chars().count() <= 60 && text.lines().count() <= 1) {
-            text.trim_end().replace('\n', "\n        ")
+            text.trim_end().to_owned()
         } else {
             format!("{}…", first.chars().take(60).collect::<String>())
         }
     };
-    match &change.from {
+    let text = match &change.from {
         Some(from) => format!("{}: {} → {}", change.field, cut(from), cut(&change.to)),
         None => format!("{}: + {}", change.field, cut(&change.to)),
-    }
+    };
+    let mut lines = text.split('\n');
+    let first = lines.next().unwrap_or_default().to_owned();
+    std::iter::once(first).chain(lines.map(|line| format!("  | {line}"))).collect()
 }
 
 #[cfg(test)]
@@ -93,8 +127,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_target_says_moves_no_cursor() {
-        assert_eq!(printable("\u{1b}[31mred\u{1b}[0m\tbell\u{7}\r\u{9b}2J"), "red\tbell");
+    fn what_a_target_says_has_no_colours() {
+        assert_eq!(printable("\u{1b}[31mred\u{1b}[0m\tbell"), "red\tbell");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::hazard::Liveness;
 use crate::known_hosts::HostKey;
 use crate::names::{NodeName, Slot};
+use crate::version::Version;
 
 /// A file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,8 +36,9 @@ pub struct KnownHostsState {
 pub struct KubeconfigState {
     /// The API's URL.
     pub server: String,
-    /// [`Access::sha256`](crate::kubeconfig::Access::sha256) of the cluster's authority and the user's credentials.
-    pub credentials_sha256: String,
+    /// [`ClusterAccess::sha256`](crate::kubeconfig::ClusterAccess::sha256) of what is in it. `None`: it holds what we would
+    /// not write there, a program to run for one.
+    pub credentials_sha256: Option<String>,
     /// Permission bits of the file.
     pub mode: u32,
 }
@@ -250,13 +252,22 @@ impl K3sRole {
     }
 }
 
+/// What this controller knows of a node from before.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RememberedState {
+    /// known_hosts has a key for one of its names.
+    pub in_known_hosts: bool,
+    /// The last run that flashed it, spoke to it or had it in the cluster. Names of runs sort by time.
+    pub last_run: Option<String>,
+}
+
 /// k3s on a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct K3sState {
     /// As what.
     pub role: K3sRole,
     /// Such as `v1.33.6+k3s1`.
-    pub version: String,
+    pub version: Version,
     /// Its unit runs.
     pub active: bool,
     /// What runs was started before its configuration or its binary were last written.
@@ -286,7 +297,7 @@ pub struct KubeNodeState {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReleaseState {
     /// Chart version.
-    pub version: String,
+    pub version: Version,
     /// Helm's word: `deployed`, `failed`, `pending-install` …
     pub status: String,
     /// SHA-256, in hex, of each of the user's values, by its path: some are secrets.

@@ -23,9 +23,12 @@ pub struct ApplicationHealthy {
     pub id: ObjectId,
 }
 
-/// How long an application may be in a state that nothing but somebody's doing ends. What is on its way up passes through
-/// such states.
+/// How long an application may be in trouble, all in all, before the wait gives up. An application that is coming up
+/// passes through such states.
 const GRACE: Duration = Duration::from_secs(120);
+
+/// The longest pause between two looks.
+const EVERY: Duration = Duration::from_secs(10);
 
 /// What a look finds: sync and health, in Argo CD's words.
 #[derive(Debug)]
@@ -66,13 +69,41 @@ fn read(object: Option<&ObjectState>) -> Seen {
     Seen { sync: word("/status/sync/status"), health: word("/status/health/status") }
 }
 
-/// Whether it will not get well by itself: it is degraded, cannot be compared, or the last try to bring it about failed.
+/// Whether it will not get well by itself: it is degraded, cannot be compared, or the last try to sync it failed. A sync
+/// that is being retried runs again and has failed before: Argo CD counts those in `retryCount`.
 fn is_stuck(object: &Value) -> bool {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
     let error = |one: &Value| word(one, "/type").is_some_and(|kind| kind.ends_with("Error"));
     word(object, "/status/health/status") == Some("Degraded")
         || conditions.into_iter().flatten().any(error)
-        || matches!(word(object, "/status/operationState/phase"), Some("Failed" | "Error"))
+        || match word(object, "/status/operationState/phase") {
+            Some("Failed" | "Error") => true,
+            Some("Running") => object
+                .pointer("/status/operationState/retryCount")
+                .and_then(Value::as_u64)
+                .is_some_and(|count| count > 0),
+            _ => false,
+        }
+}
+
+/// How long an application has been in trouble, all in all. It adds up: a sync that fails and is started again, by its
+/// retries or by self-heal, goes back and forth between Failed and Running, and is no better for it.
+#[derive(Debug, Default)]
+struct TimeInTrouble {
+    total: Duration,
+    since: Option<Instant>,
+}
+
+impl TimeInTrouble {
+    /// Takes a look into account; the total so far. What happened while nobody could look for long is not known, and
+    /// counts as two pauses.
+    fn look(&mut self, now: Instant, in_trouble: bool) -> Duration {
+        if let Some(since) = self.since {
+            self.total += now.duration_since(since).min(2 * EVERY);
+        }
+        self.since = in_trouble.then_some(now);
+        self.total
+    }
 }
 
 /// What an application says of itself.
@@ -154,15 +185,15 @@ impl Resource for ApplicationHealthy {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let wanted = format!("{} to be Synced and Healthy", self.id);
-        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: BOUND, every: Duration::from_secs(10) };
-        let stuck_since = Mutex::new(None);
+        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: BOUND, every: EVERY };
+        let trouble = Mutex::new(TimeInTrouble::default());
         let enough = |object: Option<ObjectState>| {
             if self.diff(&read(object.as_ref())) == Diff::InSync {
                 return Some(true);
             }
-            let mut since = stuck_since.lock().unwrap_or_else(PoisonError::into_inner);
-            *since = object.filter(|object| is_stuck(&object.value)).map(|_| since.unwrap_or_else(Instant::now));
-            since.is_some_and(|since| since.elapsed() >= GRACE).then_some(false)
+            let in_trouble = object.is_some_and(|object| is_stuck(&object.value));
+            let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            (trouble.look(Instant::now(), in_trouble) >= GRACE).then_some(false)
         };
         let page = "Argo CD's own page tells more: argo.sh opens a way to it";
         match act.wait_until(wait, self.question(), enough).await {
@@ -183,9 +214,12 @@ impl Resource for ApplicationHealthy {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use std::time::Duration;
 
-    use super::{ailing, is_stuck, said};
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+
+    use super::{GRACE, TimeInTrouble, ailing, is_stuck, said};
     use crate::probe::ObjectId;
 
     fn root(status: &Value) -> Value {
@@ -200,10 +234,28 @@ mod tests {
             ("degraded", json!({"sync": {"status": "Synced"}, "health": {"status": "Degraded"}}), true),
             ("no repository", json!({"conditions": [{"type": "ComparisonError", "message": "x"}]}), true),
             ("not synced", json!({"operationState": {"phase": "Failed"}}), true),
+            ("syncing", json!({"operationState": {"phase": "Running", "retryCount": 0}}), false),
+            ("retrying", json!({"operationState": {"phase": "Running", "retryCount": 1}}), true),
             ("warned", json!({"conditions": [{"type": "OrphanedResourceWarning", "message": "x"}]}), false),
         ] {
             assert_eq!(is_stuck(&root(&status)), stuck, "{what}");
         }
+    }
+
+    #[test]
+    fn time_in_trouble_adds_up_over_syncs_that_begin_again() {
+        let begin = Instant::now();
+        // Ten seconds apart: Failed, and Running in every second look.
+        let mut trouble = TimeInTrouble::default();
+        let enough = (0..100).find(|look| {
+            let now = begin + Duration::from_secs(look * 10);
+            trouble.look(now, look % 2 == 0) >= GRACE
+        });
+        assert_eq!(enough, Some(23));
+        // Nobody could look for an hour.
+        let mut trouble = TimeInTrouble::default();
+        trouble.look(begin, true);
+        assert!(trouble.look(begin + Duration::from_secs(3600), true) < GRACE);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A shell completes a tool's arguments.
 
+use super::marked_file::MARK;
 use crate::change::{Change, Diff};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::names::{Label, Target};
-use crate::probe::{Modified, Probe};
+use crate::probe::{HasLine, Modified, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A completion file that is at least as new as its tool.
@@ -23,9 +24,24 @@ pub struct Completion {
 
 /// What a look finds.
 #[derive(Debug)]
-pub struct Seen {
-    tool: Option<u64>,
-    completion: Option<u64>,
+pub enum Seen {
+    /// No such file.
+    Absent,
+    /// A file without our mark.
+    Theirs,
+    /// A file with it; when it and the tool were written.
+    Ours {
+        /// The tool; `None`: it is not there.
+        tool: Option<u64>,
+        /// The file.
+        completion: Option<u64>,
+    },
+}
+
+impl Completion {
+    fn mark(&self) -> HasLine {
+        HasLine { path: self.path.clone(), line: MARK.to_owned() }
+    }
 }
 
 impl Resource for Completion {
@@ -40,29 +56,47 @@ impl Resource for Completion {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        [&self.tool_path, &self.path].map(|path| (Target::Controller, Modified { path: path.clone() }.into())).to_vec()
+        let modified = |path: &String| Modified { path: path.clone() }.into();
+        [self.mark().into(), modified(&self.tool_path), modified(&self.path)]
+            .map(|probe: Probe| (Target::Controller, probe))
+            .to_vec()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        match look.ask(&Target::Controller, self.mark()).await? {
+            None => return Ok(Seen::Absent),
+            Some(false) => return Ok(Seen::Theirs),
+            Some(true) => {}
+        }
         let tool = look.ask(&Target::Controller, Modified { path: self.tool_path.clone() }).await?;
         let completion = look.ask(&Target::Controller, Modified { path: self.path.clone() }).await?;
-        Ok(Seen { tool, completion })
+        Ok(Seen::Ours { tool, completion })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
         let what = || format!("{} completion of {}", self.shell, self.tool);
-        match (&seen.tool, &seen.completion) {
-            (_, None) => Diff::Change(vec![Change::add(what(), &self.path)]),
-            (Some(tool), Some(completion)) if completion < tool => {
+        match seen {
+            Seen::Absent => Diff::Change(vec![Change::add(what(), &self.path)]),
+            Seen::Ours { tool: Some(tool), completion: Some(completion) } if completion < tool => {
                 Diff::Change(vec![Change::new(what(), "older than the tool", "written by the tool")])
             }
-            _ => Diff::InSync,
+            Seen::Ours { .. } | Seen::Theirs => Diff::InSync,
+        }
+    }
+
+    fn notices(&self, seen: &Seen) -> Vec<String> {
+        match seen {
+            Seen::Theirs => vec![format!(
+                "{} was not written by bringup and is kept; move it away to have the {} completion of {}",
+                self.path, self.shell, self.tool
+            )],
+            Seen::Absent | Seen::Ours { .. } => Vec::new(),
         }
     }
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (tool, path) = (self.tool_path.clone(), self.path.clone());
-        act.act(&Target::Controller, Deed::WriteCompletion { tool, shell: self.shell, path }).await?;
+        act.act(&Target::Controller, Deed::WriteCompletion { tool, shell: self.shell, path, mark: MARK }).await?;
         Ok(Applied::Changed)
     }
 }

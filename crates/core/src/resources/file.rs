@@ -9,6 +9,22 @@ use crate::names::{Label, Target};
 use crate::probe::{File, FileState, Probe};
 use crate::resource::{Applied, Resource};
 
+impl FileState {
+    /// What is another than it should be: the content, the permission bits.
+    pub(super) fn compare(&self, path: &str, sha256: &str, size: usize, mode: u32) -> Diff {
+        let mut changes = Vec::new();
+        if self.sha256 != sha256 {
+            let from = format!("other content ({} bytes)", self.size);
+            changes.push(Change::new(path, from, format!("{size} bytes")));
+        }
+        if self.mode != mode {
+            let (from, to) = (format!("{:04o}", self.mode), format!("{mode:04o}"));
+            changes.push(Change::new(format!("mode of {path}"), from, to));
+        }
+        Diff::of(changes)
+    }
+}
+
 /// A file of ours, whole.
 #[derive(Debug)]
 pub struct ManagedFile {
@@ -50,19 +66,11 @@ impl Resource for ManagedFile {
     }
 
     fn diff(&self, seen: &Option<FileState>) -> Diff {
-        let Some(seen) = seen else {
-            return Diff::Change(vec![Change::add(&self.path, format!("{} bytes", self.text.len()))]);
-        };
-        let mut changes = Vec::new();
-        if seen.sha256 != sha256_hex(self.text.as_bytes()) {
-            let from = format!("other content ({} bytes)", seen.size);
-            changes.push(Change::new(&self.path, from, format!("{} bytes", self.text.len())));
+        let size = self.text.len();
+        match seen {
+            Some(seen) => seen.compare(&self.path, &sha256_hex(self.text.as_bytes()), size, self.mode),
+            None => Diff::Change(vec![Change::add(&self.path, format!("{size} bytes"))]),
         }
-        if seen.mode != self.mode {
-            let (from, to) = (format!("{:04o}", seen.mode), format!("{:04o}", self.mode));
-            changes.push(Change::new(format!("mode of {}", self.path), from, to));
-        }
-        Diff::of(changes)
     }
 
     async fn apply(&self, _: &Option<FileState>, act: &Act<'_>) -> Result<Applied, Fault> {

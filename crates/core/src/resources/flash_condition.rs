@@ -1,12 +1,12 @@
 //! What is known of a slot's node before anything is done to it: whether it lives, may live, or nothing speaks for it.
 
 use crate::engine::Look;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::hazard::Liveness;
 use crate::names::{BoardName, NodeName, Slot, Target};
 use crate::probe::{
-    Addresses, FlashJob, FlashJobState, FlashMark, FlashMarkState, FlashPhase, HostKeys, JobPhase, KubeNode,
-    Remembered, SlotPower, SshBanner,
+    Addresses, FlashFailure, FlashJob, FlashJobState, FlashMark, FlashMarkState, FlashPhase, HostKeys, JobPhase,
+    KubeNode, Remembered, SlotPower, SshBanner,
 };
 use crate::sabotage::Guard;
 
@@ -19,8 +19,8 @@ pub struct SlotOfNode {
     pub board: BoardName,
     /// Its slot.
     pub slot: Slot,
-    /// Its name in known_hosts, as it is dialled.
-    pub known_as: String,
+    /// Its name in known_hosts; `None` where it is dialled by an address.
+    pub known_as: Option<String>,
     /// It is flashed even if it lives.
     pub force: bool,
 }
@@ -42,6 +42,69 @@ pub struct SlotCondition {
     pub shows_made_key: bool,
     /// This run has written its image already, forced or not.
     pub written_in_this_run: bool,
+}
+
+/// What speaks for a node's life, or against it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    /// Its slot has power.
+    powered: bool,
+    /// The transfer of the flash that was begun.
+    transfer: Option<JobPhase>,
+    /// How far our flash of it came.
+    flash: Option<FlashPhase>,
+    /// When that began, it lived or may have lived.
+    lived_before_flash: bool,
+    /// This run gave it its first power.
+    booted_by_us: bool,
+    /// The cluster has its Node; whether that is Ready.
+    member: Option<bool>,
+    /// An SSH server answers at its address.
+    answers: bool,
+    /// An earlier run knew it, or known_hosts does.
+    remembered: bool,
+    /// A run after the one that flashed it last had to do with it: somebody gave it power, and it came up.
+    lived_since_flash: bool,
+}
+
+impl Signs {
+    /// What follows from them, and why, for the operator.
+    fn liveness(self) -> (Liveness, &'static str) {
+        use Liveness::{Doubtful, Idle, Living};
+        // Its Node stays Ready for a while after its power was cut.
+        if self.transfer == Some(JobPhase::Running) {
+            return (Idle, "its image is being written");
+        }
+        if self.member == Some(true) {
+            return (Living, "its Kubernetes Node is Ready");
+        }
+        if self.answers {
+            return (Living, "its SSH server answers");
+        }
+        if self.powered {
+            return match self.booted_by_us {
+                true => (Idle, "this run gave it power for the first time"),
+                false => (Doubtful, "its slot is powered on, but it is silent"),
+            };
+        }
+        // What once lived may live again when it gets power: somebody has switched it off.
+        match self.flash {
+            Some(_) if self.lived_since_flash => {
+                (Doubtful, "its slot is off, but it ran after a flash that was cut off")
+            }
+            Some(FlashPhase::Flashing) if self.transfer.is_none() && self.lived_before_flash => {
+                (Doubtful, "a run cut its power to flash it and came no further")
+            }
+            Some(FlashPhase::Flashing) if self.transfer.is_none() && self.member.is_some() => {
+                (Doubtful, "its slot is off and nothing was written to it, but the cluster has its Node")
+            }
+            Some(FlashPhase::Done) => (Doubtful, "its slot is off, but it ran after it was flashed"),
+            Some(_) => (Idle, "its slot is off, and what was written to it was never logged in to"),
+            None if self.member.is_some() => (Doubtful, "its slot is off, but the cluster has its Node"),
+            None if self.remembered => (Doubtful, "its slot is off, but it was known here before"),
+            None => (Idle, "its slot is off and it is silent"),
+        }
+    }
 }
 
 /// Where the work on a slot begins.
@@ -81,7 +144,7 @@ impl SlotOfNode {
         let job = job.filter(|job| mark.as_ref().is_some_and(|mark| self.is_of(job, mark)));
         let powered = look.ask(&self.bmc(), SlotPower { slot: self.slot }).await?;
         let (liveness, because) = if look.guards().hold(Guard::LifeCheck) {
-            self.liveness(&look, powered, mark.as_ref(), job.as_ref()).await?
+            self.signs(&look, powered, mark.as_ref(), job.as_ref()).await?.liveness()
         } else {
             (Liveness::Idle, "nobody looked")
         };
@@ -102,52 +165,48 @@ impl SlotOfNode {
         job.slot == self.slot && job.order.as_ref() == Some(&mark.instance_id)
     }
 
-    async fn liveness(
+    /// Asks what there is to know of the node's life.
+    async fn signs(
         &self,
         look: &Look<'_>,
         powered: bool,
         mark: Option<&FlashMarkState>,
         job: Option<&FlashJobState>,
-    ) -> Result<(Liveness, &'static str), Fault> {
-        let phase = mark.map(|mark| mark.phase);
-        let transfer = job.filter(|_| phase == Some(FlashPhase::Flashing)).map(|job| job.phase);
-        // Its Node stays Ready for a while after its power was cut.
-        if transfer == Some(JobPhase::Running) {
-            return Ok((Liveness::Idle, "its image is being written"));
+    ) -> Result<Signs, Fault> {
+        let begun = mark.filter(|mark| mark.phase == FlashPhase::Flashing);
+        let mut signs = Signs {
+            powered,
+            // Where no module showed up nothing was written.
+            transfer: begun.and(job).filter(|job| job.failure != Some(FlashFailure::NoModule)).map(|job| job.phase),
+            flash: mark.map(|mark| mark.phase),
+            lived_before_flash: mark.is_some_and(|mark| mark.was != Liveness::Idle),
+            // Only whoever gave it power knows since when it has had the time to live.
+            booted_by_us: mark.is_some_and(|mark| mark.phase == FlashPhase::Booting && mark.run == look.run()),
+            ..Signs::default()
+        };
+        if signs.transfer == Some(JobPhase::Running) {
+            return Ok(signs);
         }
         // A cluster that does not answer cannot speak for a node; its SSH server and its power still can.
-        let kube = look.ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await.ok().flatten();
-        if kube.as_ref().is_some_and(|kube| kube.ready) {
-            return Ok((Liveness::Living, "its Kubernetes Node is Ready"));
+        let kube = match look.ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await {
+            Ok(kube) => kube,
+            // The question never reached it.
+            Err(fault) if fault.cause == Cause::Unasked => return Err(fault),
+            Err(_) => None,
+        };
+        signs.member = kube.map(|kube| kube.ready);
+        if signs.member != Some(true) {
+            let addresses = look.ask(&self.target(), Addresses {}).await?;
+            signs.answers = !addresses.is_empty() && look.ask(&self.target(), SshBanner {}).await?;
         }
-        let addresses = look.ask(&self.target(), Addresses {}).await?;
-        if !addresses.is_empty() && look.ask(&self.target(), SshBanner {}).await? {
-            return Ok((Liveness::Living, "its SSH server answers"));
+        if !powered {
+            // An address may have been another machine's before: DHCP gives it again.
+            let names = self.known_as.iter().cloned().collect();
+            let remembered = look.ask(&Target::Controller, Remembered { node: self.node.clone(), names }).await?;
+            signs.lived_since_flash = mark.is_some_and(|mark| remembered.last_run.as_ref() > Some(&mark.run));
+            signs.remembered = remembered.in_known_hosts || remembered.last_run.is_some();
         }
-        if powered {
-            // Only whoever gave it power knows since when it has had the time to live.
-            let booted_by_us = phase == Some(FlashPhase::Booting) && mark.is_some_and(|mark| mark.run == look.run());
-            return Ok(if booted_by_us {
-                (Liveness::Idle, "this run gave it power for the first time")
-            } else {
-                (Liveness::Doubtful, "its slot is powered on, but it is silent")
-            });
-        }
-        let unused = matches!(phase, Some(FlashPhase::Flashed | FlashPhase::Seeded));
-        if unused || transfer == Some(JobPhase::Succeeded) {
-            return Ok((Liveness::Idle, "its slot is off, and what was written to it has not run yet"));
-        }
-        if addresses.is_empty() {
-            let question = Remembered { node: self.node.clone(), names: vec![self.known_as.clone()] };
-            if kube.is_some() || look.ask(&Target::Controller, question).await? {
-                return Ok((Liveness::Doubtful, "its name does not resolve, although it was known here"));
-            }
-        }
-        let begun = mark.filter(|mark| mark.phase == FlashPhase::Flashing && job.is_none());
-        if begun.is_some_and(|mark| mark.was != Liveness::Idle) {
-            return Ok((Liveness::Doubtful, "a run cut its power to flash it and came no further"));
-        }
-        Ok((Liveness::Idle, "its slot is off and it is silent"))
+        Ok(signs)
     }
 
     /// Where the work would begin; `None` where nothing is to be done.
@@ -176,5 +235,67 @@ impl SlotOfNode {
             FlashPhase::Overdue => Begin::PowerCycle,
             FlashPhase::Done => Begin::Erase,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_for_a_life() {
+        use FlashPhase::{Booting, Done, Flashed, Flashing, Overdue, Seeded};
+        use JobPhase::{Failed, Running, Succeeded};
+        use Liveness::{Doubtful, Idle, Living};
+        let off = Signs::default();
+        let on = Signs { powered: true, ..off };
+        let flash = |phase| Signs { flash: Some(phase), ..off };
+        let transfer = |phase| Signs { transfer: Some(phase), ..flash(Flashing) };
+        let lived = |signs| Signs { lived_before_flash: true, ..signs };
+        let known = |signs| Signs { remembered: true, member: Some(false), ..signs };
+        let since = |signs| Signs { remembered: true, lived_since_flash: true, ..signs };
+        let alone = |signs| Signs { booted_by_us: true, ..signs };
+        for (signs, liveness) in [
+            (off, Idle),
+            (on, Doubtful),
+            (Signs { answers: true, ..off }, Living),
+            (Signs { answers: true, ..on }, Living),
+            (Signs { member: Some(true), ..off }, Living),
+            (Signs { member: Some(true), ..alone(on) }, Living),
+            (Signs { member: Some(false), ..off }, Doubtful),
+            (Signs { member: Some(false), ..on }, Doubtful),
+            (Signs { remembered: true, ..off }, Doubtful),
+            // What was flashed here and never logged in to cannot have anything that is missed, whoever knows its name.
+            (known(transfer(Failed)), Idle),
+            (known(flash(Flashed)), Idle),
+            (known(flash(Seeded)), Idle),
+            (known(flash(Booting)), Idle),
+            (known(flash(Overdue)), Idle),
+            (flash(Flashing), Idle),
+            (Signs { remembered: true, ..flash(Flashing) }, Idle),
+            // Nothing was written, and it is a member: somebody gave it power, and it had what it had before.
+            (known(flash(Flashing)), Doubtful),
+            (since(flash(Flashing)), Doubtful),
+            (since(flash(Seeded)), Doubtful),
+            (since(flash(Overdue)), Doubtful),
+            (flash(Done), Doubtful),
+            (lived(flash(Done)), Doubtful),
+            // Its power was cut, and nothing was written yet.
+            (lived(flash(Flashing)), Doubtful),
+            // It was erased, with leave.
+            (lived(transfer(Running)), Idle),
+            (lived(transfer(Failed)), Idle),
+            (lived(transfer(Succeeded)), Idle),
+            (lived(flash(Seeded)), Idle),
+            // A Node stays Ready for a while.
+            (Signs { member: Some(true), ..transfer(Running) }, Idle),
+            (Signs { powered: true, ..flash(Booting) }, Doubtful),
+            (Signs { powered: true, ..alone(flash(Booting)) }, Idle),
+            (Signs { powered: true, ..flash(Seeded) }, Doubtful),
+            (Signs { answers: true, ..alone(flash(Booting)) }, Living),
+        ] {
+            let (found, because) = signs.liveness();
+            assert_eq!(found, liveness, "{signs:?}: {because}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::names::{Label, Target};
 use crate::probe::{HelmPlugin, Probe};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
+use crate::version::Version;
 
 /// A plugin. An installed one is left as it is unless the site states another version.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct HelmPluginInstalled {
     /// URL of the published sums.
     pub sums_url: String,
     /// Which version.
-    pub version: Stated<String>,
+    pub version: Stated<Version>,
 }
 
 impl HelmPluginInstalled {
@@ -53,17 +54,17 @@ impl Resource for HelmPluginInstalled {
     }
 
     fn diff(&self, seen: &Option<String>) -> Diff {
-        let keep = seen.as_ref().is_some_and(|seen| !self.version.stated || *seen == self.version.value);
+        let keep = seen.as_ref().is_some_and(|seen| !self.version.stated || seen == self.version.value.as_str());
         if keep {
             return Diff::InSync;
         }
-        let (from, to) = (seen.clone(), self.version.value.clone());
+        let (from, to) = (seen.clone(), self.version.value.to_string());
         Diff::Change(vec![Change { field: format!("helm plugin {}", self.name), from, to }])
     }
 
     async fn apply(&self, _: &Option<String>, act: &Act<'_>) -> Result<Applied, Fault> {
         let version = self.version.value.clone();
-        let at = |url: &str| url.replace("VERSION", &version);
+        let at = |url: &str| url.replace("VERSION", version.as_str());
         let url = at(&self.url);
         let sha256 = published_sum(&act.look(), &at(&self.sums_url), &url).await?;
         let (helm, name) = (self.helm.clone(), self.name.to_owned());

@@ -15,6 +15,7 @@ use crate::names::{Label, Target};
 use crate::probe::{HelmRelease, Probe, ReleaseState};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
+use crate::version::Version;
 
 /// The status of a release that was uninstalled, and whose values Helm still has.
 pub const UNINSTALLED: &str = "uninstalled";
@@ -30,7 +31,7 @@ pub struct HelmReleaseInstalled {
     /// The chart.
     pub chart: String,
     /// Its version.
-    pub version: Stated<String>,
+    pub version: Stated<Version>,
     /// Values, an object.
     pub values: Value,
     /// It is installed anew, once a run.
@@ -85,12 +86,6 @@ fn add_sums(value: &Value, path: &str, sums: &mut BTreeMap<String, String>) {
     }
 }
 
-/// A version as numbers that compare; what follows a `-` or a `+` is left out.
-fn numbers(version: &str) -> Vec<u64> {
-    let plain = version.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
-    plain.split('.').map(|part| part.parse().unwrap_or(0)).collect()
-}
-
 impl Resource for HelmReleaseInstalled {
     type State = Seen;
 
@@ -138,14 +133,18 @@ impl Resource for HelmReleaseInstalled {
         if release.status != "deployed" {
             changes.push(Change::new(format!("status of {field}"), &release.status, "deployed"));
         }
-        if self.version.stated && numbers(&self.version.value) < numbers(&release.version) {
+        if self.version.stated && self.version.value.is_older_than(&release.version) {
             return Diff::Blocked(Reason::new(
                 format!("{field} has chart {}, the site states the older {}", release.version, self.version.value),
                 "a chart that goes back takes its custom resources' definitions back too: state the newer version",
             ));
         }
         if self.version.stated && release.version != self.version.value {
-            changes.push(Change::new(format!("version of {field}"), &release.version, &self.version.value));
+            changes.push(Change::new(
+                format!("version of {field}"),
+                release.version.as_str(),
+                self.version.value.as_str(),
+            ));
         }
         for (path, sha256) in value_sums(&self.values) {
             match release.values.get(&path) {
@@ -207,13 +206,14 @@ mod tests {
     use crate::probe::ReleaseState;
     use crate::resource::Resource;
     use crate::site::Stated;
+    use crate::version::Version;
 
     fn wanted(version: Option<&str>, values: Value) -> HelmReleaseInstalled {
         HelmReleaseInstalled {
             namespace: "argo-cd".to_owned(),
             name: "argocd".to_owned(),
             chart: "oci://charts/argo-cd".to_owned(),
-            version: Stated { stated: version.is_some(), value: version.unwrap_or("7.8.3").to_owned() },
+            version: Stated { stated: version.is_some(), value: Version::parse(version.unwrap_or("7.8.3")).unwrap() },
             values,
             force: false,
         }
@@ -221,7 +221,7 @@ mod tests {
 
     fn seen(version: &str, status: &str, values: &Value) -> Seen {
         let release = ReleaseState {
-            version: version.to_owned(),
+            version: Version::parse(version).unwrap(),
             status: status.to_owned(),
             values: value_sums(values),
             run: None,

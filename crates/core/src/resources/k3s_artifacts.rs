@@ -6,6 +6,7 @@ use crate::engine::Act;
 use crate::fault::{Cause, Fault};
 use crate::names::{Label, Target};
 use crate::probe::{File, System};
+use crate::version::Version;
 
 /// Where releases are, and where the controller keeps what it fetched of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,7 +19,7 @@ pub struct ArtifactSource {
 
 impl ArtifactSource {
     /// Has binary and images of a release for a node's kind of processor in the cache, each with its published sum.
-    pub(super) async fn bring(&self, version: &str, node: &Target, act: &Act<'_>) -> Result<K3sArtifacts, Fault> {
+    pub(super) async fn bring(&self, version: &Version, node: &Target, act: &Act<'_>) -> Result<K3sArtifacts, Fault> {
         let architecture = act.look().ask(node, System {}).await?.architecture;
         let suffix = match architecture.as_str() {
             "amd64" => "",
@@ -29,7 +30,7 @@ impl ArtifactSource {
                     .next("set k3s_airgap: false, and the node fetches k3s by itself"));
             }
         };
-        let base = format!("{}/download/{}", self.url, version.replace('+', "%2B"));
+        let base = format!("{}/download/{}", self.url, version.as_str().replace('+', "%2B"));
         let sums_url = format!("{base}/sha256sum-{architecture}.txt");
         let images_name = format!("k3s-airgap-images-{architecture}.tar.zst");
         let kept = |what: &str| format!("{}/k3s-{version}-{architecture}-{what}", self.cache);

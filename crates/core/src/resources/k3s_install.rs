@@ -13,6 +13,7 @@ use crate::names::{NodeName, Target};
 use crate::probe::{K3s, K3sBefore, K3sConfig, K3sRole, K3sState, K3sTrouble, KubeNode, KubeNodeState, Probe};
 use crate::secret::Secret;
 use crate::site::Stated;
+use crate::version::Version;
 
 /// How long a node may take to be Ready.
 const READY_BOUND: Duration = Duration::from_secs(600);
@@ -31,7 +32,7 @@ pub struct K3sWanted {
     /// As what.
     pub role: K3sRole,
     /// Which release.
-    pub version: Stated<String>,
+    pub version: Stated<Version>,
     /// The install script in the controller's cache.
     pub script: String,
     /// Mirror of the release artifacts, if any.
@@ -56,7 +57,7 @@ pub struct K3sSeen {
     /// In the cluster.
     pub kube: Option<KubeNodeState>,
     /// Which release our last uninstallation took away, if none was installed since.
-    pub before: Option<String>,
+    pub before: Option<Version>,
     /// This run has forced it already.
     pub forced_already: bool,
     /// Why it does not join, where its journal says so.
@@ -123,7 +124,7 @@ impl K3sWanted {
     }
 
     /// The release to install: one that the site does not state changes nothing that ran here.
-    fn release<'a>(&'a self, seen: &'a K3sSeen) -> &'a str {
+    fn release<'a>(&'a self, seen: &'a K3sSeen) -> &'a Version {
         let present = seen.installed.as_ref().map(|state| &state.version).or(seen.before.as_ref());
         present.filter(|_| !self.version.stated).unwrap_or(&self.version.value)
     }
@@ -173,7 +174,7 @@ impl K3sWanted {
             changes.push(Change::new("k3s", "installed", "installed anew (k3s_force)"));
         }
         if self.version.stated && state.version != self.version.value {
-            if release(&state.version) > release(&self.version.value) {
+            if self.version.value.is_older_than(&state.version) {
                 return Diff::Blocked(Reason::new(
                     format!(
                         "{} runs k3s {}, the site states the older {}",
@@ -182,7 +183,7 @@ impl K3sWanted {
                     "k3s cannot go back: state the newer version",
                 ));
             }
-            changes.push(Change::new("k3s version", &state.version, &self.version.value));
+            changes.push(Change::new("k3s version", state.version.as_str(), self.version.value.as_str()));
         }
         if seen.is_ours() || self.reinstalls(seen) {
             match self.merged(seen) {
@@ -231,7 +232,7 @@ impl K3sWanted {
     pub(super) async fn apply(&self, seen: &K3sSeen, join: Option<Join>, act: &Act<'_>) -> Result<(), Fault> {
         let target = self.target();
         if self.installs(seen) {
-            let version = self.release(seen).to_owned();
+            let version = self.release(seen).clone();
             let present = seen.installed.as_ref().filter(|_| !self.reinstalls(seen));
             let has_it = present.is_some_and(|state| state.version == version);
             let handed = match &self.handed {
@@ -311,26 +312,6 @@ impl K3sWanted {
         match trouble {
             Some(trouble) => fault.likely(trouble.likely()).next(trouble.next(self.node.as_str())),
             None => fault.next(format!("journalctl -u {} on {} tells more", self.role.unit(), self.node)),
-        }
-    }
-}
-
-/// A release as numbers that compare: `v1.33.6+k3s1` as 1, 33, 6, 1.
-fn release(version: &str) -> Vec<u64> {
-    let plain = version.trim_start_matches('v').replace("+k3s", ".");
-    plain.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::release;
-
-    #[test]
-    fn releases_compare_as_numbers() {
-        for (older, newer) in
-            [("v1.9.0+k3s1", "v1.33.6+k3s1"), ("v1.33.6+k3s1", "v1.33.6+k3s2"), ("v1.33.9+k3s2", "v1.33.10+k3s1")]
-        {
-            assert!(release(older) < release(newer), "{older} < {newer}");
         }
     }
 }

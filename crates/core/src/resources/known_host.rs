@@ -176,6 +176,8 @@ impl Resource for KnownHost {
         let (addresses, shown) = match look.ask(&self.owner, HostKeys {}).await {
             Ok(keys) => (look.ask(&self.owner, Addresses {}).await?, Some(keys)),
             Err(fault) if fault.cause == Cause::NotYet => (Vec::new(), None),
+            // The question never reached it.
+            Err(fault) if fault.cause == Cause::Unasked => return Err(fault),
             Err(fault) => {
                 return Err(fault.next(format!("check that {} is on, and its name and address", self.host)));
             }

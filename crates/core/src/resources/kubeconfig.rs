@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::k3s_agent::{api_address, api_url};
+use super::k3s_agent::api_address;
 use crate::change::{Change, Diff};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
-use crate::kubeconfig::Access;
+use crate::kubeconfig::ClusterAccess;
 use crate::names::{Label, NodeName, Target};
 use crate::probe::{AdminKubeconfig, KubeconfigContext, KubeconfigState, Probe};
 use crate::resource::{Applied, Resource};
@@ -31,8 +31,8 @@ pub struct Kubeconfig {
 #[derive(Debug)]
 pub struct Seen {
     present: Option<KubeconfigState>,
-    /// Server and credentials as the control plane has them; `None` where it will be made anew.
-    wanted: Option<(String, String)>,
+    /// What the control plane has; `None` where it will be reinstalled.
+    wanted: Option<ClusterAccess>,
 }
 
 impl Resource for Kubeconfig {
@@ -56,15 +56,7 @@ impl Resource for Kubeconfig {
         let present = look.ask(&Target::Controller, question).await?;
         let node = Target::Node(self.control_plane.clone());
         let wanted = match look.ask(&node, AdminKubeconfig {}).await {
-            Ok(kubeconfig) => {
-                let access = Access::of_administrator(kubeconfig.expose()).map_err(|odd| {
-                    Fault::new(Cause::Mismatch, node.clone(), "read the administrator's kubeconfig")
-                        .said(format!("what k3s wrote there is none: {odd}"))
-                        .next(format!("see /etc/rancher/k3s/k3s.yaml on {}", self.control_plane))
-                })?;
-                let address = api_address(look, &self.control_plane, self.control_plane_ip.as_ref()).await?;
-                Some((api_url(&address), access.sha256()))
-            }
+            Ok(access) => Some(self.reachable(look, access).await?),
             // No kubeconfig to be had yet: only a plan comes here before the control plane is up.
             Err(fault) if matches!(fault.cause, Cause::NotYet | Cause::Failed) => None,
             Err(fault) => return Err(fault),
@@ -74,17 +66,18 @@ impl Resource for Kubeconfig {
 
     fn diff(&self, seen: &Seen) -> Diff {
         let field = format!("context {} in {}", self.context, self.path);
-        let Some((server, credentials)) = &seen.wanted else {
+        let Some(access) = &seen.wanted else {
             return Diff::Change(vec![Change::add(field, "as the control plane will have it")]);
         };
+        let server = access.server().to_string();
         let Some(present) = &seen.present else {
             return Diff::Change(vec![Change::add(field, server)]);
         };
         let mut changes = Vec::new();
-        if present.server != *server {
+        if present.server != server {
             changes.push(Change::new(format!("server of {field}"), &present.server, server));
         }
-        if present.credentials_sha256 != *credentials {
+        if present.credentials_sha256.as_ref() != Some(&access.sha256()) {
             changes.push(Change::new(format!("credentials of {field}"), "others", "the control plane's"));
         }
         if present.mode != 0o600 {
@@ -95,14 +88,26 @@ impl Resource for Kubeconfig {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let look = act.look();
-        let kubeconfig = look.ask(&Target::Node(self.control_plane.clone()), AdminKubeconfig {}).await?;
-        let server = api_url(&api_address(&look, &self.control_plane, self.control_plane_ip.as_ref()).await?);
+        let access = look.ask(&Target::Node(self.control_plane.clone()), AdminKubeconfig {}).await?;
+        let access = self.reachable(&look, access).await?;
         let (path, context, set_current) = (self.path.clone(), self.context.clone(), self.set_current);
-        act.act(&Target::Controller, Deed::MergeKubeconfig { path, context, server, kubeconfig, set_current }).await?;
+        act.act(&Target::Controller, Deed::MergeKubeconfig { path, context, access, set_current }).await?;
         Ok(Applied::Changed)
     }
 
     fn estimate(&self) -> Duration {
         Duration::from_secs(2)
+    }
+}
+
+impl Kubeconfig {
+    /// The access, at an address that leads to the control plane from elsewhere.
+    async fn reachable(&self, look: &Look<'_>, access: ClusterAccess) -> Result<ClusterAccess, Fault> {
+        let address = api_address(look, &self.control_plane, self.control_plane_ip.as_ref()).await?;
+        access.at(&address).map_err(|_| {
+            Fault::new(Cause::Mismatch, Target::Node(self.control_plane.clone()), "find the control plane's address")
+                .said(format!("`{}` is not a host name or an address", address.escape_debug()))
+                .next(format!("set node_ip of {}", self.control_plane))
+        })
     }
 }

@@ -19,7 +19,7 @@ use crate::known_hosts::HostKey;
 use crate::names::{Label, Target};
 use crate::probe::{
     Addresses, BootId, Console, FlashFailure, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile,
-    ImageIsFit, JobPhase, SlotPower, SshBanner,
+    ImageIsFit, JobPhase, SlotPower, SshBanner, WaitingModules,
 };
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
@@ -35,6 +35,8 @@ const STALL_BOUND: Duration = Duration::from_secs(120);
 const BUSY_BOUND: Duration = Duration::from_secs(3600);
 /// How long a silent node is given: it may be on its way through a reboot.
 const REBOOT_BOUND: Duration = Duration::from_secs(180);
+/// How long a module that lost its power may still be seen on USB.
+const USB_GONE_BOUND: Duration = Duration::from_secs(10);
 /// How long a module is left without power before it is tried again.
 const USB_REST: Duration = Duration::from_secs(15);
 const EVERY: Duration = Duration::from_secs(5);
@@ -143,6 +145,7 @@ impl ProvisionedSlot {
         let bmc = self.slot.bmc();
         self.write(act, mark).await?;
         act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
+        self.no_neighbour_waits(act).await?;
         let deed = Deed::StartFlash {
             slot: self.slot.slot,
             node: self.slot.node.clone(),
@@ -151,6 +154,29 @@ impl ProvisionedSlot {
             sha256: self.image.sha256.clone(),
         };
         act.act(&bmc, deed).await.map(|_| ())
+    }
+
+    /// Makes sure that no other module could be written instead of this one, which is off or runs by itself now. On a board
+    /// with a USB hub bmcd takes the first module that waits for a boot over USB, whatever slot is asked for.
+    async fn no_neighbour_waits(&self, act: &Act<'_>) -> Result<(), Fault> {
+        let bmc = self.slot.bmc();
+        let wait = Wait {
+            target: &bmc,
+            wanted: "no module to wait on the BMC's USB bus",
+            bound: USB_GONE_BOUND,
+            every: Duration::from_secs(1),
+        };
+        let gone = act.wait_until(wait, WaitingModules {}, |modules| modules.is_empty().then_some(())).await;
+        let Err(fault) = gone else { return Ok(()) };
+        if fault.cause != Cause::TimedOut {
+            return Err(fault);
+        }
+        let waiting = act.look().ask(&bmc, WaitingModules {}).await?;
+        let slot = self.slot.slot;
+        Err(Fault::new(Cause::Refused, bmc, format!("write to slot {slot}"))
+            .said(format!("a module waits on the BMC's USB bus that is not slot {slot}'s: {}", waiting.join(", ")))
+            .likely("the module of another slot waits for a boot over USB; it would be written instead of this one")
+            .next("find the slot that is in that mode and switch it off (`bringup power off NODE`); then run again"))
     }
 
     /// The bytes on the card may have gone since they were put there; what is erased for them must not be in vain.
@@ -429,6 +455,10 @@ impl Resource for ProvisionedSlot {
         match begin {
             Begin::Erase => {
                 self.image_is_there(act, seen).await?;
+                if seen.liveness == Liveness::Living {
+                    // It runs, so whoever waits is another: known before its power is taken for nothing.
+                    self.no_neighbour_waits(act).await?;
+                }
                 self.erase(act, &mark).await?;
             }
             Begin::Watch | Begin::Seed | Begin::PowerCycle if seen.liveness != Liveness::Idle => {
@@ -443,6 +473,8 @@ impl Resource for ProvisionedSlot {
             self.write(act, &mark).await?;
         }
         if begin <= Begin::Seed {
+            // Minutes have gone by since it was written, or a run.
+            self.no_neighbour_waits(act).await?;
             self.seed(act, &mut mark).await?;
         }
         if begin < Begin::FirstLogin {
@@ -476,6 +508,7 @@ impl Resource for ProvisionedSlot {
     }
 
     fn settles_within(&self, seen: &SlotCondition) -> Duration {
-        if seen.liveness == Liveness::Doubtful { REBOOT_BOUND } else { Duration::ZERO }
+        // Without power nothing boots.
+        if seen.liveness == Liveness::Doubtful && seen.powered { REBOOT_BOUND } else { Duration::ZERO }
     }
 }

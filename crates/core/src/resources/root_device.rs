@@ -74,17 +74,20 @@ impl RootDevice {
 
     /// The disk as it is in the node that will be flashed, if that answers: a flash leaves it alone. What `/` is on
     /// now holds an older root then.
-    async fn disk_before_flash(&self, look: &Look<'_>) -> Option<Option<DiskState>> {
+    async fn disk_before_flash(&self, look: &Look<'_>) -> Result<Option<Option<DiskState>>, Fault> {
         let (target, look) = (Resource::target(self), look.at_present());
-        if !look.ask(&target, SshBanner {}).await.unwrap_or(false) {
-            return None;
+        match look.ask(&target, SshBanner {}).await {
+            Ok(true) => {}
+            // The question never reached it.
+            Err(fault) if fault.cause == Cause::Unasked => return Err(fault),
+            Ok(false) | Err(_) => return Ok(None),
         }
-        let disk = look.ask(&target, Disk { path: self.root_dev.clone() }).await.ok()?;
-        Some(disk.map(|disk| DiskState {
+        let Ok(disk) = look.ask(&target, Disk { path: self.root_dev.clone() }).await else { return Ok(None) };
+        Ok(Some(disk.map(|disk| DiskState {
             holds_root: disk.holds_root || disk.carries_root,
             carries_root: false,
             ..disk
-        }))
+        })))
     }
 
     /// Whether `/` is where it should be: the disk may be named by a link.
@@ -129,7 +132,7 @@ impl Resource for RootDevice {
         let partition = look.ask(&target, RootPartition {}).await?;
         let disk = match look.ask(&target, Disk { path: self.root_dev.clone() }).await {
             Ok(disk) => Some(disk),
-            Err(fault) if fault.cause == Cause::NotYet => self.disk_before_flash(look).await,
+            Err(fault) if fault.cause == Cause::NotYet => self.disk_before_flash(look).await?,
             Err(fault) => return Err(fault),
         };
         let copied = self.copied(look).await?;

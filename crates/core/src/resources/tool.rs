@@ -10,6 +10,7 @@ use crate::names::{Label, Target};
 use crate::probe::{Probe, ToolVersion, WebText};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
+use crate::version::Version;
 
 /// Where a tool's release is found. `VERSION` stands for the version.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub struct PinnedTool {
     /// Directory that it goes to.
     pub bin_dir: String,
     /// Which version; `None`: the latest stable one.
-    pub version: Option<Stated<String>>,
+    pub version: Option<Stated<Version>>,
     /// Text on the web that names the latest stable version.
     pub stable_url: Option<String>,
     /// Where releases are.
@@ -44,7 +45,7 @@ pub struct PinnedTool {
 pub struct Seen {
     installed: Option<String>,
     /// The version to install, resolved only where something is to be installed.
-    wanted: Option<String>,
+    wanted: Option<Version>,
 }
 
 impl PinnedTool {
@@ -102,7 +103,12 @@ impl Resource for PinnedTool {
             (Some(version), Some(_), _) => version.stated.then(|| version.value.clone()),
             (None, None, Some(url)) => {
                 let text = look.ask(&Target::Controller, WebText { url: url.clone() }).await?;
-                Some(text.trim().trim_start_matches('v').to_owned())
+                let version = Version::parse(text.trim()).ok_or_else(|| {
+                    Fault::new(Cause::Mismatch, Target::Controller, format!("find the latest {}", self.name))
+                        .said(format!("{url} names no version: {}", text.chars().take(60).collect::<String>()))
+                        .next(format!("state {}_version in the site", self.name))
+                })?;
+                Some(version.without_v())
             }
             (None, _, _) => None,
         };
@@ -111,20 +117,20 @@ impl Resource for PinnedTool {
 
     fn diff(&self, seen: &Seen) -> Diff {
         match &seen.wanted {
-            Some(wanted) if seen.installed.as_ref() != Some(wanted) => {
-                let from = seen.installed.clone();
-                Diff::Change(vec![Change { field: format!("{} version", self.name), from, to: wanted.clone() }])
+            Some(wanted) if seen.installed.as_deref() != Some(wanted.as_str()) => {
+                let (from, to) = (seen.installed.clone(), wanted.to_string());
+                Diff::Change(vec![Change { field: format!("{} version", self.name), from, to }])
             }
             _ => Diff::InSync,
         }
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let version = seen.wanted.clone().unwrap_or_default();
-        let url = self.source.url.replace("VERSION", &version);
+        let Some(version) = seen.wanted.as_ref().map(Version::as_str) else { return Ok(Applied::Changed) };
+        let url = self.source.url.replace("VERSION", version);
         let sha256 = match &self.source.pinned {
             Some((pinned, sha256)) if *pinned == version => sha256.clone(),
-            _ => published_sum(&act.look(), &self.source.sums_url.replace("VERSION", &version), &url).await?,
+            _ => published_sum(&act.look(), &self.source.sums_url.replace("VERSION", version), &url).await?,
         };
         let (member, sha256) = (self.source.member.clone(), Some(sha256));
         act.act(&Target::Controller, Deed::Fetch { url, sha256, member, path: self.path(), mode: 0o755 }).await?;

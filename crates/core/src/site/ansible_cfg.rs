@@ -21,20 +21,37 @@ pub struct AnsibleCfg {
     pub notices: Vec<String>,
 }
 
-/// Reads the `ansible.cfg` of the first of these directories that has one.
+/// Reads the file that `ANSIBLE_CONFIG` names, else the `ansible.cfg` of the first of these directories that has one. In a
+/// directory that anybody can write to it is ignored, as Ansible does: it may name a program to run.
 ///
 /// # Errors
 /// When a file is there and cannot be read, or `forks` is no number.
 pub fn ansible_cfg(source: &dyn Source, directories: &[&str]) -> Result<AnsibleCfg, Problems> {
-    for directory in directories {
-        let path = join(directory, "ansible.cfg");
+    let mut ignored = Vec::new();
+    let named = source.env("ANSIBLE_CONFIG").filter(|path| !path.is_empty());
+    let named = named.map(|path| expand(&path, &source.home()));
+    let mut places: Vec<(String, &str, bool)> = Vec::new();
+    if let Some(path) = &named {
+        let directory =
+            path.rsplit_once('/').map_or(".", |(directory, _)| if directory.is_empty() { "/" } else { directory });
+        places.push((path.clone(), directory, true));
+    }
+    places.extend(directories.iter().map(|directory| (join(directory, "ansible.cfg"), *directory, false)));
+    for (path, directory, is_named) in places {
         match source.read(&path) {
-            Ok(Some(text)) => return read(&text, &path, directory, &source.home()),
+            Ok(Some(_)) if !is_named && source.is_world_writable(directory) => ignored.push(format!(
+                "{path} is ignored: anybody can write to its directory; ANSIBLE_CONFIG={path} has it followed"
+            )),
+            Ok(Some(text)) => {
+                let mut cfg = read(&text, &path, directory, &source.home())?;
+                cfg.notices.extend(ignored);
+                return Ok(cfg);
+            }
             Ok(None) => {}
             Err(error) => return Err(Problems(vec![problem(format!("cannot read {path}: {error}"))])),
         }
     }
-    Ok(AnsibleCfg::default())
+    Ok(AnsibleCfg { notices: ignored, ..AnsibleCfg::default() })
 }
 
 fn problem(message: String) -> Problem {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::problem::Problem;
 use super::template::{Resolved, Templates};
 use super::yaml::{Key, Origin, Raw, RawValue};
 use crate::secret::HIDDEN;
@@ -65,6 +66,12 @@ pub(crate) struct Host {
     pub from_files: Variables,
 }
 
+/// How deep groups may lie below `all`. Whatever walks down the groups may recurse, because of this.
+const DEEPEST: usize = 64;
+
+/// The most lines of a graph: a group that several have as a child is drawn below each, so lines may double per level.
+const LINES: usize = 100_000;
+
 /// Groups and hosts while they are read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
@@ -73,6 +80,8 @@ pub(crate) struct Groups {
     pub group_order: Vec<String>,
     pub hosts: BTreeMap<String, Host>,
     pub host_order: Vec<String>,
+    /// The groups that another has as a child.
+    are_children: BTreeSet<String>,
 }
 
 impl Groups {
@@ -124,9 +133,17 @@ impl Groups {
 
     /// Makes a group another's child; the circle that this would close otherwise.
     pub fn add_child(&mut self, parent: &str, child: &str) -> Result<(), String> {
-        if let Some(path) = self.path(child, parent) {
+        // Every group lies below `all`, whether a file says so or not.
+        if child == "all" {
+            return Err(format!("all → {parent} → all"));
+        }
+        // Most groups are nobody's child yet: nothing leads to them.
+        if (parent == child || self.are_children.contains(parent))
+            && let Some(path) = self.path(child, parent)
+        {
             return Err(format!("{parent} → {}", path.join(" → ")));
         }
+        self.are_children.insert(child.to_owned());
         if let Some(group) = self.groups.get_mut(parent)
             && !group.children.iter().any(|other| other == child)
         {
@@ -135,20 +152,34 @@ impl Groups {
         Ok(())
     }
 
-    /// The way down from one group to another.
+    /// The way down from one group to another. Each group is visited once, in a list and not by calls: a chain of groups is
+    /// as long as the file that names them.
     fn path(&self, from: &str, to: &str) -> Option<Vec<String>> {
-        if from == to {
-            return Some(vec![to.to_owned()]);
+        let mut above: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut open = vec![from];
+        while let Some(name) = open.pop() {
+            if name == to {
+                let mut path = vec![name.to_owned()];
+                let mut at = name;
+                while let Some(parent) = above.get(at).filter(|_| at != from) {
+                    path.push((*parent).to_owned());
+                    at = parent;
+                }
+                path.reverse();
+                return Some(path);
+            }
+            for child in self.groups.get(name).into_iter().flat_map(|group| &group.children).rev() {
+                if child != from && !above.contains_key(child.as_str()) {
+                    above.insert(child, name);
+                    open.push(child);
+                }
+            }
         }
-        self.groups.get(from)?.children.iter().find_map(|child| {
-            let mut path = self.path(child, to)?;
-            path.insert(0, from.to_owned());
-            Some(path)
-        })
+        None
     }
 
     /// Puts what stands alone below `all` and `ungrouped`, and measures how deep each group lies.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self) -> Vec<Problem> {
         for name in ["all", "ungrouped"] {
             if !self.groups.contains_key(name) {
                 self.groups.insert(name.to_owned(), Group::new(None));
@@ -165,15 +196,42 @@ impl Groups {
             all.children = of_all;
         }
         self.settle_ungrouped();
-        let mut open = vec![("all".to_owned(), 0)];
-        while let Some((name, depth)) = open.pop() {
-            if let Some(group) = self.groups.get_mut(&name)
-                && (depth > group.depth || depth == 0)
-            {
-                group.depth = depth;
-                open.extend(group.children.iter().map(|child| (child.clone(), depth + 1)));
+        self.measure()
+    }
+
+    /// How deep each group lies: one more than the deepest group that has it as a child.
+    fn measure(&mut self) -> Vec<Problem> {
+        let mut waits: BTreeMap<String, usize> = BTreeMap::new();
+        for child in self.groups.values().flat_map(|group| &group.children) {
+            *waits.entry(child.clone()).or_default() += 1;
+        }
+        let mut problems = Vec::new();
+        // A group is taken once all that have it as a child were, so each is taken once.
+        let mut open: Vec<String> = self.groups.keys().filter(|name| !waits.contains_key(*name)).cloned().collect();
+        while let Some(name) = open.pop() {
+            let Some((depth, children)) = self.groups.get(&name).map(|group| (group.depth, group.children.clone()))
+            else {
+                continue;
+            };
+            for child in children {
+                let Some(group) = self.groups.get_mut(&child) else { continue };
+                group.depth = group.depth.max(depth + 1);
+                if group.depth == DEEPEST + 1
+                    && problems.is_empty()
+                    && let Some(origin) = &group.origin
+                {
+                    let message = format!("groups are nested too deeply, at most {DEEPEST} levels are read");
+                    problems.push(origin.error(message, None));
+                }
+                if let Some(left) = waits.get_mut(&child) {
+                    *left -= 1;
+                    if *left == 0 {
+                        open.push(child);
+                    }
+                }
             }
         }
+        problems
     }
 
     /// Who is in no group of its own is in `ungrouped`, after those that the file puts there; who is in another is not.
@@ -368,15 +426,22 @@ impl Inventory {
         }
     }
 
-    /// The inventory as a tree, as `ansible-inventory --graph` draws it.
-    pub fn graph(&self) -> String {
+    /// The inventory as a tree, as `ansible-inventory --graph` draws it, a line each.
+    pub fn graph(&self) -> Vec<String> {
         let mut lines = Vec::new();
         self.graph_group("all", 0, &mut lines);
-        lines.join("\n")
+        if lines.len() >= LINES {
+            lines.truncate(LINES);
+            lines.push(format!("(the first {LINES} lines)"));
+        }
+        lines
     }
 
     fn graph_group(&self, name: &str, depth: usize, lines: &mut Vec<String>) {
         let branch = |depth: usize| if depth == 0 { String::new() } else { format!("{}--", "  |".repeat(depth)) };
+        if lines.len() >= LINES {
+            return;
+        }
         lines.push(format!("{}@{name}:", branch(depth)));
         let Some(group) = self.groups.groups.get(name) else { return };
         for child in &group.children {
@@ -395,3 +460,7 @@ const SECRETS: [&str; 5] =
 fn hide(key: &str, resolved: Resolved) -> Value {
     if resolved.secret || SECRETS.contains(&key) { json!(HIDDEN) } else { resolved.value }
 }
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use super::problem::{Problem, Problems, Severity};
 use super::settings;
 use super::source::Source;
 use super::template::{Lookup, Templates};
-use super::vault;
+use super::vault::{self, Vault};
 use super::yaml::{FileText, Origin, Raw, parse};
 use crate::secret::Secret;
 
@@ -115,18 +115,19 @@ pub fn load_inventory(source: &dyn Source, options: &LoadOptions) -> Result<(Inv
 fn read(source: &dyn Source, options: &LoadOptions) -> Result<Read, Problems> {
     let mut problems = Vec::new();
     let (path, directory) = find(source, &options.inventory)?;
-    let files = Files { source, vault_password: options.vault_password.as_ref() };
+    let vault = Vault::new(options.vault_password.clone());
+    let files = Files { source, vault: &vault };
     let mut groups = Groups::default();
     if let Some(root) = read_file(files, &path, &mut problems) {
         hosts_file::read(&root, &mut groups, &mut problems);
     }
-    groups.settle();
+    problems.extend(groups.settle());
     read_variables(files, &directory, &mut groups, &mut problems);
     let mut extra = Variables::default();
     for text in &options.extra_vars {
         extra.0.extend(extra_vars(files, text, &mut problems).0);
     }
-    let inventory = Inventory::new(groups, extra, Templates::new(options.vault_password.clone()));
+    let inventory = Inventory::new(groups, extra, Templates::new(vault.clone()));
     Ok(Read { inventory, directory, problems })
 }
 
@@ -164,7 +165,7 @@ fn find(source: &dyn Source, inventory: &str) -> Result<(String, String), Proble
 #[derive(Clone, Copy)]
 struct Files<'a> {
     source: &'a dyn Source,
-    vault_password: Option<&'a Secret>,
+    vault: &'a Vault,
 }
 
 fn read_file(files: Files<'_>, path: &str, problems: &mut Vec<Problem>) -> Option<Raw> {
@@ -175,7 +176,7 @@ fn read_file(files: Files<'_>, path: &str, problems: &mut Vec<Problem>) -> Optio
             if !vault::is_sealed(&text) {
                 return parse(&file, &text, problems);
             }
-            match vault::open_at(&text, files.vault_password, &Origin::file(&file)) {
+            match files.vault.open_at(&text, &Origin::file(&file)) {
                 Ok(text) => parse(&FileText::sealed(path), &text, problems),
                 Err(problem) => {
                     problems.push(problem);
@@ -223,7 +224,7 @@ fn variables_of(
         if !present.contains(&file) {
             continue;
         }
-        for path in files_of(files.source, &join(directory, &file)) {
+        for path in files_of(files.source, &join(directory, &file), problems) {
             variables.0.extend(variables_in(files, &path, problems).0);
         }
         break;
@@ -231,19 +232,33 @@ fn variables_of(
     variables
 }
 
+/// How deep directories of variables may lie within each other. A link to a directory above would go on for ever.
+const DIRECTORIES: usize = 16;
+
 /// A file, or all files below a directory that hold variables, sorted as Ansible sorts them.
-fn files_of(source: &dyn Source, path: &str) -> Vec<String> {
-    let Ok(Some(mut names)) = source.list(path) else { return vec![path.to_owned()] };
-    names.sort_unstable();
+fn files_of(source: &dyn Source, path: &str, problems: &mut Vec<Problem>) -> Vec<String> {
     let mut files = Vec::new();
-    for name in names.into_iter().filter(|name| !name.starts_with('.') && !name.ends_with('~')) {
-        let below = join(path, &name);
-        let ending = name.rfind('.').map_or("", |at| &name[at..]);
-        let is_directory = source.list(&below).ok().flatten().is_some();
-        if is_directory && ending.is_empty() {
-            files.extend(files_of(source, &below));
-        } else if !is_directory && ENDINGS.contains(&ending) {
-            files.push(below);
+    // What was found last is looked at first, so each directory puts what it has there in reverse.
+    let mut open = vec![(path.to_owned(), 0)];
+    while let Some((path, depth)) = open.pop() {
+        let Ok(Some(mut names)) = source.list(&path) else {
+            files.push(path);
+            continue;
+        };
+        if depth > DIRECTORIES {
+            let message = format!("{path}: directories are nested too deeply, at most {DIRECTORIES} levels are read");
+            let help = Some("a symbolic link may lead to a directory above".to_owned());
+            problems.push(Problem { severity: Severity::Error, message, spot: None, help });
+            break;
+        }
+        names.sort_unstable();
+        for name in names.into_iter().rev().filter(|name| !name.starts_with('.') && !name.ends_with('~')) {
+            let below = join(&path, &name);
+            let ending = name.rfind('.').map_or("", |at| &name[at..]);
+            let is_directory = source.list(&below).ok().flatten().is_some();
+            if if is_directory { ending.is_empty() } else { ENDINGS.contains(&ending) } {
+                open.push((below, depth + 1));
+            }
         }
     }
     files
@@ -356,7 +371,7 @@ fn check(
     let names: Vec<&str> = roll.nodes.iter().map(|(name, _)| *name).collect();
     let fields = Fields::of_site(inventory, home);
     let name = site_name(directory);
-    let keys = own_keys(source, directory, home);
+    let keys = own_keys(source, directory, home, found);
     let bin_dir = source.env("BIN_DIR").filter(|path| !path.is_empty());
     let kubeconfig = source.env("KUBECONFIG").and_then(|paths| kubeconfig_of(&paths, source));
     let settings = settings::read(&fields, &name, home, (bin_dir, kubeconfig), &names, keys, found);
@@ -379,16 +394,26 @@ fn site_name(directory: &str) -> String {
     if name.trim_matches('.').is_empty() { "site".to_owned() } else { name }
 }
 
-/// The site's public keys, else the user's own.
-fn own_keys(source: &dyn Source, directory: &str, home: &str) -> Vec<String> {
+/// The site's public keys, else the user's own. One of the site's that cannot be read is said: who it belongs to would not
+/// be let in.
+fn own_keys(source: &dyn Source, directory: &str, home: &str, found: &mut Found) -> Vec<String> {
     let keys_in = |directory: &str, good: &dyn Fn(&str) -> bool| {
         let names = source.list(directory).ok().flatten().unwrap_or_default();
         let names = names.into_iter().filter(|name| name.ends_with(".pub") && good(name));
-        let texts = names.filter_map(|name| source.read(&join(directory, &name)).ok().flatten());
-        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+        let (mut keys, mut unread) = (Vec::new(), Vec::new());
+        for path in names.map(|name| join(directory, &name)) {
+            match source.read(&path) {
+                Ok(text) => keys.extend(text.unwrap_or_default().lines().map(str::to_owned)),
+                Err(why) => unread.push(format!("cannot read {path}: {why}; its keys are not used")),
+            }
+        }
+        (keys, unread)
     };
-    let keys = keys_in(&join(directory, "pub_keys"), &|_| true);
-    if keys.is_empty() { keys_in(&join(home, ".ssh"), &|name| name.starts_with("id_")) } else { keys }
+    let (keys, unread) = keys_in(&join(directory, "pub_keys"), &|_| true);
+    for message in unread {
+        found.push(Problem { severity: Severity::Warning, message, spot: None, help: None });
+    }
+    if keys.is_empty() { keys_in(&join(home, ".ssh"), &|name| name.starts_with("id_")).0 } else { keys }
 }
 
 /// Variables whose names are nearly those of ours.

@@ -2,6 +2,8 @@
 
 mod ansible_cfg;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hosts_file;
 mod inventory;
 mod load;
@@ -15,6 +17,7 @@ mod select;
 mod settings;
 mod source;
 mod template;
+mod template_work;
 mod vault;
 pub(crate) mod yaml;
 
@@ -27,4 +30,5 @@ pub use model::{
 };
 pub use problem::{Problem, Problems, Severity, Spot};
 pub use scope::Scope;
+pub use select::is_empty as is_empty_selection;
 pub use source::Source;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::names::{BoardName, NodeName, Slot};
 use crate::secret::Secret;
+use crate::version::Version;
 
 /// A value, and whether the site states it or it is our default.
 ///
@@ -166,13 +167,13 @@ pub enum Service {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Toolchain {
     /// Version of helm, without `v`.
-    pub helm_version: Stated<String>,
+    pub helm_version: Stated<Version>,
     /// Version of kubectl; `None`: the latest stable, resolved once and recorded.
-    pub kubectl_version: Option<String>,
+    pub kubectl_version: Option<Version>,
     /// Version of kubeseal, without `v`.
-    pub kubeseal_version: Stated<String>,
+    pub kubeseal_version: Stated<Version>,
     /// Version of the plugin helm-diff, without `v`.
-    pub helm_diff_version: Stated<String>,
+    pub helm_diff_version: Stated<Version>,
     /// Where helm's archives are.
     pub helm_url: String,
     /// Where kubectl's binaries are.
@@ -209,7 +210,7 @@ pub struct Settings {
     /// Branch of it.
     pub repo_branch: String,
     /// k3s release, such as `v1.33.6+k3s1`.
-    pub k3s_version: Stated<String>,
+    pub k3s_version: Stated<Version>,
     /// Where k3s's install script is.
     pub k3s_install_url: String,
     /// SHA-256 of k3s's install script, if the site pins it.
@@ -245,7 +246,7 @@ pub struct Settings {
     /// OCI reference of Argo CD's chart.
     pub argocd_chart: String,
     /// Version of it.
-    pub argocd_chart_version: Stated<String>,
+    pub argocd_chart_version: Stated<Version>,
     /// Values for it, an object.
     pub argocd_values: Value,
     /// Taint of the control plane, `key=value:effect`; `None`: none.

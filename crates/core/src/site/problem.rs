@@ -22,8 +22,10 @@ pub struct Spot {
     pub column: usize,
     /// How many characters are meant.
     pub length: usize,
-    /// The line's text.
+    /// The line's text; of a very long line the part around the column.
     pub text: String,
+    /// How many characters of the line stand before `text`.
+    pub skipped: usize,
 }
 
 /// One thing that is wrong.

@@ -25,18 +25,25 @@ pub(crate) fn without_port(pattern: &str) -> (&str, Option<u16>) {
 
 /// All names that a pattern stands for; what is wrong with it otherwise.
 pub(crate) fn expand(pattern: &str) -> Result<Vec<String>, String> {
-    let Some(open) = pattern.find('[') else { return Ok(vec![pattern.to_owned()]) };
-    let Some(length) = pattern[open..].find(']') else { return Err("the range is not closed by `]`".to_owned()) };
-    let (head, range, tail) = (&pattern[..open], &pattern[open + 1..open + length], &pattern[open + length + 1..]);
-    let tails = expand(tail)?;
-    let mut names = Vec::new();
-    for middle in steps(range)? {
-        names.extend(tails.iter().map(|tail| format!("{head}{middle}{tail}")));
+    let mut names = vec![String::new()];
+    let mut rest = pattern;
+    while let Some(open) = rest.find('[') {
+        let Some(length) = rest[open..].find(']') else { return Err("the range is not closed by `]`".to_owned()) };
+        let (head, range) = (&rest[..open], &rest[open + 1..open + length]);
+        let middles = steps(range)?;
+        // Several ranges multiply.
+        if names.len().saturating_mul(middles.len()) > MOST {
+            return Err(format!("the range has more than {MOST} hosts"));
+        }
+        names =
+            names.iter().flat_map(|name| middles.iter().map(move |middle| format!("{name}{head}{middle}"))).collect();
+        rest = &rest[open + length + 1..];
     }
+    names.iter_mut().for_each(|name| name.push_str(rest));
     Ok(names)
 }
 
-/// A range of more hosts than this is a slip of the pen.
+/// A pattern of more hosts than this is a mistake.
 const MOST: usize = 100_000;
 
 fn steps(range: &str) -> Result<Vec<String>, String> {
@@ -67,7 +74,7 @@ fn steps(range: &str) -> Result<Vec<String>, String> {
     if first > last {
         return Err("the range ends before it begins".to_owned());
     }
-    if (last - first) / step > MOST {
+    if (last - first) / step >= MOST {
         return Err(format!("the range has more than {MOST} hosts"));
     }
     Ok((first..=last).step_by(step).map(|number| format!("{number:0width$}")).collect())
@@ -105,8 +112,16 @@ mod tests {
         ] {
             assert_eq!(expand(pattern).unwrap(), names, "{pattern}");
         }
-        for pattern in ["n[3:1]", "n[1:", "n[1:2:0]", "n[a:3]", "n[01:100]", "n[1]"] {
+        for pattern in ["n[3:1]", "n[1:", "n[1:2:0]", "n[a:3]", "n[01:100]", "n[1]", "n[1:100001]", "n[1:1000][1:1000]"]
+        {
             assert!(expand(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn many_ranges_are_refused_before_they_are_expanded() {
+        let error = expand(&"[a:z]".repeat(10_000)).unwrap_err();
+        assert_eq!(error, "the range has more than 100000 hosts");
+        assert_eq!(expand(&format!("n{}", "[1:1]".repeat(1_000))).unwrap(), [format!("n{}", "1".repeat(1_000))]);
     }
 }

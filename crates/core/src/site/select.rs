@@ -23,6 +23,15 @@ impl Scope {
         limit: &[String],
     ) -> Result<Self, Problems> {
         let mut problems = Vec::new();
+        for (flag, given) in [("--tags", tags), ("--skip-tags", skip_tags), ("--limit", limit)] {
+            if given.iter().any(|given| is_empty(given)) {
+                problems
+                    .push(error(format!("{flag} is empty"), Some(format!("leave {flag} out to select everything"))));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
         let stages = stages(tags, skip_tags, &mut problems);
         if stages.is_empty() && problems.is_empty() {
             problems.push(error("no stage is left to run".to_owned(), None));
@@ -59,6 +68,11 @@ impl Scope {
         }
         if problems.is_empty() { Ok(scope) } else { Err(Problems(problems)) }
     }
+}
+
+/// Whether a selection names nothing: what `--limit "$NODE"` is where the variable is not set.
+pub fn is_empty(selection: &str) -> bool {
+    selection.split([',', ':']).all(|word| word.trim().is_empty())
 }
 
 fn error(message: String, help: Option<String>) -> Problem {
@@ -143,18 +157,28 @@ fn matching<'a>(inventory: &'a Inventory, pattern: &str, problems: &mut Vec<Prob
 
 /// `*` and `?` as a shell has them.
 fn glob(pattern: &str, text: &str) -> bool {
-    match (pattern.chars().next(), text.chars().next()) {
-        (None, None) => true,
-        (Some('*'), _) => {
-            let rest = &pattern[1..];
-            glob(rest, text) || text.chars().next().is_some_and(|first| glob(pattern, &text[first.len_utf8()..]))
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut place) = (0, 0);
+    // The last `*`, and up to where it takes the text. An earlier one never needs to take more.
+    let mut star: Option<(usize, usize)> = None;
+    while place < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, place));
+                at += 1;
+            }
+            Some(wanted) if *wanted == '?' || *wanted == text[place] => {
+                at += 1;
+                place += 1;
+            }
+            _ => {
+                let Some((before, taken)) = star else { return false };
+                star = Some((before, taken + 1));
+                (at, place) = (before + 1, taken + 1);
+            }
         }
-        (Some('?'), Some(first)) => glob(&pattern[1..], &text[first.len_utf8()..]),
-        (Some(wanted), Some(first)) if wanted == first => {
-            glob(&pattern[wanted.len_utf8()..], &text[first.len_utf8()..])
-        }
-        _ => false,
     }
+    pattern[at..].iter().all(|rest| *rest == '*')
 }
 
 #[cfg(test)]
@@ -170,6 +194,13 @@ mod tests {
             ("*01", "node01", true),
             ("node", "node01", false),
             ("n*d*2", "node01", false),
+            ("n*d*1*", "node01", true),
+            ("*?1", "node01", true),
+            ("", "", true),
+            ("?", "", false),
+            ("ä*", "äh", true),
+            // Each `*` more would double the tries, were they all tried.
+            (&"*n".repeat(100), &"n".repeat(99), false),
         ] {
             assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
         }

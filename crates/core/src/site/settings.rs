@@ -8,6 +8,7 @@ use super::fields::{Fields, Found};
 use super::model::{BmcInterface, FlashTransport, Image, Service, Settings, Stated, Toolchain};
 use super::nearest::did_you_mean;
 use crate::names::NodeName;
+use crate::version::Version;
 
 /// Variables that the site as a whole may set.
 pub(crate) const KNOWN: [&str; 59] = [
@@ -73,9 +74,7 @@ pub(crate) const KNOWN: [&str; 59] = [
     "ansible_user",
 ];
 
-const K3S_VERSION: &str = "v1.33.6+k3s1";
 const ARGOCD_CHART: &str = "oci://ghcr.io/argoproj/argo-helm/argo-cd";
-const ARGOCD_VERSION: &str = "7.8.3";
 const RK1_IMAGE: (&str, &str) = (
     "https://github.com/Joshua-Riek/ubuntu-rockchip/releases/download/v2.4.0/\
      ubuntu-24.04-preinstalled-server-arm64-turing-rk1.img.xz",
@@ -96,25 +95,27 @@ pub(crate) fn read(
     keys: Vec<String>,
     found: &mut Found,
 ) -> Settings {
+    let cluster_domain = fields.with("cluster_domain", "a DNS name such as `example.org`", found, |value| {
+        value.as_str().filter(|name| is_dns_name(name)).map(str::to_owned)
+    });
+    let cluster_domain = cluster_domain.unwrap_or_default();
+    let bin_dir = bin_directory(fields, home, bin_dir, found);
     let mut text = |name: &str, default: &str| fields.text(name, found).unwrap_or_else(|| default.to_owned());
     let ansible_account = text("ansible_account", "ansible");
     let tpi_user = text("tpi_user", "root");
     let tpi_images_path = text("tpi_images_path", "/mnt/sdcard/images");
     let local_domain = text("local_domain", ".lan");
-    let cluster_domain = text("cluster_domain", "");
     let domain_email = text("domain_email", "");
     let repo_remote = text("repo_remote", "");
     let repo_branch = text("repo_branch", "main");
     let k3s_install_url = fields.text("k3s_install_url", found);
-    let k3s_version = stated(fields, "k3s_version", K3S_VERSION, is_k3s_version, found);
-    let tag = k3s_version.value.replace('+', "%2B");
+    let k3s_version = stated(fields, "k3s_version", Version::of_k3s(1, 33, 6, 1), Version::is_of_k3s, found);
+    let tag = k3s_version.value.as_str().replace('+', "%2B");
     let mut yes = |name: &str| fields.yes(name, found).unwrap_or(false);
     let (do_flash, flash_force) = (yes("do_flash"), yes("flash_force"));
     let (k3s_force, cluster_force) = (yes("k3s_force"), yes("cluster_force"));
     let mut path =
         |name: &str, default: &str| fields.path(name, found).unwrap_or_else(|| super::fields::expand(default, home));
-    let bin_dir_default = bin_dir.unwrap_or_else(|| "~/bin".to_owned());
-    let bin_dir = path("bin_dir", &bin_dir_default);
     let kubeconfig = path("kubeconfig", kubeconfig.as_deref().unwrap_or("~/.kube/config"));
     let known_hosts = path("known_hosts", "~/.ssh/known_hosts");
     let flash_transport = transport(fields, found);
@@ -127,12 +128,14 @@ pub(crate) fn read(
         rk1_image: image(fields, "rk1", RK1_IMAGE, found),
         cm4_image: image(fields, "cm4", CM4_IMAGE, found),
         toolchain: toolchain(fields, found),
-        zsh_theme: fields.text("zsh_theme", found),
+        zsh_theme: fields.with("zsh_theme", "a theme's name, of letters, digits and `_./-`", found, |value| {
+            value.as_str().filter(|name| is_theme(name)).map(str::to_owned)
+        }),
         nvidia_toolkit_url: fields
             .text("nvidia_toolkit_url", found)
             .unwrap_or_else(|| "https://nvidia.github.io/libnvidia-container".to_owned()),
         argocd_chart: fields.text("argocd_chart", found).unwrap_or_else(|| ARGOCD_CHART.to_owned()),
-        argocd_chart_version: stated(fields, "argocd_chart_version", ARGOCD_VERSION, is_version, found),
+        argocd_chart_version: stated(fields, "argocd_chart_version", Version::of(7, 8, 3), |_| true, found),
         argocd_values: fields
             .with("argocd_values", "a map", found, |value| value.is_object().then(|| value.clone()))
             .unwrap_or_else(|| json!({})),
@@ -166,6 +169,42 @@ pub(crate) fn read(
     }
 }
 
+/// Where tools go: as the site says, else the environment, else `~/bin`. It becomes part of `PATH`, which `:` separates.
+fn bin_directory(fields: &Fields<'_>, home: &str, from_env: Option<String>, found: &mut Found) -> String {
+    const WANTED: &str = "an absolute path without `:` and line breaks, such as `~/bin`";
+    let good = |path: &str| {
+        let path = super::fields::expand(path, home);
+        (path.starts_with('/') && !path.contains(|character: char| character == ':' || character.is_control()))
+            .then_some(path)
+    };
+    if let Some(stated) = fields.with("bin_dir", WANTED, found, |value| good(value.as_str()?)) {
+        return stated;
+    }
+    let given = from_env.unwrap_or_else(|| "~/bin".to_owned());
+    good(&given).unwrap_or_else(|| {
+        found.push(super::problem::Problem {
+            severity: super::problem::Severity::Error,
+            message: format!("the environment's `BIN_DIR` is {WANTED}, not `{given}`"),
+            spot: None,
+            help: None,
+        });
+        String::new()
+    })
+}
+
+fn is_theme(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte))
+}
+
+/// A name as hosts have them: labels of letters, digits and inner hyphens.
+fn is_dns_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(plain) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
 /// An SSD boots in a minute; a file system that is checked first on a CM4's eMMC may take ten.
 const REBOOT_TIMEOUT: u64 = 900;
 
@@ -177,26 +216,15 @@ fn reboot_timeout(fields: &Fields<'_>, found: &mut Found) -> Duration {
     Duration::from_secs(seconds.unwrap_or(REBOOT_TIMEOUT))
 }
 
-fn stated(fields: &Fields<'_>, name: &str, default: &str, good: fn(&str) -> bool, found: &mut Found) -> Stated<String> {
-    let value =
-        fields.with(name, "a version", found, |value| value.as_str().filter(|text| good(text)).map(str::to_owned));
-    Stated { stated: value.is_some(), value: value.unwrap_or_else(|| default.to_owned()) }
-}
-
-fn is_version(text: &str) -> bool {
-    let mut parts = text.trim_start_matches('v').splitn(3, '.');
-    let number = |part: Option<&str>| {
-        part.is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty())
-    };
-    let last = |part: &str| {
-        part.starts_with(|first: char| first.is_ascii_digit())
-            && part.chars().all(|character| character.is_ascii_alphanumeric() || "-.+".contains(character))
-    };
-    number(parts.next()) && number(parts.next()) && parts.next().is_some_and(last)
-}
-
-fn is_k3s_version(text: &str) -> bool {
-    text.starts_with('v') && is_version(text) && text.contains("+k3s")
+fn stated(
+    fields: &Fields<'_>,
+    name: &str,
+    default: Version,
+    good: fn(&Version) -> bool,
+    found: &mut Found,
+) -> Stated<Version> {
+    let value = fields.with(name, "a version", found, |value| Version::parse(value.as_str()?).filter(good));
+    Stated { stated: value.is_some(), value: value.unwrap_or(default) }
 }
 
 fn control_plane(fields: &Fields<'_>, nodes: &[&str], found: &mut Found) -> Option<NodeName> {
@@ -318,22 +346,20 @@ fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, &str), found: &m
 }
 
 fn toolchain(fields: &Fields<'_>, found: &mut Found) -> Toolchain {
-    let version = |name: &str, default: &str, found: &mut Found| {
-        let version = stated(fields, name, default, is_version, found);
-        Stated { value: version.value.trim_start_matches('v').to_owned(), ..version }
+    let version = |name: &str, default: Version, found: &mut Found| {
+        let version = stated(fields, name, default, |_| true, found);
+        Stated { value: version.value.without_v(), ..version }
     };
     let url = |name: &str, default: &str, found: &mut Found| {
         fields.text(name, found).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned()
     };
     Toolchain {
-        helm_version: version("helm_version", "3.20.0", found),
+        helm_version: version("helm_version", Version::of(3, 20, 0), found),
         kubectl_version: fields
-            .with("kubectl_version", "a version", found, |value| {
-                value.as_str().filter(|text| is_version(text)).map(str::to_owned)
-            })
-            .map(|version| version.trim_start_matches('v').to_owned()),
-        kubeseal_version: version("kubeseal_version", "0.35.0", found),
-        helm_diff_version: version("helm_diff_version", "3.14.1", found),
+            .with("kubectl_version", "a version", found, |value| value.as_str().and_then(Version::parse))
+            .map(|version| version.without_v()),
+        kubeseal_version: version("kubeseal_version", Version::of(0, 35, 0), found),
+        helm_diff_version: version("helm_diff_version", Version::of(3, 14, 1), found),
         helm_url: url("helm_url", "https://get.helm.sh", found),
         kubectl_url: url("kubectl_url", "https://dl.k8s.io", found),
         kubeseal_url: url("kubeseal_url", "https://github.com/bitnami-labs/sealed-secrets/releases/download", found),

@@ -9,6 +9,12 @@ pub trait Source {
     /// The names in a directory, sorted, or `None` if there is no such directory.
     fn list(&self, directory: &str) -> Result<Option<Vec<String>>, String>;
 
+    /// Whether anybody may put files into a directory: what stands there may be anybody's.
+    fn is_world_writable(&self, directory: &str) -> bool {
+        let _ = directory;
+        false
+    }
+
     /// An environment variable.
     fn env(&self, name: &str) -> Option<String>;
 

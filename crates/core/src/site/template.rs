@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 use super::inventory::Variables;
 use super::nearest::did_you_mean;
 use super::problem::Problem;
-use super::vault;
+use super::template_work::{self, Work};
+use super::vault::Vault;
 use super::yaml::{Origin, Raw, RawValue};
-use crate::secret::Secret;
 
 /// A value after templates and vault.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub(crate) enum Lookup {
 /// Resolves templates.
 #[derive(Clone, Debug)]
 pub(crate) struct Templates {
-    password: Option<Secret>,
+    vault: Vault,
     found: Found,
     environment: Environment<'static>,
 }
@@ -50,12 +50,13 @@ struct Scope<'a> {
     variables: &'a Variables,
     magic: &'a BTreeMap<String, Value>,
     open: Vec<String>,
+    work: Work,
 }
 
 impl Templates {
-    pub fn new(password: Option<Secret>) -> Self {
+    pub fn new(vault: Vault) -> Self {
         let found: Found = Arc::default();
-        Self { password, environment: environment(&found), found }
+        Self { vault, environment: environment(&found), found }
     }
 
     /// The lookups that templates made and that nobody has answered yet.
@@ -104,16 +105,23 @@ impl Templates {
         variables: &Variables,
         magic: &BTreeMap<String, Value>,
     ) -> Result<Resolved, Problem> {
-        self.value(raw, &mut Scope { variables, magic, open: Vec::new() })
+        self.value(raw, &mut Scope { variables, magic, open: Vec::new(), work: Work::default() })
     }
 
     fn value(&self, raw: &Raw, scope: &mut Scope<'_>) -> Result<Resolved, Problem> {
+        scope.work.enter().map_err(|too_much| raw.origin.error(too_much.to_string(), None))?;
+        let resolved = self.value_within(raw, scope);
+        scope.work.leave();
+        resolved
+    }
+
+    fn value_within(&self, raw: &Raw, scope: &mut Scope<'_>) -> Result<Resolved, Problem> {
         match &raw.value {
             RawValue::Text(text) if text.contains("{{") || text.contains("{%") || text.contains("{#") => {
                 self.text(text, &raw.origin, scope)
             }
             RawValue::Vault(sealed) => {
-                let text = vault::open_at(sealed, self.password.as_ref(), &raw.origin)?;
+                let text = self.vault.open_at(sealed, &raw.origin)?;
                 Ok(Resolved { value: Value::String(text), secret: true })
             }
             RawValue::List(items) => {
@@ -154,7 +162,9 @@ impl Templates {
                 Part::Expression(expression) => values.push(self.expression(expression, origin, scope, &mut secret)?),
             }
         }
-        Ok(Resolved { value: concatenated(values, text.ends_with('\n')), secret })
+        let value = concatenated(values, text.ends_with('\n'));
+        scope.work.made(&value).map_err(|too_much| origin.error(too_much.to_string(), None))?;
+        Ok(Resolved { value, secret })
     }
 
     fn expression(
@@ -164,6 +174,8 @@ impl Templates {
         scope: &mut Scope<'_>,
         secret: &mut bool,
     ) -> Result<Value, Problem> {
+        let too_much = |too_much: template_work::TooMuch| origin.error(too_much.to_string(), None);
+        scope.work.expression(expression).map_err(too_much)?;
         if let Some(word) = beyond_us(expression) {
             let help = "variables, literals, ~, default, bool, int, lower, upper, replace, join, lookup('env'|'file')";
             return Err(origin.error(format!("`{word}` is not understood in a template"), Some(help.to_owned())));
@@ -191,6 +203,7 @@ impl Templates {
                 let resolved = self.value(&variable.raw, scope)?;
                 scope.open.pop();
                 *secret |= resolved.secret;
+                scope.work.uses(&expression, &name, &resolved.value).map_err(too_much)?;
                 context.insert(name, jinja(&resolved.value, origin)?);
             } else {
                 missing.insert(name);
@@ -208,8 +221,10 @@ impl Templates {
             let known = scope.variables.0.keys().map(String::as_str);
             return Err(origin.error(format!("variable `{name}` is not defined"), did_you_mean(name, known)));
         }
-        serde_json::to_value(&value)
-            .map_err(|error| origin.error(format!("this template gives no value: {error}"), None))
+        let value = serde_json::to_value(&value)
+            .map_err(|error| origin.error(format!("this template gives no value: {error}"), None))?;
+        scope.work.made(&value).map_err(too_much)?;
+        Ok(value)
     }
 }
 
@@ -351,11 +366,8 @@ fn environment(found: &Found) -> Environment<'static> {
     environment.add_filter("int", |value: JinjaValue, default: Option<i64>| as_int(&value, default.unwrap_or(0)));
     environment.add_filter("lower", |text: String| text.to_lowercase());
     environment.add_filter("upper", |text: String| text.to_uppercase());
-    environment.add_filter("replace", |text: String, from: String, to: String| text.replace(&from, &to));
-    environment.add_filter("join", |items: Vec<JinjaValue>, with: Option<String>| {
-        let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-        items.join(with.as_deref().unwrap_or(""))
-    });
+    environment.add_filter("replace", template_work::replace);
+    environment.add_filter("join", template_work::join);
     let found = Arc::clone(found);
     environment.add_function("lookup", move |plugin: String, terms: Rest<String>, options: Kwargs| {
         lookup(&found, &plugin, &terms, &options)
@@ -406,6 +418,7 @@ fn lookup(found: &Found, plugin: &str, terms: &[String], options: &Kwargs) -> Re
     for term in terms {
         // Nobody has looked it up yet: it is asked for, and this evaluation is done again when it was answered.
         let text = found.entry((kind, term.clone())).or_default().clone().unwrap_or_default();
+        template_work::found(&text)?;
         match (&default, text.is_empty()) {
             (Some(default), true) => texts.push(default.to_string()),
             _ => texts.push(text),
@@ -415,63 +428,5 @@ fn lookup(found: &Found, plugin: &str, terms: &[String], options: &Kwargs) -> Re
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::site::yaml::{FileText, parse};
-
-    fn resolved(text: &str, name: &str) -> Result<Value, String> {
-        let file = FileText::new("all.yml", text);
-        let mut problems = Vec::new();
-        let root = parse(&file, text, &mut problems).unwrap();
-        let entries = root.entries().unwrap().iter();
-        let variables: Variables = entries.map(|(key, raw)| Variables::entry(key, raw.clone())).collect();
-        let templates = Templates::new(None);
-        templates.answer((Lookup::Env, "DOMAIN".to_owned()), "env.example".to_owned());
-        templates
-            .resolve(&variables.0[name].raw, &variables, &BTreeMap::new())
-            .map(|resolved| resolved.value)
-            .map_err(|problem| problem.message)
-    }
-
-    #[test]
-    fn what_inventories_use() {
-        let base = "name: Node\nyes_: yes\nport: 22\nlist: [a, b]\nmap: {key: value}\n";
-        for (template, value) in [
-            ("{{ name }}", json!("Node")),
-            ("{{ name | lower }}.{{ 'LAN' | lower }}", json!("node.lan")),
-            ("{{ port }}", json!(22)),
-            ("x{{ yes_ }}", json!("xTrue")),
-            ("{{ yes_ }}", json!(true)),
-            ("{{ 'false' | bool }}", json!(false)),
-            ("{{ missing | default('other') }}", json!("other")),
-            ("{{ '' | default('other', true) }}", json!("other")),
-            ("{{ list | join('-') }}", json!("a-b")),
-            ("{{ list }}", json!(["a", "b"])),
-            ("{{ map.key ~ port }}", json!("value22")),
-            ("{{ '17' | int }}", json!(17)),
-            ("{{ lookup('env', 'DOMAIN') }}", json!("env.example")),
-            ("{{ lookup('ansible.builtin.env', 'NONE', default='else') }}", json!("else")),
-            ("{{ name | replace('N', 'n') | upper }}", json!("NODE")),
-        ] {
-            assert_eq!(resolved(&format!("{base}v: \"{template}\"\n"), "v"), Ok(value), "{template}");
-        }
-    }
-
-    #[test]
-    fn what_they_do_not_is_refused() {
-        for (template, message) in [
-            ("{{ missing }}", "variable `missing` is not defined"),
-            ("{{ 1 + 2 }}", "`+` is not understood in a template"),
-            ("{{ 'a' if yes_ else 'b' }}", "`if` is not understood in a template"),
-            ("{% if x %}", "only `{{ … }}` is understood here, neither statements nor comments"),
-            ("{{ name", "`{{` without its `}}`"),
-            ("{{ v }}", "variables go round in a circle: v → v"),
-        ] {
-            let error = resolved(&format!("name: n\nv: \"{template}\"\n"), "v").unwrap_err();
-            assert_eq!(error, message, "{template}");
-        }
-        assert!(resolved("v: \"{{ 'a' | nofilter }}\"\n", "v").unwrap_err().contains("nofilter"));
-    }
-}
+#[path = "template_tests.rs"]
+mod tests;

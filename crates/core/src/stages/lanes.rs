@@ -1,6 +1,7 @@
 //! The lanes of a site while the stages fill them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::Options;
 use crate::engine::Lane;
@@ -54,7 +55,12 @@ impl<'a> Wanted<'a> {
             node: node.name.clone(),
             board: place.board.clone(),
             slot: place.slot,
-            known_as: host_pattern(&node.connection.host, node.connection.port),
+            known_as: node
+                .connection
+                .host
+                .parse::<IpAddr>()
+                .is_err()
+                .then(|| host_pattern(&node.connection.host, node.connection.port)),
             force: self.site.settings.flash_force,
         }
     }

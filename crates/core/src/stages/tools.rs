@@ -3,9 +3,11 @@
 use super::Wanted;
 use super::lanes::Lanes;
 use crate::engine::Lane;
-use crate::names::{StageName, Target};
-use crate::resources::{Completion, HelmPluginInstalled, ManagedFile, PinnedTool, ShellBlock, ToolSource};
+use crate::names::StageName;
+use crate::resources::{Completion, HelmPluginInstalled, MarkedScript, PinnedTool, ShellBlock, ToolSource};
+use crate::shell_text::{self, Forward, Shell};
 use crate::site::Settings;
+use crate::version::Version;
 
 const STAGE: StageName = StageName::Tools;
 
@@ -48,9 +50,9 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         }
     }
     place_shell(settings, home, lane);
-    for (purpose, text) in helper_scripts(&settings.cluster_domain) {
+    for (purpose, forward) in HELPER_SCRIPTS {
         let path = format!("{bin_dir}/{purpose}");
-        lane.push(STAGE, ManagedFile { target: Target::Controller, purpose, path, text, mode: 0o755 });
+        lane.push(STAGE, MarkedScript::new(purpose, path, &forward.script(&settings.cluster_domain)));
     }
 }
 
@@ -78,7 +80,7 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
             },
         },
     );
-    let stated = |version: &String| crate::site::Stated { value: version.clone(), stated: true };
+    let stated = |version: &Version| crate::site::Stated { value: version.clone(), stated: true };
     lane.push(
         STAGE,
         PinnedTool {
@@ -112,20 +114,10 @@ const BLOCK: &str = "bringup";
 const THEME_BLOCK: &str = "bringup-theme";
 
 fn place_shell(settings: &Settings, home: &str, lane: &mut Lane) {
-    let bin_dir = &settings.bin_dir;
-    for (file, completion) in [(".bashrc", "complete -o default -F __start_kubectl k"), (".zshrc", "compdef k=kubectl")]
-    {
-        let mut text = format!("export PATH=\"{bin_dir}:$PATH\"\nalias k=kubectl\n");
-        if file == ".zshrc" {
-            text.push_str(
-                "fpath=(\"$HOME/.local/share/zsh/site-functions\" $fpath)\nautoload -Uz compinit && compinit\n",
-            );
-        } else {
-            text.push_str("source <(kubectl completion bash)\n");
-        }
-        text.push_str(completion);
-        text.push('\n');
-        lane.push(STAGE, ShellBlock { path: format!("{home}/{file}"), name: BLOCK, text, if_present: None });
+    for shell in [Shell::Bash, Shell::Zsh] {
+        let (path, text) =
+            (format!("{home}/{}", shell.start_up_file()), shell_text::start_up(shell, &settings.bin_dir));
+        lane.push(STAGE, ShellBlock { path, name: BLOCK, text, if_present: None });
     }
     if let Some(theme) = &settings.zsh_theme {
         lane.push(
@@ -133,26 +125,26 @@ fn place_shell(settings: &Settings, home: &str, lane: &mut Lane) {
             ShellBlock {
                 path: format!("{home}/.zshrc"),
                 name: THEME_BLOCK,
-                text: format!("ZSH_THEME=\"{theme}\"\nsource \"$ZSH/oh-my-zsh.sh\"\n"),
+                text: shell_text::zsh_theme(theme),
                 if_present: Some(format!("{home}/.oh-my-zsh")),
             },
         );
     }
 }
 
-/// Ways to the cluster's own pages, for when its ingress is not there yet.
-fn helper_scripts(domain: &str) -> [(&'static str, String); 4] {
-    let script = |page: &str, namespace: &str, service: &str, port: u16, remote: &str| {
-        format!(
-            "#!/bin/sh\n# Opens a way to {page} until it is interrupted; through the ingress: https://{page}.{domain}\n\
-             echo \"{page}: https://localhost:{port}\"\n\
-             exec kubectl port-forward -n {namespace} {service} {port}:{remote}\n"
-        )
-    };
-    [
-        ("argo.sh", script("argocd", "argo-cd", "service/argocd-server", 8080, "443")),
-        ("grafana.sh", script("grafana", "monitoring", "service/grafana-prometheus", 3000, "80")),
-        ("dashboard.sh", script("headlamp", "headlamp", "service/headlamp", 8443, "80")),
-        ("longhorn.sh", script("longhorn", "longhorn", "service/longhorn-frontend", 8090, "80")),
-    ]
+const HELPER_SCRIPTS: [(&str, Forward); 4] = [
+    ("argo.sh", forward("argocd", "argo-cd", "service/argocd-server", 8080, 443)),
+    ("grafana.sh", forward("grafana", "monitoring", "service/grafana-prometheus", 3000, 80)),
+    ("dashboard.sh", forward("headlamp", "headlamp", "service/headlamp", 8443, 80)),
+    ("longhorn.sh", forward("longhorn", "longhorn", "service/longhorn-frontend", 8090, 80)),
+];
+
+const fn forward(
+    page: &'static str,
+    namespace: &'static str,
+    service: &'static str,
+    port: u16,
+    remote: u16,
+) -> Forward {
+    Forward { page, namespace, service, port, remote }
 }

@@ -11,6 +11,7 @@ use crate::resources::{
     Rebooted, UnitNewerThanFile, Upkeep,
 };
 use crate::site::{Node, Settings};
+use crate::version::Version;
 
 const STAGE: StageName = StageName::UpdatePackages;
 
@@ -88,10 +89,8 @@ fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings
 
 /// The template that makes the NVIDIA runtime the default. From 1.32 on k3s ships containerd 2, which reads another
 /// file and another schema.
-fn containerd_template(k3s_version: &str) -> (String, String) {
-    let mut numbers = k3s_version.trim_start_matches('v').split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let (file, plugin) = if (major, minor) >= (1, 32) {
+fn containerd_template(k3s_version: &Version) -> (String, String) {
+    let (file, plugin) = if k3s_version.minor() >= (1, 32) {
         ("config-v3.toml.tmpl", "io.containerd.cri.v1.runtime")
     } else {
         ("config.toml.tmpl", "io.containerd.grpc.v1.cri")
@@ -109,6 +108,7 @@ fn containerd_template(k3s_version: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::containerd_template;
+    use crate::version::Version;
 
     #[test]
     fn the_template_follows_the_version() {
@@ -117,7 +117,10 @@ mod tests {
             ("v1.32.0+k3s1", "config-v3.toml.tmpl"),
             ("v1.33.6+k3s1", "config-v3.toml.tmpl"),
         ] {
-            assert!(containerd_template(version).0.ends_with(&format!("/{file}")), "{version}");
+            assert!(
+                containerd_template(&Version::parse(version).unwrap()).0.ends_with(&format!("/{file}")),
+                "{version}"
+            );
         }
     }
 }

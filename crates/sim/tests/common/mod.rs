@@ -16,6 +16,7 @@ use bringup_core::site::{
     Toolchain,
 };
 use bringup_core::stages::{Options, lanes};
+use bringup_core::version::Version;
 use bringup_sim::{Leave, SimWorld};
 use tokio::sync::watch;
 
@@ -23,7 +24,7 @@ fn connection(name: &str, user: &str) -> Connection {
     Connection {
         host: format!("{name}.lan"),
         port: 22,
-        user: unstated(user),
+        user: Stated { value: user.to_owned(), stated: false },
         private_key_file: None,
         password: None,
         become_password: None,
@@ -52,8 +53,8 @@ pub fn node(name: &str, kind: Kind, place: Option<(&str, u8)>) -> Node {
     }
 }
 
-fn unstated(value: &str) -> Stated<String> {
-    Stated { value: value.to_owned(), stated: false }
+fn unstated(value: &str) -> Stated<Version> {
+    Stated { value: Version::parse(value).unwrap(), stated: false }
 }
 
 /// Settings as a site without any would have them.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::build::{BOUND, bootstrap, suite};
 use crate::failure::{Failure, Tried};
-use crate::places::{self, Lock};
+use crate::places;
 use crate::records::write_whole;
 use crate::run::Run;
 
@@ -45,20 +45,18 @@ pub fn provide() -> Result<String, Failure> {
     if directory.is_dir() {
         return Ok(name);
     }
-    let _lock = places::lock(&cache, "bmc", Lock::Alone, BOUND)?;
+    let making = places::making(&name, BOUND)?;
     if directory.is_dir() {
         return Ok(name);
     }
     eprintln!("making the BMCs' system {} (half a minute, once)", directory.display());
     let begun = Instant::now();
-    let unfinished = cache.join(".unfinished-bmc");
-    // Nobody else is at work on it while the lock is held: this is what a crash has left.
-    let _ = fs::remove_dir_all(&unfinished);
+    let unfinished = &making.unfinished;
     let root = unfinished.join("root");
-    fs::create_dir_all(&unfinished).tried(|| format!("make {}", unfinished.display()))?;
+    fs::create_dir_all(unfinished).tried(|| format!("make {}", unfinished.display()))?;
     bootstrap(&suite, PACKAGES, &root)?;
     set_up(&root)?;
-    fs::rename(&unfinished, &directory).tried(|| format!("name {} as finished", directory.display()))?;
+    fs::rename(unfinished, &directory).tried(|| format!("name {} as finished", directory.display()))?;
     eprintln!("made it in {:.0?}", begun.elapsed());
     Ok(name)
 }
@@ -71,5 +69,12 @@ fn set_up(root: &Path) -> Result<(), Failure> {
         fs::set_permissions(&path, mode).tried(|| format!("make {} readable", path.display()))?;
     }
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    Run::new("chroot").arg(root).args(["sh", "-e", "-s"]).env("PATH", path).input(SETUP).output().map(drop)
+    // The directory that this machine's variable names is not there.
+    Run::new("chroot")
+        .arg(root)
+        .args(["env", "-u", "TMPDIR", "sh", "-e", "-s"])
+        .env("PATH", path)
+        .input(SETUP)
+        .output()
+        .map(drop)
 }

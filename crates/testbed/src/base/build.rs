@@ -8,7 +8,7 @@ use super::debs::{DEBS, Place};
 use super::sources::Sources;
 use super::{debs, recipe, repository};
 use crate::failure::{Failure, Tried};
-use crate::places::{self, Lock};
+use crate::places;
 use crate::records::write_whole;
 use crate::run::Run;
 
@@ -23,17 +23,15 @@ pub fn provide() -> Result<String, Failure> {
     if directory.is_dir() {
         return Ok(name);
     }
-    let _lock = places::lock(&cache, "base", Lock::Alone, BOUND)?;
+    let making = places::making(&name, BOUND)?;
     if directory.is_dir() {
         return Ok(name);
     }
     eprintln!("making the base system {} (a minute or two, once)", directory.display());
     let begun = Instant::now();
-    let unfinished = cache.join(".unfinished");
-    // Nobody else is at work on it while the lock is held: this is what a crash has left.
-    let _ = fs::remove_dir_all(&unfinished);
+    let unfinished = &making.unfinished;
     let root = unfinished.join("root");
-    fs::create_dir_all(&unfinished).tried(|| format!("make {}", unfinished.display()))?;
+    fs::create_dir_all(unfinished).tried(|| format!("make {}", unfinished.display()))?;
     bootstrap(&suite, recipe::PACKAGES, &root)?;
     let architecture = Run::new("dpkg").arg("--print-architecture").output()?;
     repository::make(&unfinished.join("repository"), architecture.trim())?;
@@ -43,7 +41,7 @@ pub fn provide() -> Result<String, Failure> {
     for deb in DEBS.iter().filter(|deb| deb.place == Place::Apart) {
         debs::build(deb, &apart)?;
     }
-    fs::rename(&unfinished, &directory).tried(|| format!("name {} as finished", directory.display()))?;
+    fs::rename(unfinished, &directory).tried(|| format!("name {} as finished", directory.display()))?;
     eprintln!("made it in {:.0?}", begun.elapsed());
     Ok(name)
 }
@@ -114,6 +112,12 @@ fn set_up(root: &Path, key: &Path) -> Result<(), Failure> {
         debs::build(deb, &debs_in)?;
     }
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    Run::new("chroot").arg(root).args(["sh", "-e", "-s"]).env("PATH", path).input(recipe::SETUP).output()?;
+    // The directory that this machine's variable names is not there.
+    Run::new("chroot")
+        .arg(root)
+        .args(["env", "-u", "TMPDIR", "sh", "-e", "-s"])
+        .env("PATH", path)
+        .input(recipe::SETUP)
+        .output()?;
     fs::remove_dir_all(&debs_in).tried(|| format!("remove {}", debs_in.display()))
 }

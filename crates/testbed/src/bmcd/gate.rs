@@ -1,4 +1,4 @@
-//! What holds the writing of an eMMC back: nothing, unless a test wants to look at a certain byte.
+//! What holds the writing of an eMMC back, and the end of a search for one: nothing, unless a test wants to look at a certain byte.
 
 use tokio::sync::watch;
 

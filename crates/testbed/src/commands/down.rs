@@ -10,14 +10,29 @@ use crate::failure::{Failure, Tried};
 use crate::host::{cgroup, power, watches};
 use crate::net::bridge;
 use crate::places::{self, Lock};
+use crate::process::Process;
 use crate::records::Thing;
 use crate::testbed::{directory_of, records_of};
-use crate::{disks, tools};
+use crate::{disks, owner, tools};
 
 /// Takes away all that the records name, whatever happened to who made it; nothing else.
 pub fn run(name: &str) -> Result<(), Failure> {
     tools::root()?;
     let _lock = alone(name)?;
+    take_away(name)
+}
+
+/// The same if its owner is gone; who that was, if so.
+pub fn run_if_stale(name: &str) -> Result<Option<Process>, Failure> {
+    let _lock = alone(name)?;
+    // Asked now, as another testbed may have been made under this name until the lock was taken.
+    let Some(owner) = owner::of(name)?.filter(|owner| !owner.lives()) else { return Ok(None) };
+    take_away(name)?;
+    Ok(Some(owner))
+}
+
+/// The caller is alone with the testbed.
+fn take_away(name: &str) -> Result<(), Failure> {
     let directory = directory_of(name);
     // First of all: whoever is being started now finds no testbed, or is found by its record.
     match fs::remove_file(directory.join("testbed.json")) {
@@ -27,10 +42,9 @@ pub fn run(name: &str) -> Result<(), Failure> {
         _ => {}
     }
     let records = records_of(name);
-    let mut things = records.all()?;
-    things.sort_by_key(order);
-    for thing in &things {
-        match thing {
+    // Read again each time: until a process was killed, it may have recorded more.
+    while let Some(thing) = records.all()?.into_iter().min_by_key(order) {
+        match &thing {
             Thing::Process { process, .. } if process.lives() => power::kill_tree(*process)?,
             Thing::Process { .. } => {}
             Thing::Loop { image } => disks::detach(image)?,
@@ -38,22 +52,24 @@ pub fn run(name: &str) -> Result<(), Failure> {
             Thing::NftTable { name } => bridge::remove_table(name)?,
             Thing::Bridge { name } => bridge::remove(name)?,
         }
-        records.strike(thing)?;
+        records.strike(&thing)?;
     }
     refuse_mounts(&directory)?;
-    let _all = places::lock(&places::state(), "all", Lock::Alone, Duration::from_secs(60))?;
     match fs::remove_dir_all(&directory) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(Failure::new(format!("remove {}", directory.display()), error));
         }
         _ => {}
     }
+    // Only now, as a large directory takes its time to go, and others wait for this lock.
+    let _all = places::lock(&places::state(), "all", Lock::Alone, Duration::from_secs(60))?;
     let left = fs::read_dir(places::state()).tried(|| "look for other testbeds".to_owned())?;
     if !left.flatten().any(|entry| entry.path().is_dir()) {
         bridge::stop_forwarding()?;
         watches::put_back()?;
     }
-    Ok(())
+    // Last of all: until here it may be killed, and what is left has its owner.
+    owner::forget(name)
 }
 
 /// What uses another thing goes before it.

@@ -16,11 +16,7 @@ pub fn run(testbed: &Testbed) -> Result<(), Failure> {
 
 /// Name, address, state, and how to log in.
 pub fn line(testbed: &Testbed, host: &Host) -> Result<String, Failure> {
-    let mut state = vec![state(testbed, host)?.to_owned()];
-    state.extend(marks::all(testbed, host)?);
-    if host.place == Place::Bmc {
-        state.extend(board::fault::all(testbed, host));
-    }
+    let state = state_and_faults(testbed, host)?;
     let account = if host.place == Place::Bmc { "root" } else { ACCOUNT };
     let (key, directory) = (testbed.key(), testbed.directory());
     let address = testbed.address(host);
@@ -32,6 +28,16 @@ pub fn line(testbed: &Testbed, host: &Host) -> Result<String, Failure> {
         key.display(),
         directory.display()
     ))
+}
+
+/// Whether it runs, and what is broken.
+pub fn state_and_faults(testbed: &Testbed, host: &Host) -> Result<Vec<String>, Failure> {
+    let mut state = vec![state(testbed, host)?.to_owned()];
+    state.extend(marks::all(testbed, host)?);
+    if host.place == Place::Bmc {
+        state.extend(board::fault::all(testbed, host));
+    }
+    Ok(state)
 }
 
 /// Whether it runs; of a module: what it does.

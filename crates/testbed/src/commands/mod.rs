@@ -1,11 +1,13 @@
 //! The commands, a file each.
 
 pub mod breaking;
+pub mod clean;
 pub mod down;
 pub mod git_commit;
 pub mod list;
 pub mod power;
 pub mod programs;
+pub mod state;
 pub mod up;
 
 use std::fs::File;

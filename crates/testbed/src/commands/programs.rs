@@ -4,10 +4,10 @@ use crate::container_images;
 use crate::failure::Failure;
 use crate::go_programs::ALL;
 use crate::host::kubernetes;
-use crate::{say, services, tools};
+use crate::{base, images, k3s_release, say, services, tools};
 
-/// Makes what is not made yet of all that a cluster's testbeds have in common; a line for each program, image and place:
-/// its name and its path.
+/// Makes what is not made yet of all that testbeds have in common, so that none of them has to wait for it; a line for each
+/// program and image of a cluster: its name and its path.
 pub fn run() -> Result<(), Failure> {
     tools::root()?;
     tools::provide()?;
@@ -22,5 +22,10 @@ pub fn run() -> Result<(), Failure> {
     for name in container_images::FILES {
         say::line(&format!("{name}\t{}", images.join(name).display()));
     }
-    services::provide()
+    services::provide()?;
+    k3s_release::provide()?;
+    let base = base::provide()?;
+    base::tpi::provide()?;
+    base::bmc::provide()?;
+    images::provide(&base).map(drop)
 }

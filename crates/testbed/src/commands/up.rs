@@ -10,10 +10,11 @@ use crate::failure::{Failure, Tried};
 use crate::host::{kubernetes, power, ready, watches};
 use crate::net::{bridge, dnsmasq, serve};
 use crate::places::{self, Lock};
+use crate::process::Process;
 use crate::run::Run;
 use crate::subnet::{self, Subnet};
 use crate::testbed::{Host, Place, Testbed, directory_of};
-use crate::{base, board, disks, images, k3s_release, say, services, site, tools};
+use crate::{base, board, disks, images, k3s_release, owner, say, services, site, tools};
 
 /// As many hosts as have addresses.
 const MOST: usize = 200;
@@ -37,9 +38,11 @@ pub struct Wanted {
     pub workstations: Vec<String>,
 }
 
-/// Makes what is missing, starts what is off, and waits until all is ready.
-pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
+/// Makes what is missing, starts what is off, and waits until all is ready. `owner` is the number of the process that the
+/// testbed belongs to.
+pub fn run(name: &str, wanted: &Wanted, owner: Option<i32>) -> Result<(), Failure> {
     tools::root()?;
+    let owner = owner.map(living).transpose()?;
     tools::provide()?;
     let base = base::provide()?;
     let bmc_base =
@@ -48,7 +51,16 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
         services::provide()?;
     }
     let _lock = alone(name)?;
-    let testbed = claim(name, base, bmc_base, wanted)?;
+    owner::claim(name, owner)?;
+    let existing = if directory_of(name).join("testbed.json").exists() { Some(Testbed::load(name)?) } else { None };
+    // Before the lock of all testbeds is taken, which nobody is to wait for as long as this may take.
+    let lacks_images = wanted.boards > 0 && existing.as_ref().is_none_or(|testbed| testbed.images.is_empty());
+    let images = if lacks_images {
+        images::provide(existing.as_ref().map_or(&base, |testbed| &testbed.base))?
+    } else {
+        String::new()
+    };
+    let testbed = claim(name, existing, Systems { base, bmc_base, images }, wanted)?;
     if testbed.kubernetes {
         kubernetes::provide(&testbed)?;
         k3s_release::provide()?;
@@ -84,13 +96,24 @@ pub fn run(name: &str, wanted: &Wanted) -> Result<(), Failure> {
     Ok(())
 }
 
+fn living(pid: i32) -> Result<Process, Failure> {
+    Process::of(pid).ok_or_else(|| Failure::new(format!("make a testbed for process {pid}"), "there is none"))
+}
+
+/// What hosts are made from, as directories' names in the cache.
+struct Systems {
+    base: String,
+    bmc_base: String,
+    images: String,
+}
+
 /// Writes down which testbed this is, with a network that nobody else has. One that exists keeps its network, its base
 /// system and its hosts, and may get more hosts.
-fn claim(name: &str, base: String, bmc_base: String, wanted: &Wanted) -> Result<Testbed, Failure> {
+fn claim(name: &str, existing: Option<Testbed>, made: Systems, wanted: &Wanted) -> Result<Testbed, Failure> {
     let state = places::state();
     let _lock = places::lock(&state, "all", Lock::Alone, Duration::from_secs(60))?;
-    let mut testbed = if directory_of(name).join("testbed.json").exists() {
-        Testbed::load(name)?
+    let mut testbed = if let Some(testbed) = existing {
+        testbed
     } else {
         let taken = taken(&state)?;
         let subnet = subnet::first_free(&taken).ok_or_else(|| {
@@ -100,7 +123,7 @@ fn claim(name: &str, base: String, bmc_base: String, wanted: &Wanted) -> Result<
         Testbed {
             name: name.to_owned(),
             subnet,
-            base,
+            base: made.base,
             bmc_base: String::new(),
             images: String::new(),
             disks: wanted.disks,
@@ -109,10 +132,10 @@ fn claim(name: &str, base: String, bmc_base: String, wanted: &Wanted) -> Result<
         }
     };
     if testbed.bmc_base.is_empty() {
-        testbed.bmc_base = bmc_base;
+        testbed.bmc_base = made.bmc_base;
     }
-    if testbed.images.is_empty() && wanted.boards > 0 {
-        testbed.images = images::provide(&testbed.base)?;
+    if testbed.images.is_empty() {
+        testbed.images = made.images;
     }
     if testbed.disks != wanted.disks {
         return Err(Failure::new(format!("change the disks of `{name}`"), "its hosts are made without or with them")

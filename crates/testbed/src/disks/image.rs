@@ -54,13 +54,18 @@ pub fn install(base: &Path, path: &Path) -> Result<(), Failure> {
     fs::rename(&unfinished, path).tried(|| format!("name {} as finished", path.display()))
 }
 
+/// It is some hundreds of megabytes in thousands of files, and on a machine without a cache other stories make theirs
+/// meanwhile: more than two minutes have been seen, where a quiet machine takes seconds.
+const ROOT_BOUND: Duration = Duration::from_secs(600);
+
 /// The base system as a file system in a file, made once.
 fn root(base: &Path) -> Result<std::path::PathBuf, Failure> {
     let path = base.join("root.ext4");
     if path.exists() {
         return Ok(path);
     }
-    let _lock = places::lock(&places::cache(), "base", Lock::Alone, Duration::from_secs(600))?;
+    let name = base.file_name().unwrap_or_default().to_string_lossy();
+    let _lock = places::lock(&places::cache(), &format!("{name}-root"), Lock::Alone, ROOT_BOUND)?;
     if path.exists() {
         return Ok(path);
     }
@@ -70,6 +75,7 @@ fn root(base: &Path) -> Result<std::path::PathBuf, Failure> {
         .args(["-q", "-F", "-L", ROOT_LABEL, "-d"])
         .arg(base.join("root"))
         .arg(&unfinished)
+        .bound(ROOT_BOUND)
         .output()?;
     fs::rename(&unfinished, &path).tried(|| format!("name {} as finished", path.display()))?;
     Ok(path)

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::process::Process;
@@ -65,6 +66,26 @@ pub fn command(testbed: &Testbed, host: &Host, command: &[impl AsRef<OsStr>]) ->
     }
     nsenter.args(command);
     Ok(nsenter)
+}
+
+/// Runs a piece of shell inside, as root, for at most so many seconds; what it said until then, however it ended.
+///
+/// It is ended from outside: not every host has a program for that. The group of processes is what is killed, as nsenter
+/// alone would leave behind what it started.
+pub fn look(testbed: &Testbed, host: &Host, script: &str, seconds: u64) -> Result<String, Failure> {
+    let leader = running(testbed, host)?;
+    let said = Run::new("timeout")
+        .args(["--kill-after=1", &seconds.to_string(), "nsenter"])
+        .args(words(leader))
+        .args(["sh", "-s"])
+        .input(script)
+        .bound(Duration::from_secs(seconds + 5))
+        .said()?;
+    let ended = match said.status.code() {
+        Some(124 | 137) => format!("(ended after {seconds} s)\n"),
+        _ => String::new(),
+    };
+    Ok(format!("{}{}{ended}", said.out, said.err))
 }
 
 /// Runs a piece of shell inside, as root, with arguments; what it said.

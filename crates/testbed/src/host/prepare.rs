@@ -59,11 +59,12 @@ fn meta_data(name: &str, now: u128) -> String {
     format!("instance-id: {name}-{now}\nlocal-hostname: {name}\n")
 }
 
+/// Two kinds of host keys will do: to make an RSA and a DSA key as well takes a core seconds at each first boot.
 fn user_data(key: &str) -> String {
     format!(
         "#cloud-config\nusers:\n- name: {ACCOUNT}\n  shell: /bin/bash\n  lock_passwd: true\n  \
          sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n  ssh_authorized_keys:\n  - {key}\n\
-         ssh_pwauth: false\nlocale: false\nmanage_etc_hosts: localhost\n"
+         ssh_pwauth: false\nssh_genkeytypes: [ecdsa, ed25519]\nlocale: false\nmanage_etc_hosts: localhost\n"
     )
 }
 

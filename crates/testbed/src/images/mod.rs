@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Tried};
-use crate::places::{self, Lock};
+use crate::places;
 use crate::records::write_whole;
 use crate::run::Run;
 use crate::testbed::{REPOSITORY_PORT, Testbed};
@@ -33,24 +33,35 @@ pub fn provide(base: &str) -> Result<String, Failure> {
     let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let name = format!("images-{hex}");
     let directory = cache.join(&name);
-    if directory.is_dir() {
-        return Ok(name);
-    }
-    let _lock = places::lock(&cache, "images", Lock::Alone, BOUND)?;
-    if directory.is_dir() {
-        return Ok(name);
-    }
-    eprintln!("making the images {} (a minute, once)", directory.display());
-    let begun = Instant::now();
-    let unfinished = cache.join(".unfinished-images");
-    // Nobody else is at work on it while the lock is held: this is what a crash has left.
-    let _ = fs::remove_dir_all(&unfinished);
     for (kind, file) in KINDS {
-        make(&cache.join(base).join("root"), &unfinished, kind, file)?;
+        let is_whole = || sum_of(&directory, kind).exists();
+        if is_whole() {
+            continue;
+        }
+        let making = places::making(&format!("{name}-{kind}"), BOUND)?;
+        if is_whole() {
+            continue;
+        }
+        let unfinished = &making.unfinished;
+        eprintln!("making the image {} (half a minute, once)", directory.join(file).display());
+        let begun = Instant::now();
+        make(&cache.join(base).join("root"), unfinished, kind, file)?;
+        fs::create_dir_all(&directory).tried(|| format!("make {}", directory.display()))?;
+        // The sum comes last: with it, the image is whole.
+        for (from, to) in
+            [(unfinished.join(file), directory.join(file)), (sum_of(unfinished, kind), sum_of(&directory, kind))]
+        {
+            fs::rename(&from, &to).tried(|| format!("name {} as finished", to.display()))?;
+        }
+        fs::remove_dir_all(unfinished).tried(|| format!("remove {}", unfinished.display()))?;
+        eprintln!("made it in {:.0?}", begun.elapsed());
     }
-    fs::rename(&unfinished, &directory).tried(|| format!("name {} as finished", directory.display()))?;
-    eprintln!("made them in {:.0?}", begun.elapsed());
     Ok(name)
+}
+
+/// Where the sum of an image is.
+fn sum_of(directory: &Path, kind: &str) -> PathBuf {
+    directory.join(format!("{kind}.sha256"))
 }
 
 fn make(base: &Path, into: &Path, kind: &str, file: &str) -> Result<(), Failure> {
@@ -65,7 +76,7 @@ fn make(base: &Path, into: &Path, kind: &str, file: &str) -> Result<(), Failure>
         .output()?;
     let image = into.join(file);
     fs::rename(work.join("image.xz"), &image).tried(|| format!("put {} in its place", image.display()))?;
-    write_whole(&into.join(format!("{kind}.sha256")), sum(&image)?.as_bytes())?;
+    write_whole(&sum_of(into, kind), sum(&image)?.as_bytes())?;
     fs::remove_dir_all(&work).tried(|| format!("remove {}", work.display()))
 }
 
@@ -83,6 +94,6 @@ pub fn directory(testbed: &Testbed) -> PathBuf {
 
 /// Where an image is had, and its sum.
 pub fn address(testbed: &Testbed, kind: &str, file: &str) -> (String, String) {
-    let sum = fs::read_to_string(directory(testbed).join(format!("{kind}.sha256"))).unwrap_or_default();
+    let sum = fs::read_to_string(sum_of(&directory(testbed), kind)).unwrap_or_default();
     (format!("http://{}:{REPOSITORY_PORT}/images/{file}", testbed.gateway()), sum)
 }

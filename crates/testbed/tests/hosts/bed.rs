@@ -8,23 +8,39 @@ pub struct Bed {
     name: String,
 }
 
-fn testbed(name: &str, words: &[&str]) -> Output {
-    let output = Command::new(env!("CARGO_BIN_EXE_testbed")).args(words).args(["--name", name]).output().unwrap();
-    assert!(output.status.success(), "testbed {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
+/// Set by a person who wants to look into a test that fails: `testbed list --name NAME` says where its hosts are.
+const KEEP: &str = "BRINGUP_KEEP_TESTBED";
+
+fn testbed(name: &str, words: &[&str]) -> Result<Output, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_testbed")).args(words).args(["--name", name]).output();
+    let output = output.map_err(|error| format!("testbed {words:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("testbed {words:?}: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(output)
 }
 
 impl Bed {
     /// One with these hosts, as `testbed up` takes them. What an earlier try left under this name goes first.
+    /// It belongs to this process, so that `testbed clean` takes it down if this process is killed; one that is to be kept
+    /// belongs to nobody.
     pub fn up(name: &str, hosts: &[&str]) -> Self {
-        testbed(name, &["down"]);
+        Self::owned(name, std::env::var_os(KEEP).is_none().then(std::process::id), hosts)
+    }
+
+    /// One that belongs to another process, or to nobody.
+    pub fn owned(name: &str, owner: Option<u32>, hosts: &[&str]) -> Self {
+        testbed(name, &["down"]).unwrap();
         let bed = Self { name: name.to_owned() };
-        bed.run(&[&["up"], hosts].concat());
+        let owner: Vec<String> = owner.into_iter().flat_map(|pid| ["--owner".to_owned(), pid.to_string()]).collect();
+        let owner: Vec<&str> = owner.iter().map(String::as_str).collect();
+        bed.run(&[&["up"], &owner[..], hosts].concat());
         bed
     }
 
     pub fn run(&self, words: &[&str]) -> String {
-        String::from_utf8(testbed(&self.name, words).stdout).unwrap()
+        let output = testbed(&self.name, words).unwrap_or_else(|trouble| panic!("{trouble}"));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// The directory of its site, as `testbed site` prints it.
@@ -73,10 +89,22 @@ impl Bed {
 }
 
 impl Drop for Bed {
+    /// A test that failed prints what state all was in before it goes. Nothing may panic then: that would end the process
+    /// with all other tests in it, and leave their testbeds.
     fn drop(&mut self) {
-        // A test that failed may be looked into: `testbed list --name NAME` says where its hosts are.
-        if !std::thread::panicking() || std::env::var_os("BRINGUP_KEEP_TESTBED").is_none() {
-            testbed(&self.name, &["down"]);
+        let gave_up = std::thread::panicking();
+        if gave_up {
+            match testbed(&self.name, &["state"]) {
+                Ok(output) => eprintln!("testbed `{}`:\n{}", self.name, String::from_utf8_lossy(&output.stdout)),
+                Err(trouble) => eprintln!("{trouble}"),
+            }
+            if std::env::var_os(KEEP).is_some() {
+                return;
+            }
+        }
+        match testbed(&self.name, &["down"]) {
+            Err(trouble) if gave_up => eprintln!("{trouble}"),
+            down => drop(down.unwrap()),
         }
     }
 }

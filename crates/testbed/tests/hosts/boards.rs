@@ -77,36 +77,56 @@ fn kill_at(controller: &Controller, words: &[&str], like: impl Fn(&Value) -> boo
     reached
 }
 
+/// A moment in a flash, and the event that it begins with.
+type Moment = (&'static str, Box<dyn Fn(&Value) -> bool>);
+
+fn deed(words: &'static str) -> Box<dyn Fn(&Value) -> bool> {
+    Box::new(move |event| {
+        event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
+    })
+}
+
+fn moves(step: &'static str) -> Box<dyn Fn(&Value) -> bool> {
+    Box::new(move |event| {
+        event["event"] == "progress" && event["step"] == step && event["done"].as_u64().is_some_and(|done| done > 0)
+    })
+}
+
 #[test]
 #[ignore = "needs root and real hosts"]
-fn a_flash_that_is_killed_anywhere_is_gone_on_with() {
-    let deed = |words: &'static str| {
-        move |event: &Value| {
-            event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
-        }
-    };
-    let moves = |step: &'static str| {
-        move |event: &Value| {
-            event["event"] == "progress" && event["step"] == step && event["done"].as_u64().is_some_and(|done| done > 0)
-        }
-    };
+fn a_flash_that_is_killed_before_it_writes_is_gone_on_with() {
+    killed_at(
+        "board-killed",
+        vec![
+            ("download", deed("put the image")),
+            ("download and stage", moves("board1/rk1_image")),
+            ("power off", deed("power off")),
+            ("flash", deed("flash slot")),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
+fn a_flash_that_is_killed_once_it_writes_is_gone_on_with() {
     let boots = |event: &Value| {
         event["event"] == "waiting"
             && event["wanted"].as_str().is_some_and(|wanted| wanted.starts_with("SSH with the key"))
     };
-    type Like = Box<dyn Fn(&Value) -> bool>;
-    let moments: [(&str, Like); 8] = [
-        ("download", Box::new(deed("put the image"))),
-        ("download and stage", Box::new(moves("board1/rk1_image"))),
-        ("power off", Box::new(deed("power off"))),
-        ("flash", Box::new(deed("flash slot"))),
-        ("write", Box::new(moves("node01/provisioned_slot"))),
-        ("identity", Box::new(deed("give slot"))),
-        ("power on", Box::new(deed("power on"))),
-        ("boot", Box::new(boots)),
-    ];
+    killed_at(
+        "board-killed-late",
+        vec![
+            ("write", moves("node01/provisioned_slot")),
+            ("identity", deed("give slot")),
+            ("power on", deed("power on")),
+            ("boot", Box::new(boots)),
+        ],
+    );
+}
+
+fn killed_at(bed: &str, moments: Vec<Moment>) {
     for (moment, like) in moments {
-        let bed = Bed::up("board-killed", &["--boards", "1", "--slots", "1"]);
+        let bed = Bed::up(bed, &["--boards", "1", "--slots", "1"]);
         let controller = Controller::new(&bed, &SLOTS[..1], "");
         assert!(kill_at(&controller, &[], like), "{moment}: it never came to that");
         // What it had begun may look like a node that lives: the next run is told that it may go on.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -91,12 +92,28 @@ impl Controller {
     }
 
     pub fn run(&self, words: &[&str]) -> Ran {
-        let output = self.command(&[words, &["--json"]].concat()).output().unwrap();
-        let events = String::from_utf8(output.stdout).unwrap();
-        let events = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        self.watch(words, |_| {})
+    }
+
+    /// The same, and `seen` gets each event when it happens; the run goes on meanwhile.
+    pub fn watch(&self, words: &[&str], mut seen: impl FnMut(&Value)) -> Ran {
+        // A file, as nobody reads a pipe while events are waited for.
+        let mut stderr = tempfile::tempfile().unwrap();
+        let mut command = self.command(&[words, &["--json"]].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
+        let mut events = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let event = serde_json::from_str(&line.unwrap()).unwrap();
+            seen(&event);
+            events.push(event);
+        }
+        let status = child.wait().unwrap();
+        let mut said = Vec::new();
+        stderr.rewind().unwrap();
+        stderr.read_to_end(&mut said).unwrap();
+        let stderr = String::from_utf8_lossy(&said).into_owned();
         assert!(!stderr.contains("panicked"), "{stderr}");
-        Ran { status: output.status.code().unwrap_or(-1), events, stderr }
+        Ran { status: status.code().unwrap_or(-1), events, stderr }
     }
 
     /// `apply` of the stages that need nothing but hosts.

@@ -1,20 +1,19 @@
 //! What releases of today do otherwise than the recorded one, and how a release comes from the mirror.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bed::Bed;
+use crate::wait;
 
 const OLDER: &str = "v1.34.6+k3s1";
 const NEWER: &str = "v1.35.4+k3s1";
 
 /// Waits until a host's journal of a unit has a line of this.
 fn says(bed: &Bed, host: &str, unit: &str, text: &str) {
-    let begun = Instant::now();
-    let journal = format!("journalctl --quiet --output=cat --unit={unit}");
-    while !bed.shell(host, &journal).contains(text) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{unit} never said {text}: {}", bed.shell(host, &journal));
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    wait::until(Duration::from_secs(60), &format!("{unit} on {host} to say {text}"), || {
+        let journal = bed.shell(host, &format!("journalctl --quiet --output=cat --unit={unit}"));
+        wait::so(journal.contains(text), || journal)
+    });
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn kill_and_go_on(bed: &Bed, host: &str, whole: Duration, share: f64) -> bool {
     let controller = Controller::new(bed, &[(host, "")], &format!("control_plane: {host}"));
     let mut command = controller.command(&["apply", "-y", "--tags", "known_hosts,servers"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // It is to be killed at a moment that nothing tells of, wherever it is by then.
     thread::sleep(whole.mul_f64(share));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -17,3 +17,4 @@ mod services;
 mod simulation;
 mod stories;
 mod testbeds;
+mod wait;

@@ -13,6 +13,7 @@ use bringup_core::probe::{Answer, BootId, K3sRole, K3sState, KubeNodeState, Prob
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{LoadOptions, Scope, load};
 use bringup_core::stages::{Options, lanes};
+use bringup_core::version::Version;
 use bringup_core::world::{Going, Progress, World};
 use bringup_world::ssh::{ClientConfig, Logins};
 use bringup_world::{Directories, LocalSource, RealWorld};
@@ -75,7 +76,7 @@ impl Clustered {
 
 /// What is believed to run on each host: nothing is drained from a machine without it.
 fn k3s() -> K3sState {
-    let version = "v1.33.6+k3s1".to_owned();
+    let version = Version::parse("v1.33.6+k3s1").unwrap();
     K3sState { role: K3sRole::Server, version, active: true, stale: false, run: None }
 }
 

@@ -117,7 +117,7 @@ pub(crate) fn request(method: Method, path: &str) -> hyper::http::request::Build
 
 fn words(failure: &crate::ssh::Failure) -> String {
     match failure {
-        crate::ssh::Failure::Refused(said) => said.clone(),
+        crate::ssh::Failure::Refused(said) | crate::ssh::Failure::Unreachable(said) => said.clone(),
         other => format!("{other:?}"),
     }
 }

@@ -29,6 +29,10 @@ impl Bmc<'_> {
             Probe::ImageIsFit(question) => {
                 Answer::ImageIsFit(self.fit(&question.source, &question.sha256).await.map(drop)?)
             }
+            Probe::WaitingModules(_) => {
+                let modules = self.read(bmc::WAITING_MODULES).await?.unwrap_or_default();
+                Answer::WaitingModules(modules.lines().map(str::to_owned).collect())
+            }
             Probe::SdCard(_) => Answer::SdCard(self.free().await?.map(|free| SdCardState { free })),
             Probe::Console(question) => {
                 let text = self.controls().await?.console(question.slot).await?;
@@ -123,8 +127,8 @@ impl Bmc<'_> {
     /// Free bytes of the card that images are on; `None`: there is no card.
     pub(super) async fn free(&self) -> Result<Option<u64>, Trouble> {
         let Some(text) = self.read(&bmc::sd_card(&self.boards.images)).await? else { return Ok(None) };
-        let kilobytes: u64 = text.trim().parse().map_err(|_| Trouble::Script(format!("df: {text}")))?;
-        Ok(Some(kilobytes * 1024))
+        let bytes = text.trim().parse::<u64>().ok().and_then(|kilobytes| kilobytes.checked_mul(1024));
+        Ok(Some(bytes.ok_or_else(|| Trouble::Script(format!("df: {text}")))?))
     }
 }
 

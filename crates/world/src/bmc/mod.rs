@@ -6,6 +6,8 @@ mod board;
 mod cloud;
 mod controls;
 mod flash;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keys;
 mod line;
 mod lock;

@@ -289,6 +289,20 @@ mod tests {
     }
 
     #[test]
+    fn whatever_lies_on_a_bmc_is_read_or_refused() {
+        let (mut read, mut refused) = (0, 0);
+        for text in crate::mutations::of_text(&record(Some(7)).text(), 1000) {
+            if Record::read(&text, "boot").is_some() {
+                read += 1
+            } else {
+                refused += 1
+            }
+            if read_mark(&text).is_some() { read += 1 } else { refused += 1 }
+        }
+        assert!(read > 20 && refused > 20, "{read} read, {refused} refused");
+    }
+
+    #[test]
     fn a_record_of_another_boot_says_nothing() {
         let record = record(Some(7));
         assert_eq!(Record::read(&record.text(), "boot"), Some(record.clone()));

@@ -97,6 +97,21 @@ mod tests {
     }
 
     #[test]
+    fn whatever_tpi_prints_is_read_or_refused() {
+        let (mut read, mut refused) = (0, 0);
+        for (_, printed) in recordings() {
+            for out in crate::mutations::of_text(&printed.out, 50) {
+                let printed = Printed { out, err: printed.err.clone(), status: printed.status };
+                for good in [power(&printed).is_ok(), ok(&printed).is_ok(), console(&printed).is_ok()] {
+                    if good { read += 1 } else { refused += 1 }
+                }
+                let _ = flashed(&printed);
+            }
+        }
+        assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
+    }
+
+    #[test]
     fn every_output_of_the_recordings_is_understood() {
         let mut seen = [0; 3];
         for (argv, printed) in recordings() {

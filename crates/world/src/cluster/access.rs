@@ -2,28 +2,19 @@
 //! the user's own context, which may lead to another cluster.
 
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::kubeconfig::ClusterAccess;
 use bringup_core::names::Target;
 use bringup_core::probe::{AdminKubeconfig, Answer, K3s, K3sRole, Question};
-use bringup_core::secret::Secret;
 use bringup_core::site::{Node, Site};
 use bringup_core::world::Going;
 
 use crate::host;
 use crate::ssh::Hosts;
 
-/// What leads to an API.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Found {
-    /// The administrator's kubeconfig.
-    pub kubeconfig: Secret,
-    /// The host to dial instead of the one that stands in it.
-    pub address: Option<String>,
-}
-
-/// Where that is read.
+/// Where the access is read.
 pub(crate) trait Access: Send + Sync {
     /// Reads it.
-    fn read(&self) -> Going<'_, Result<Found, Fault>>;
+    fn read(&self) -> Going<'_, Result<ClusterAccess, Fault>>;
 }
 
 /// From the control plane of a site.
@@ -39,7 +30,7 @@ fn silent(said: impl AsRef<str>) -> Fault {
 }
 
 impl Access for OverSsh<'_> {
-    fn read(&self) -> Going<'_, Result<Found, Fault>> {
+    fn read(&self) -> Going<'_, Result<ClusterAccess, Fault>> {
         Box::pin(async move {
             let Some(node) = self.site.control_plane() else { return Err(silent("the site names no control plane")) };
             let target = Target::Node(node.name.clone());
@@ -48,6 +39,10 @@ impl Access for OverSsh<'_> {
             let mut next = || answers.next().unwrap_or_else(|| Err(silent(format!("{} did not answer", node.name))));
             // A control plane that cannot be logged in to, for whatever reason, answers for no cluster.
             let k3s = next().map_err(|fault| {
+                // The question never reached it.
+                if fault.cause == Cause::Unasked {
+                    return fault;
+                }
                 let silent =
                     silent(fault.to_string()).likely(format!("its control plane, {}, cannot be asked", node.name));
                 match fault.next {
@@ -62,16 +57,25 @@ impl Access for OverSsh<'_> {
                 }
                 Some(_) => {}
             }
-            let kubeconfig = match next() {
-                Ok(Answer::AdminKubeconfig(kubeconfig)) => kubeconfig,
+            let access = match next() {
+                Ok(Answer::AdminKubeconfig(access)) => access,
                 Ok(_) => return Err(silent("an answer to another question came back")),
+                // What is there is not used, and waiting will not change that.
+                Err(fault) if fault.cause == Cause::Mismatch => {
+                    return Err(Fault { at: Target::Cluster, doing: DOING.to_owned(), ..fault });
+                }
                 Err(fault) => {
                     return Err(silent(fault.to_string())
                         .likely("k3s has not started there yet, or never did")
                         .next(format!("journalctl -u k3s on {} tells why", node.name)));
                 }
             };
-            Ok(Found { kubeconfig, address: Some(self.address(node).await?) })
+            let address = self.address(node).await?;
+            access.at(&address).map_err(|_| {
+                Fault::new(Cause::Unresolved, Target::Cluster, DOING)
+                    .said(format!("`{}` is not a host name or an address", address.escape_debug()))
+                    .next(format!("set node_ip of {}", node.name))
+            })
         })
     }
 }
@@ -85,7 +89,9 @@ impl OverSsh<'_> {
         if node.connection.local {
             return Ok("127.0.0.1".to_owned());
         }
-        self.hosts.addresses(&node.connection).await.into_iter().next().ok_or_else(|| {
+        let found = self.hosts.addresses(&node.connection).await;
+        let found = found.map_err(|failure| failure.fault(&Target::Cluster, DOING))?;
+        found.into_iter().next().ok_or_else(|| {
             Fault::new(Cause::Unresolved, Target::Cluster, DOING)
                 .said(format!("{} does not resolve", node.connection.host))
                 .next(format!("give {} a node_ip or an ansible_host, or mend its name in DNS", node.name))

@@ -2,21 +2,20 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kube::config::Kubeconfig;
+use bringup_core::kubeconfig::{ClusterAccess, Identity};
 use x509_parser::pem::parse_x509_pem;
 
-use super::access::Found;
-
 /// How long our own certificate is valid, in a sentence; empty if that cannot be told.
-pub(super) fn ours(found: &Found, server: &str) -> String {
-    valid(found).map(|valid| format!("the certificate shown to {server} {valid}")).unwrap_or_default()
+pub(super) fn ours(access: &ClusterAccess, server: &str) -> String {
+    let valid = || {
+        let Identity::Certificate { certificate, .. } = access.identity() else { return None };
+        valid(&STANDARD.decode(certificate).ok()?)
+    };
+    valid().map(|valid| format!("the certificate shown to {server} {valid}")).unwrap_or_default()
 }
 
-fn valid(found: &Found) -> Option<String> {
-    let kubeconfig = Kubeconfig::from_yaml(found.kubeconfig.expose()).ok()?;
-    let user = kubeconfig.auth_infos.into_iter().next()?.auth_info?;
-    let pem = STANDARD.decode(user.client_certificate_data?).ok()?;
-    let (_, pem) = parse_x509_pem(&pem).ok()?;
+pub(super) fn valid(pem: &[u8]) -> Option<String> {
+    let (_, pem) = parse_x509_pem(pem).ok()?;
     let certificate = pem.parse_x509().ok()?;
     let end = certificate.validity().not_after;
     let until = jiff::Timestamp::from_second(end.timestamp()).ok()?;

@@ -1,9 +1,8 @@
 //! Calls of `helm`, as the stage tools installed it. What is secret reaches it in files of a private directory.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::names::Target;
@@ -12,7 +11,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::release::DESCRIPTION;
-use super::session::{Session, kubeconfig_text};
+use super::session::Session;
+use crate::program;
 
 /// How long helm itself waits for what it waits for; the deed is bounded to more.
 const TIMEOUT: &str = "10m";
@@ -144,7 +144,7 @@ fn disk(error: &std::io::Error, doing: &str) -> Fault {
 
 async fn call(helm: &Path, session: &Session, private: &Private, words: &[String], doing: &str) -> Result<(), Fault> {
     let fault = |cause| Fault::new(cause, Target::Cluster, doing);
-    let text = kubeconfig_text(&session.found).map_err(|said| fault(Cause::Failed).said(said))?;
+    let text = session.access.to_kubeconfig();
     let kubeconfig = private.write("kubeconfig", text.expose()).map_err(|error| disk(&error, doing))?;
     let mut command = Command::new(helm);
     for name in ELSEWHERE {
@@ -153,18 +153,15 @@ async fn call(helm: &Path, session: &Session, private: &Private, words: &[String
     command
         .args(words)
         .env("KUBECONFIG", &kubeconfig)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         // An interrupt at the terminal is ours to see to: a helm that dies of it leaves a pending release behind.
         .process_group(0);
-    let output = command.spawn().map_err(|error| {
-        fault(Cause::Failed)
-            .said(format!("{}: {error}", helm.display()))
-            .likely("helm is not installed")
-            .next("run the stage tools, which installs it")
+    let output = program::run(&mut command, b"").await.map_err(|error| {
+        let fault = fault(Cause::Failed).said(format!("{}: {error}", helm.display()));
+        if error.kind() != ErrorKind::NotFound {
+            return fault;
+        }
+        fault.likely("helm is not installed").next("run the stage tools, which installs it")
     })?;
-    let output = output.wait_with_output().await.map_err(|error| fault(Cause::Failed).said(error.to_string()))?;
     if output.status.success() {
         return Ok(());
     }
@@ -205,20 +202,6 @@ fn failed(said: &str, fault: impl Fn(Cause) -> Fault) -> Fault {
     fault(Cause::Failed).said(last).next("mend what helm says, then run again")
 }
 
-/// The custom resource definitions that uninstalling a release would delete, and every object of their kinds with them.
-pub(super) fn definitions_lost(manifest: &str) -> Vec<String> {
-    let mut lost = Vec::new();
-    for document in manifest.split("\n---") {
-        let line = |start: &str| document.lines().any(|line| line.trim_end() == start);
-        let kept = document.lines().any(|line| line.trim().replace(['"', '\''], "") == "helm.sh/resource-policy: keep");
-        if line("kind: CustomResourceDefinition") && !kept {
-            let name = document.lines().find_map(|line| line.strip_prefix("  name: "));
-            lost.push(name.unwrap_or("(unnamed)").trim().to_owned());
-        }
-    }
-    lost
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -227,7 +210,7 @@ mod tests {
     use bringup_core::names::Target;
     use serde_json::json;
 
-    use super::{Install, definitions_lost, failed, install_words};
+    use super::{Install, failed, install_words};
 
     #[test]
     fn a_registry_without_tls_is_named_as_one() {
@@ -260,17 +243,5 @@ mod tests {
             assert_eq!(fault.cause, cause, "{said}");
             assert!(fault.next.is_some());
         }
-    }
-
-    #[test]
-    fn definitions_that_would_go_are_found() {
-        let one = |policy: &str| {
-            format!(
-                "# Source: a\napiVersion: v1\nkind: CustomResourceDefinition\nmetadata:\n  name: apps.argoproj.io\n{policy}"
-            )
-        };
-        let kept = one("  annotations:\n    \"helm.sh/resource-policy\": keep\n");
-        assert_eq!(definitions_lost(&format!("---\n{kept}\n---\nkind: Service\n")), Vec::<String>::new());
-        assert_eq!(definitions_lost(&format!("---\n{kept}\n---\n{}", one(""))), ["apps.argoproj.io"]);
     }
 }

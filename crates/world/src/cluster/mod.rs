@@ -5,7 +5,10 @@
 
 mod access;
 mod certificate;
+mod definitions;
 mod drain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod helm;
 mod lease;
 mod nodes;
@@ -14,7 +17,7 @@ mod release;
 mod sealed_keys;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trouble;
 mod workloads;
 
@@ -91,7 +94,7 @@ impl Cluster {
         if let Some(session) = open.as_ref() {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(Session::open(access.read().await?, self.bounds, Arc::clone(&self.requests)).await?);
+        let session = Arc::new(Session::open(access.read().await?, self.bounds, Arc::clone(&self.requests))?);
         *open = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -109,10 +112,10 @@ impl Cluster {
         }
         *open = None;
         let found = access.read().await?;
-        if found == old.found {
+        if found == old.access {
             return Ok(None);
         }
-        let session = Arc::new(Session::open(found, self.bounds, Arc::clone(&self.requests)).await?);
+        let session = Arc::new(Session::open(found, self.bounds, Arc::clone(&self.requests))?);
         *open = Some(Arc::clone(&session));
         Ok(Some(session))
     }
@@ -180,12 +183,13 @@ impl Cluster {
             Deed::InstallRelease { namespace, name, chart, version, values, run } => {
                 let before = release::release(session, namespace, name).await.map_err(fault)?;
                 let values = &before.map_or_else(|| values.clone(), |before| before.values_for(values));
+                let version = version.as_str();
                 let install = helm::Install { namespace, name, chart, version, values, run: run.as_deref() };
                 helm::install(&self.helm, session, &install, &doing).await?;
             }
             Deed::UninstallRelease { namespace, name, chart, version } => {
                 self.may_go(session, namespace, name, &doing).await?;
-                helm::can_be_had(&self.helm, session, chart, version, &doing).await?;
+                helm::can_be_had(&self.helm, session, chart, version.as_str(), &doing).await?;
                 helm::uninstall(&self.helm, session, namespace, name, &doing).await?;
             }
             Deed::BackUpSealedKeys { to, recipients } => {
@@ -203,7 +207,12 @@ impl Cluster {
     async fn may_go(&self, session: &Session, namespace: &str, name: &str, doing: &str) -> Result<(), Fault> {
         let release = release::release(session, namespace, name).await.map_err(|trouble| trouble.fault(doing))?;
         let Some(release) = release else { return Ok(()) };
-        let lost = helm::definitions_lost(&release.manifest);
+        let lost = definitions::lost(&release.manifest).map_err(|malformed| {
+            Fault::new(Cause::NotAllowed, Target::Cluster, doing)
+                .said(format!("the manifest that Helm keeps of it cannot be read: {malformed}"))
+                .likely("it was not made by Helm; what uninstalling it would delete is not known")
+                .next("see it with `helm get manifest`, or leave cluster_force out")
+        })?;
         if !lost.is_empty() {
             return Err(Fault::new(Cause::NotAllowed, Target::Cluster, doing)
                 .said(format!("it would delete {}, and every object of these kinds with them", lost.join(", ")))

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bringup_core::probe::ReleaseState;
 use bringup_core::resources::{UNINSTALLED, value_sums};
+use bringup_core::version::Version;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
@@ -44,7 +45,7 @@ struct Chart {
 
 #[derive(Debug, Deserialize)]
 struct ChartMetadata {
-    version: String,
+    version: Version,
 }
 
 impl Release {
@@ -79,7 +80,7 @@ fn merge(below: &mut Value, over: &Value) {
 }
 
 /// Unpacks what a secret holds.
-fn decode(secret: &Value) -> Result<Release, String> {
+pub(super) fn decode(secret: &Value) -> Result<Release, String> {
     let outer = secret.pointer("/data/release").and_then(Value::as_str).ok_or("it holds no release")?;
     // Once for the secret, once for Helm.
     let inner = STANDARD.decode(outer).map_err(|error| error.to_string())?;

@@ -3,22 +3,30 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::kubeconfig::ClusterAccess;
 use bringup_core::names::Target;
-use bringup_core::secret::Secret;
 use http::{Method, Request, Uri, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
+use x509_parser::pem::Pem;
 
-use super::access::{DOING, Found};
+use super::access::DOING;
 use super::trouble::{Refusal, Trouble};
 
 /// As whom fields are owned.
 pub(super) const FIELD_MANAGER: &str = "bringup";
+
+/// The longest answer that is read, in bytes. An object is at most 1.5 MiB (etcd's limit of a request), and the longest
+/// list that is asked for is the ten revisions of a release that Helm keeps.
+const LONGEST_ANSWER: usize = 32 << 20;
+/// The longest refusal that is read, in bytes.
+const LONGEST_REFUSAL: usize = 1 << 20;
 
 /// Bounds of one request.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +59,8 @@ pub(super) enum Sent {
 pub(super) struct Session {
     client: Client,
     bounds: Bounds,
-    /// Where from, and for whoever is given a kubeconfig of its own.
-    pub found: Found,
+    /// What it was opened with, for whoever is given a kubeconfig of its own.
+    pub access: ClusterAccess,
     /// `https://ADDRESS:PORT`.
     pub server: String,
     requests: std::sync::Arc<AtomicU64>,
@@ -64,25 +72,31 @@ pub(super) struct Session {
 
 impl Session {
     /// Makes one; nothing is sent yet.
-    pub async fn open(found: Found, bounds: Bounds, requests: std::sync::Arc<AtomicU64>) -> Result<Self, Fault> {
+    pub fn open(access: ClusterAccess, bounds: Bounds, requests: std::sync::Arc<AtomicU64>) -> Result<Self, Fault> {
         let odd = |said: String| {
-            Fault::new(Cause::Failed, Target::Cluster, DOING)
+            Fault::new(Cause::Mismatch, Target::Cluster, DOING)
                 .said(said)
                 .likely("the control plane's /etc/rancher/k3s/k3s.yaml is not the one that k3s writes")
-                .next("restart k3s there: it writes the file anew")
+                .next("restart k3s there: it writes the file again")
         };
-        let kubeconfig = kubeconfig(&found).map_err(odd)?;
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .map_err(|error| odd(error.to_string()))?;
+        let mut config = config(&access).map_err(|said| odd(said.to_owned()))?;
         config.connect_timeout = Some(bounds.connect);
         // Whoever asks decides whether to ask again.
         config.default_retry = false;
         // The control plane is a neighbour of its nodes: a proxy for the web does not lead there.
         config.proxy_url = None;
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let client = Client::try_from(config).map_err(|error| odd(error.to_string()))?;
-        Ok(Self { client, bounds, found, server, requests, ahead: AtomicI64::new(0), distrust: AtomicBool::new(false) })
+        let server = access.server().to_string();
+        // The error's own words may show what it could not read.
+        let client = Client::try_from(config).map_err(|_| odd("certificates or key cannot be read".to_owned()))?;
+        Ok(Self {
+            client,
+            bounds,
+            access,
+            server,
+            requests,
+            ahead: AtomicI64::new(0),
+            distrust: AtomicBool::new(false),
+        })
     }
 
     /// Whether a credential or a certificate was not believed.
@@ -150,58 +164,61 @@ impl Session {
 
     async fn answer(&self, request: Request<Body>) -> Result<Value, Trouble> {
         let sent = self.client.send(request).await;
-        let response = sent.map_err(|error| Trouble::of(&error, &self.server, &self.found))?;
+        let response = sent.map_err(|error| Trouble::of(&error, &self.server, &self.access))?;
         let (head, body) = response.into_parts();
         if let Some(date) = head.headers.get(header::DATE).and_then(|date| date.to_str().ok())
             && let Ok(date) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date)
         {
             self.ahead.store(date.as_second() - Timestamp::now().as_second(), Ordering::Relaxed);
         }
-        let cut = |error: kube::Error| Trouble::Lost { server: self.server.clone(), said: error.to_string() };
-        let bytes = body.collect().await.map_err(cut)?.to_bytes();
+        let longest = if head.status.is_success() { LONGEST_ANSWER } else { LONGEST_REFUSAL };
+        let bytes = match Limited::new(body, longest).collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err(Trouble::TooLong { server: self.server.clone(), longest });
+            }
+            Err(error) => return Err(Trouble::Lost { server: self.server.clone(), said: error.to_string() }),
+        };
         if head.status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|error| Trouble::Odd(error.to_string()));
         }
-        Err(Trouble::Refused(Refusal::of(head.status.as_u16(), &bytes, &self.server, &self.found)))
+        Err(Trouble::Refused(Refusal::of(head.status.as_u16(), &bytes, &self.server, &self.access)))
     }
 }
 
-/// The kubeconfig with the address in place of the one that leads a node to itself.
-fn kubeconfig(found: &Found) -> Result<Kubeconfig, String> {
-    let mut kubeconfig = Kubeconfig::from_yaml(found.kubeconfig.expose()).map_err(|error| error.to_string())?;
-    let Some(address) = &found.address else { return Ok(kubeconfig) };
-    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-        if let Some(server) = &mut cluster.server {
-            *server = at_address(server, address)?;
-        }
-    }
-    Ok(kubeconfig)
-}
-
-fn at_address(server: &str, address: &str) -> Result<String, String> {
-    let url: Uri = server.parse().map_err(|error| format!("{server}: {error}"))?;
-    let port = url.port_u16().unwrap_or(6443);
-    Ok(if address.contains(':') { format!("https://[{address}]:{port}") } else { format!("https://{address}:{port}") })
-}
-
-/// The same as text, for whoever reads it from a file.
-pub(super) fn kubeconfig_text(found: &Found) -> Result<Secret, String> {
-    let kubeconfig = kubeconfig(found)?;
-    serde_json::to_string(&kubeconfig).map(Secret::new).map_err(|error| error.to_string())
+/// What the client is given: nothing but what [`ClusterAccess`] holds, so that no field of a target's file runs a program,
+/// reads a file or chooses a proxy here.
+fn config(access: &ClusterAccess) -> Result<Config, &'static str> {
+    let url: Uri = access.server().to_string().parse().map_err(|_| "the server's address is not valid")?;
+    let authority = STANDARD.decode(access.authority()).map_err(|_| "the authority's certificates cannot be read")?;
+    let certificates: Result<Vec<Vec<u8>>, _> =
+        Pem::iter_from_buffer(&authority).map(|pem| pem.map(|pem| pem.contents)).collect();
+    let mut config = Config::new(url);
+    config.root_cert = Some(certificates.map_err(|_| "the authority's certificates cannot be read")?);
+    config.auth_info =
+        serde_json::from_value(access.identity().fields()).map_err(|_| "the credentials cannot be used")?;
+    Ok(config)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::at_address;
+    use bringup_core::kubeconfig::ClusterAccess;
+
+    use super::config;
+    use crate::cluster::tests::rig::{Authority, kubeconfig};
 
     #[test]
-    fn the_address_takes_the_place_of_the_nodes_own() {
-        for (server, address, expected) in [
-            ("https://127.0.0.1:6443", "10.0.0.1", "https://10.0.0.1:6443"),
-            ("https://127.0.0.1:16443/", "fd00::1", "https://[fd00::1]:16443"),
-            ("https://localhost", "node01.lan", "https://node01.lan:6443"),
-        ] {
-            assert_eq!(at_address(server, address).unwrap(), expected);
-        }
+    fn the_client_gets_what_the_access_holds_and_nothing_else() {
+        let authority = Authority::new("kubernetes");
+        let user = authority.sign("system:admin", "system:masters", &[], 4000);
+        let access =
+            ClusterAccess::parse(kubeconfig("https://127.0.0.1:6443", &authority.pem, &user).expose()).unwrap();
+        let config = config(&access.at("fd00::1").unwrap()).unwrap();
+        assert_eq!(config.cluster_url.to_string(), "https://[fd00::1]:6443/");
+        assert_eq!(config.root_cert.unwrap().len(), 1);
+        let user = config.auth_info;
+        assert!(user.client_certificate_data.is_some() && user.client_key_data.is_some() && user.token.is_none());
+        assert!(user.exec.is_none() && user.auth_provider.is_none() && user.token_file.is_none());
+        assert!(config.proxy_url.is_none() && !config.accept_invalid_certs && config.tls_server_name.is_none());
     }
 }

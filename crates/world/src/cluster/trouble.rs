@@ -1,20 +1,25 @@
 //! What an API says no with, or does not say at all, as the operator needs it.
 
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::kubeconfig::ClusterAccess;
 use bringup_core::names::Target;
 use serde::Deserialize;
 use tokio_rustls::rustls;
 
-use super::access::Found;
 use super::certificate;
+use crate::ssh::is_ours;
 
 /// Why a request did not do what it asked for.
 #[derive(Clone, Debug)]
 pub(super) enum Trouble {
     /// Nobody answers there.
     Silent { server: String, said: String },
+    /// It could not be asked: this machine has no descriptors left, or no network.
+    Local { server: String, said: String },
     /// No answer in time.
     Slow { server: String, seconds: u64 },
+    /// It answers with more than anything that is asked for can be.
+    TooLong { server: String, longest: usize },
     /// The connection went away.
     Lost { server: String, said: String },
     /// Its certificate is none for the address that it was dialled at.
@@ -68,13 +73,13 @@ struct Details {
 }
 
 impl Refusal {
-    pub fn of(code: u16, body: &[u8], server: &str, found: &Found) -> Self {
+    pub fn of(code: u16, body: &[u8], server: &str, access: &ClusterAccess) -> Self {
         // Unknown paths are answered in plain text.
         let status = serde_json::from_slice(body).unwrap_or_else(|_| StatusText {
             message: String::from_utf8_lossy(&body[..body.len().min(300)]).trim().to_owned(),
             ..StatusText::default()
         });
-        let shown = (code == 401).then(|| certificate::ours(found, server));
+        let shown = (code == 401).then(|| certificate::ours(access, server));
         let causes = status.details.map(|details| details.causes).unwrap_or_default();
         Self { code, message: status.message, causes, shown }
     }
@@ -87,19 +92,20 @@ impl Refusal {
 
 impl Trouble {
     /// Reads what the client says of a request that got no answer.
-    pub fn of(error: &kube::Error, server: &str, found: &Found) -> Self {
+    pub fn of(error: &kube::Error, server: &str, access: &ClusterAccess) -> Self {
         let server = server.to_owned();
         let mut said = error.to_string();
         let mut link: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(error) = link {
             said = error.to_string();
-            if let Some(trouble) = tls(error, &server, found) {
+            if let Some(trouble) = tls(error, &server, access) {
                 return trouble;
             }
             if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
                 return Self::Lost { server, said };
             }
             link = match error.downcast_ref::<std::io::Error>() {
+                Some(io) if is_ours(io) => return Self::Local { server, said },
                 Some(io) => {
                     use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, UnexpectedEof};
                     if matches!(io.kind(), ConnectionAborted | ConnectionReset | UnexpectedEof) {
@@ -141,6 +147,10 @@ impl Trouble {
                 .said(format!("{server}: {said}"))
                 .likely("the control plane is off, k3s does not run on it, or a firewall stands between")
                 .next("see on it whether k3s runs: systemctl status k3s; then run again"),
+            Self::Local { server, said } => Fault { at: Target::Controller, ..fault(Cause::Unasked) }
+                .said(format!("{server}: {said}"))
+                .likely("this machine has no network now, or no descriptors left (ulimit -n)")
+                .next("see whether it reaches anything at all, then run again; nothing is concluded about the cluster"),
             Self::Slow { server, seconds } => fault(Cause::Silent)
                 .said(format!("{server}: no answer after {seconds} s"))
                 .likely("the control plane has more to do than it can, or its disk is slow")
@@ -149,6 +159,10 @@ impl Trouble {
                 .said(format!("{server}: {said}"))
                 .likely("the API server went down meanwhile")
                 .next("run again"),
+            Self::TooLong { server, longest } => fault(Cause::Mismatch)
+                .said(format!("{server}: the answer is longer than {} MiB", longest >> 20))
+                .likely("something other than a Kubernetes API answers there, or the control plane is not to be trusted")
+                .next("see what listens at the control plane's port 6443"),
             Self::OtherName { server, said } => fault(Cause::Mismatch)
                 .said(format!("{server}: {said}"))
                 .likely("k3s does not know that its control plane is reached at this address")
@@ -213,7 +227,7 @@ fn host_of(server: &str) -> &str {
     rest.rsplit_once(':').map_or(rest, |(host, _)| host).trim_matches(['[', ']'])
 }
 
-fn tls(error: &(dyn std::error::Error + 'static), server: &str, found: &Found) -> Option<Trouble> {
+fn tls(error: &(dyn std::error::Error + 'static), server: &str, access: &ClusterAccess) -> Option<Trouble> {
     use rustls::{AlertDescription as Alert, CertificateError as Bad, Error};
     let error = error.downcast_ref::<Error>()?;
     let (server, said) = (server.to_owned(), error.to_string());
@@ -225,7 +239,7 @@ fn tls(error: &(dyn std::error::Error + 'static), server: &str, found: &Found) -
             Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. },
         ) => Trouble::Expired { server, said },
         Error::AlertReceived(Alert::CertificateExpired) => {
-            let said = format!("{said}; {}", certificate::ours(found, &server));
+            let said = format!("{said}; {}", certificate::ours(access, &server));
             Trouble::Expired { server, said }
         }
         _ => Trouble::OtherAuthority { server, said },

@@ -25,6 +25,22 @@ fn an_image_is_known_by_its_table_and_file_systems() {
 }
 
 #[test]
+fn whatever_a_file_holds_it_is_an_image_or_none() {
+    let (mut read, mut refused) = (0, 0);
+    let mut count = |file: &[u8]| if examined(file).is_ok() { read += 1 } else { refused += 1 };
+    for gpt in [true, false] {
+        let raw = image(gpt);
+        for head in crate::mutations::of(&raw[..4096], 60) {
+            count(&[&head, &raw[4096..]].concat());
+        }
+        for packed in crate::mutations::of(&xz(&raw), 150) {
+            count(&packed);
+        }
+    }
+    assert!(read > 20 && refused > 20, "{read} read, {refused} refused");
+}
+
+#[test]
 fn what_changes_when_it_is_mounted_is_no_witness() {
     let (before, mut after) = (image(true), image(true));
     // The states of a FAT and of an ext4, times and counts of mounts.

@@ -2,29 +2,59 @@
 
 use std::collections::BTreeMap;
 
+use bringup_core::kubeconfig::{ClusterAccess, Refused};
 use bringup_core::probe::{
     Answer, CloudInitState, DiskState, FileState, JobPhase, JobStatus, K3sRole, K3sState, Probe, SystemState,
     UnitState, UpgradeState,
 };
 use bringup_core::secret::Secret;
+use bringup_core::version::Version;
 use serde::Deserialize;
 
 use super::questions::NONE;
 use super::script::Section;
 
-/// Reads what a question's piece of script printed; what is odd about it, in words, if it is no answer.
-pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String> {
+/// Why what came back is no answer.
+#[derive(Debug)]
+pub(crate) enum Odd {
+    /// In words, the last lines of what was printed among them.
+    Words(String),
+    /// A kubeconfig that is not used.
+    Kubeconfig(Refused),
+}
+
+impl From<String> for Odd {
+    fn from(words: String) -> Self {
+        Self::Words(words)
+    }
+}
+
+impl From<&str> for Odd {
+    fn from(words: &str) -> Self {
+        Self::Words(words.to_owned())
+    }
+}
+
+/// Whether what is printed for a question may hold a secret.
+fn is_secret(probe: &Probe) -> bool {
+    matches!(probe, Probe::AdminKubeconfig(_) | Probe::JoinToken(_) | Probe::AgentToken(_) | Probe::K3sConfig(_))
+}
+
+/// Reads what a question's piece of script printed.
+///
+/// # Errors
+/// When it is no answer. What may hold a secret is not in the words.
+pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, Odd> {
     let none = section.status == NONE;
     if section.status != 0 && !none {
-        let said = if section.err.is_empty() { &section.out } else { &section.err };
-        return Err(format!("exit status {}\n{said}", section.status));
+        let said = if section.err.is_empty() && !is_secret(probe) { &section.out } else { &section.err };
+        return Err(format!("exit status {}\n{said}", section.status).into());
     }
     let out = section.out.as_str();
     let line = || out.lines().next().map(str::trim).unwrap_or_default().to_owned();
-    let odd = || match probe {
-        // What it holds is nobody's to read.
-        Probe::AdminKubeconfig(_) => "an answer that makes no sense".to_owned(),
-        _ => format!("an answer that makes no sense: {out}"),
+    let odd = || match is_secret(probe) {
+        true => "unexpected output".to_owned(),
+        false => format!("unexpected output: {out}"),
     };
     Ok(match probe {
         Probe::BootId(_) if line().len() == 36 => Answer::BootId(line()),
@@ -55,24 +85,31 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, String>
             Answer::K3sConfig(Some(Secret::new(out.strip_suffix('.').ok_or("an answer without its end")?)))
         }
         Probe::K3sTrouble(_) => Answer::K3sTrouble((!none).then(line)),
-        Probe::K3sBefore(_) => Answer::K3sBefore((!none).then(line).filter(|version| !version.is_empty())),
+        Probe::K3sBefore(_) if none || line().is_empty() => Answer::K3sBefore(None),
+        Probe::K3sBefore(_) => Answer::K3sBefore(Some(Version::parse(&line()).ok_or_else(odd)?)),
         Probe::Reaches(_) => Answer::Reaches(!none),
         Probe::MissingKernelFeatures(_) => {
             Answer::MissingKernelFeatures(out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
         }
-        Probe::AdminKubeconfig(_) if !none => Answer::AdminKubeconfig(Secret::new(out)),
+        Probe::AdminKubeconfig(_) if !none => {
+            Answer::AdminKubeconfig(ClusterAccess::parse(out).map_err(Odd::Kubeconfig)?)
+        }
         // Odd or not, what it is is nobody's business.
         Probe::JoinToken(_) => Answer::JoinToken((!none).then(|| Secret::new(line()))),
         Probe::AgentToken(_) => Answer::AgentToken((!none).then(|| Secret::new(line()))),
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),
-        _ => return Err(odd()),
+        _ => return Err(odd().into()),
     })
 }
 
 /// Reads a sum, then size, permission bits and time of a file.
 pub(crate) fn file(out: &str) -> Option<FileState> {
     let (sum, rest) = out.split_once('\n')?;
-    let sha256 = sum.split_whitespace().next().filter(|sum| sum.len() == 64)?.to_owned();
+    let sha256 = sum
+        .split_whitespace()
+        .next()
+        .filter(|sum| sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))?
+        .to_owned();
     let mut numbers = rest.split_whitespace();
     let size = numbers.next()?.parse().ok()?;
     let mode = u32::from_str_radix(numbers.next()?, 8).ok()?;
@@ -139,11 +176,35 @@ fn upgrades(out: &str) -> Option<UpgradeState> {
     Some(UpgradeState { upgradable, half_configured, removable, lists_age: numbers.next()?? })
 }
 
+/// When a host was booted, which turns systemd's times since then into those of the clock.
+struct Boot {
+    /// Microseconds of the clock, at the latest: `date` tells whole seconds.
+    latest: u64,
+}
+
+impl Boot {
+    /// From the clock in seconds, and the seconds since the boot with their fraction.
+    fn of(now: &str, up: &str) -> Option<Self> {
+        let now: u64 = now.trim().parse().ok()?;
+        let (seconds, fraction) = up.trim().split_once('.')?;
+        // The kernel tells hundredths.
+        let hundredths: u64 = fraction.parse().ok().filter(|_| fraction.len() == 2)?;
+        let up = seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(hundredths * 10_000)?;
+        let now = now.checked_mul(1_000_000)?.checked_add(999_999)?;
+        Some(Self { latest: now.saturating_sub(up) })
+    }
+
+    /// The last second in which something may have happened that systemd saw so many microseconds after the boot. A file
+    /// of that second may be older than it: what follows a write at once is not older than the file.
+    fn latest_second(&self, monotonic: u64) -> Option<u64> {
+        Some(self.latest.checked_add(monotonic)? / 1_000_000)
+    }
+}
+
 /// `None` inside: there is no such unit.
 fn unit(out: &str) -> Option<Option<UnitState>> {
     let mut lines = out.lines();
-    let now: u64 = lines.next()?.trim().parse().ok()?;
-    let up = lines.next()?.trim().split('.').next()?.parse::<u64>().ok()?;
+    let boot = Boot::of(lines.next()?, lines.next()?)?;
     let properties: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
     if *properties.get("LoadState")? == "not-found" {
         return Some(None);
@@ -152,7 +213,7 @@ fn unit(out: &str) -> Option<Option<UnitState>> {
     Some(Some(UnitState {
         active: *properties.get("ActiveState")? == "active",
         enabled: *properties.get("UnitFileState")? == "enabled",
-        since: now.saturating_sub(up) + entered / 1_000_000,
+        since: boot.latest_second(entered)?,
     }))
 }
 
@@ -163,10 +224,10 @@ fn k3s(out: &str) -> Option<K3sState> {
         "agent" => K3sRole::Agent,
         _ => return None,
     };
-    let version = lines.next()?.to_owned();
+    let version = Version::parse(lines.next()?)?;
     let run = lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
-    let mut number = || lines.next()?.split('.').next()?.parse::<u64>().ok();
-    let (now, up) = (number()?, number()?);
+    let boot = Boot::of(lines.next()?, lines.next()?)?;
+    let mut number = || lines.next()?.parse::<u64>().ok();
     let written = number()?.max(number()?);
     let properties: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
     // A server is `activating` until its API answers, and between two tries, when nothing of it runs.
@@ -176,7 +237,7 @@ fn k3s(out: &str) -> Option<K3sState> {
         _ => false,
     };
     let started: u64 = properties.get("ExecMainStartTimestampMonotonic")?.parse().ok()?;
-    let stale = started > 0 && written > now.saturating_sub(up) + started / 1_000_000;
+    let stale = started > 0 && written > boot.latest_second(started)?;
     Some(K3sState { role, version, active, stale, run })
 }
 
@@ -195,4 +256,34 @@ fn job(out: &str) -> Option<JobStatus> {
     };
     let ended_ago = lines.next()?.trim().parse().ok();
     Some(JobStatus { hash, boot_id, phase, ended_ago, said: lines.map(last_written).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::k3s;
+
+    /// An agent as its question prints it: the clock and the time since boot, when its configuration was written, when it
+    /// was started.
+    fn is_stale(now: &str, up: &str, written: u64, started: u64) -> bool {
+        let out = format!(
+            "agent\nv1.35.4+k3s1\nrun\n{now}\n{up}\n{written}\n0\n\
+             ExecMainStartTimestampMonotonic={started}\nActiveState=active\nSubState=running"
+        );
+        k3s(&out).unwrap().stale
+    }
+
+    #[test]
+    fn what_starts_right_after_its_configuration_was_written_is_not_older_than_that() {
+        // Booted at 1000.8 by the clock. The question comes at 1020.9: `date` says 1020, and 20.10 s are since the boot.
+        for (written, started, stale) in [
+            // Written at 1005.9 and started 0.1 s later.
+            (1005, 5_200_000, false),
+            (1005, 4_900_000, false),
+            // Started 3 s before it was written.
+            (1009, 5_200_000, true),
+            (2000, 0, false),
+        ] {
+            assert_eq!(is_stale("1020", "20.10", written, started), stale, "{written} {started}");
+        }
+    }
 }

@@ -64,6 +64,17 @@ pub(crate) fn is_disk(slot: u8) -> String {
     )
 }
 
+/// The modules that wait for a boot over USB, with their ports: an RK1 in maskrom mode, a CM4 and a CM5 that boot over USB
+/// (`rpiboot`'s ids). Nothing where there is no USB.
+pub(crate) const WAITING_MODULES: &str = "\
+for vendor in /sys/bus/usb/devices/*/idVendor; do
+[ -r \"$vendor\" ] || continue
+device=${vendor%/*}; read -r vendor < \"$vendor\" && read -r product < \"$device/idProduct\" || continue
+case $vendor:$product in
+2207:350b|0a5c:2711|0a5c:2712|0a5c:2764) echo \"$vendor:$product at ${device##*/}\";;
+esac
+done";
+
 /// What an image on the SD card is: sum, then size, mode and time. `known` is what it was like and its sum when it was
 /// last read; a file that is still like that is not read again. So is one whose sum stands beside it, unless it is
 /// `doubted`.

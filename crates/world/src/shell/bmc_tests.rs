@@ -67,6 +67,25 @@ impl Bmc {
 }
 
 #[test]
+fn modules_that_wait_on_usb_are_found() {
+    for bmc in bmcs() {
+        let piece = WAITING_MODULES.replace("/sys/bus/usb", &bmc.text("usb"));
+        assert_eq!(bmc.run(&piece), (0, String::new()), "no USB at all");
+        for (port, vendor, product) in
+            [("usb1", "1d6b", "0002"), ("1-1", "0bda", "5411"), ("1-1.2", "2207", "350b"), ("1-1.4", "0a5c", "2711")]
+        {
+            let device = bmc.at("usb/devices").join(port);
+            fs::create_dir_all(&device).unwrap();
+            fs::write(device.join("idVendor"), format!("{vendor}\n")).unwrap();
+            fs::write(device.join("idProduct"), format!("{product}\n")).unwrap();
+        }
+        // An interface of a device has no ids.
+        fs::create_dir_all(bmc.at("usb/devices/1-1:1.0")).unwrap();
+        assert_eq!(bmc.run(&piece), (0, "2207:350b at 1-1.2\n0a5c:2711 at 1-1.4\n".to_owned()));
+    }
+}
+
+#[test]
 fn what_is_kept_comes_back_whole() {
     for bmc in bmcs() {
         assert_eq!(bmc.run(&read_state("mark-1")), (NONE, String::new()));

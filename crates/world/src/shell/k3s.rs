@@ -137,7 +137,7 @@ pub(super) fn install(install: &K3sInstall) -> String {
          if [ -d $dir/k3s-kept ]; then\n\
          (cd $dir/k3s-kept && find . -type f) | while read -r file; do\nfile=${{file#.}}\n\
          [ -e \"$file\" ] || {{ mkdir -p \"${{file%/*}}\" && cp -p \"$dir/k3s-kept$file\" \"$file\"; }} || exit 1\ndone || exit 1\nfi\n",
-        version = word(&install.version),
+        version = word(install.version.as_str()),
     );
     let mut line = |text: &str| {
         script.push_str(text);

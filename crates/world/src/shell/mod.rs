@@ -7,6 +7,10 @@ mod answers;
 pub(crate) mod bmc;
 pub(crate) mod bmc_seed;
 mod effects;
+#[cfg(any(test, fuzzing))]
+mod every_question;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod jobs;
 pub(crate) mod k3s;
 mod questions;
@@ -15,8 +19,8 @@ mod quote;
 mod recorded;
 mod script;
 
-pub(crate) use self::answers::{answer, file};
+pub(crate) use self::answers::{Odd, answer, file};
 pub(crate) use self::effects::effect;
-pub(crate) use self::questions::question;
+pub(crate) use self::questions::{ADMIN_KUBECONFIG, question};
 pub(crate) use self::quote::word;
 pub(crate) use self::script::{Script, Section};

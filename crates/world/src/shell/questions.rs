@@ -7,6 +7,8 @@ use super::{jobs, k3s};
 
 /// Exit status that says "there is none", in answers that may be nothing.
 pub(super) const NONE: i32 = 44;
+/// Where k3s keeps the kubeconfig of its administrator.
+pub(crate) const ADMIN_KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 
 /// The piece of script that asks; `None` if this is no question to a node's shell.
 pub(crate) fn question(probe: &Probe) -> Option<String> {
@@ -41,7 +43,7 @@ pub(crate) fn question(probe: &Probe) -> Option<String> {
         Probe::MissingKernelFeatures(_) => k3s::MISSING_FEATURES.to_owned(),
         Probe::JoinToken(_) => k3s::token(),
         Probe::AgentToken(_) => k3s::agent_token(),
-        Probe::AdminKubeconfig(_) => "cat /etc/rancher/k3s/k3s.yaml".to_owned(),
+        Probe::AdminKubeconfig(_) => format!("cat {ADMIN_KUBECONFIG}"),
         _ => return None,
     })
 }

@@ -1,37 +1,44 @@
-//! The one way of a value into a script.
+//! The one way of a value into a script: that of `core`, which the operator's own shell files take, too.
 
-/// A value as one word of POSIX shell, whatever is in it. A NUL cannot be in a word of any shell and is left out.
-pub(crate) fn word(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
-    if !value.is_empty() && value.bytes().all(plain) {
-        return value.to_owned();
-    }
-    let mut quoted = String::with_capacity(value.len() + 2);
-    quoted.push('\'');
-    for character in value.chars() {
-        match character {
-            '\'' => quoted.push_str("'\\''"),
-            '\0' => {}
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('\'');
-    quoted
-}
+pub(crate) use bringup_core::shell_text::word;
 
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
+    use bringup_core::shell_text::{Forward, Shell, start_up, zsh_theme};
     use proptest::prelude::*;
 
     use super::word;
 
+    fn said(shell: &str, script: &str) -> String {
+        let output = Command::new(shell).args(["-c", script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The site's checks keep such values out already; the text must not rely on that.
     #[test]
-    fn what_needs_no_quotes_has_none() {
-        assert_eq!(word("/etc/apt/sources.list.d/a_b-c.list"), "/etc/apt/sources.list.d/a_b-c.list");
-        assert_eq!(word(""), "''");
-        assert_eq!(word("it's"), "'it'\\''s'");
+    fn no_value_of_a_site_gets_out_of_its_word_in_the_operators_shell_files() {
+        for value in
+            ["/a b", "/$(echo pwned)", "/`echo pwned`", "/\"; echo pwned; \"", "/'; echo pwned; '", "/x\necho pwned"]
+        {
+            // Of the completions nothing is wanted here: kubectl may not be there.
+            let lines = start_up(Shell::Bash, value);
+            let (path, _) = lines.split_once("\nalias ").unwrap();
+            assert_eq!(
+                said("bash", &format!("PATH=/usr/bin; {path}\nprintf %s \"$PATH\"")),
+                format!("{value}:/usr/bin")
+            );
+            let theme = zsh_theme(value);
+            let (theme, _) = theme.split_once("\nsource ").unwrap();
+            assert_eq!(said("sh", &format!("{theme}\nprintf %s \"$ZSH_THEME\"")), value);
+            let forward =
+                Forward { page: "argocd", namespace: "argo-cd", service: "service/x", port: 8080, remote: 443 };
+            let script = forward.script(value);
+            let (echo, _) = script.rsplit_once("\nexec ").unwrap();
+            let expected = format!("argocd: https://localhost:8080 (through the ingress: https://argocd.{value})\n");
+            assert_eq!(said("bash", echo), expected);
+        }
     }
 
     proptest! {

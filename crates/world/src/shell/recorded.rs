@@ -12,14 +12,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use bringup_core::deed::{Content, Deed, Job, Join, K3sArtifacts, K3sInstall, KeptFiles, UnitAction};
-use bringup_core::probe::{
-    AgentToken, BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, JoinToken, K3s, K3sBefore, K3sConfig,
-    K3sRole, K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Probe, Reaches, RebootRequired, RootPartition,
-    RunningJobs, System, Unit, Upgrades,
-};
+use bringup_core::probe::{K3sRole, Probe};
 use bringup_core::secret::Secret;
 use serde::{Deserialize, Serialize};
 
+use super::every_question::{k3s_questions, questions};
 use super::{Script, Section, answer, effect, question};
 
 #[derive(Serialize, Deserialize)]
@@ -29,48 +26,6 @@ struct Exchange {
     out: String,
     err: String,
     status: i32,
-}
-
-/// Every question that is asked of a node's shell.
-fn questions() -> Vec<Probe> {
-    let names = ["open-iscsi", "openssh-server", "no-such-package"].map(str::to_owned);
-    vec![
-        BootId {}.into(),
-        File { path: "/etc/hostname".to_owned() }.into(),
-        File { path: "/nonexistent/it's".to_owned() }.into(),
-        Directory { path: "/etc/apt".to_owned() }.into(),
-        Directory { path: "/etc/hostname".to_owned() }.into(),
-        System {}.into(),
-        RootPartition {}.into(),
-        Disk { path: "/dev/loop0".to_owned() }.into(),
-        Disk { path: "/dev/loop1".to_owned() }.into(),
-        Disk { path: "/dev/nvme9n1".to_owned() }.into(),
-        CloudInit {}.into(),
-        Packages { names: names.into() }.into(),
-        Upgrades {}.into(),
-        RebootRequired {}.into(),
-        Unit { name: "ssh.service".to_owned() }.into(),
-        Unit { name: "no-such-unit.service".to_owned() }.into(),
-        JobState { name: "dist-upgrade" }.into(),
-        RunningJobs {}.into(),
-        PackagesBusy {}.into(),
-        GpuDriver {}.into(),
-    ]
-}
-
-/// Those of them that are about k3s.
-fn k3s_questions() -> Vec<Probe> {
-    vec![
-        K3s {}.into(),
-        K3sConfig {}.into(),
-        K3sTrouble {}.into(),
-        K3sBefore {}.into(),
-        MissingKernelFeatures {}.into(),
-        JoinToken {}.into(),
-        AgentToken {}.into(),
-        Reaches { host: "127.0.0.1".to_owned(), port: 22 }.into(),
-        Reaches { host: "127.0.0.1".to_owned(), port: 1 }.into(),
-    ]
 }
 
 /// The questions that a state is recorded with.
@@ -98,10 +53,29 @@ fn answers_of_real_hosts_are_understood() {
         for (exchange, probe) in recorded.into_iter().zip(questions) {
             assert_eq!(question(&probe).unwrap(), exchange.shell, "{state}, {probe:?}: another question, record anew");
             let section = Section { out: exchange.out, err: exchange.err, status: exchange.status };
-            answers.push(answer(&probe, &section).unwrap_or_else(|odd| panic!("{state}, {probe:?}: {odd}")));
+            answers.push(answer(&probe, &section).unwrap_or_else(|odd| panic!("{state}, {probe:?}: {odd:?}")));
         }
         insta::assert_debug_snapshot!(state, answers);
     }
+}
+
+#[test]
+fn whatever_a_host_answers_is_read_or_refused() {
+    let (mut read, mut refused) = (0, 0);
+    for state in STATES {
+        let text = std::fs::read_to_string(directory().join(format!("{state}.json"))).unwrap();
+        let recorded: Vec<Exchange> = serde_json::from_str(&text).unwrap();
+        for (exchange, probe) in recorded.into_iter().zip(questions_of(state)) {
+            for out in crate::mutations::of_text(&exchange.out, 100) {
+                let section = Section { out, err: exchange.err.clone(), status: exchange.status };
+                match answer(&probe, &section) {
+                    Ok(_) => read += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+    }
+    assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
 }
 
 #[test]
@@ -139,7 +113,7 @@ fn record() {
 fn server() -> K3sInstall {
     K3sInstall {
         role: K3sRole::Server,
-        version: "v1.33.6+k3s1".to_owned(),
+        version: bringup_core::version::Version::parse("v1.33.6+k3s1").unwrap(),
         script: "/cache/install.sh".to_owned(),
         artifact_url: Some("https://mirror.example/it's".to_owned()),
         handed: None,

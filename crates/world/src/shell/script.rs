@@ -43,7 +43,7 @@ impl Script {
         Self::marked(format!("bringup-{:032x}", fastrand::u128(..)))
     }
 
-    fn marked(mark: String) -> Self {
+    pub(super) fn marked(mark: String) -> Self {
         Self { mark, body: String::new(), pieces: 0 }
     }
 

@@ -7,9 +7,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::wildcard::{list_matches, matches};
+use crate::site_files;
 
 /// How deep files may include each other, as in OpenSSH.
 const DEPTH: usize = 16;
+
+/// How many files are read. Bounded by the depth alone, one file that includes itself twice would be read 131,071 times.
+const MOST_FILES: usize = 1000;
 
 /// What decides over where and as whom, and that we do not do.
 const NOT_FOLLOWED: [&str; 17] = [
@@ -39,6 +43,8 @@ pub struct ClientConfig {
     home: PathBuf,
     /// What could not be read.
     troubles: Vec<String>,
+    /// How many files have been read.
+    files: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +104,14 @@ impl ClientConfig {
         config
     }
 
+    /// The settings of a text, for a user without a home; see [`crate::fuzzing`].
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_text(text: &str) -> Self {
+        let mut config = Self { home: PathBuf::from("/nonexistent"), ..Self::default() };
+        config.items = config.lines(text, Path::new("/nonexistent/.ssh/config"), 0);
+        config
+    }
+
     /// What it says of a host that is dialled by this name with this account.
     pub fn of(&self, host: &str, user: &str) -> HostConfig {
         let mut found = HostConfig::default();
@@ -133,14 +147,25 @@ impl ClientConfig {
     }
 
     fn file(&mut self, path: &Path, depth: usize) -> Vec<Item> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        self.files += 1;
+        if self.files > MOST_FILES {
+            if self.files == MOST_FILES + 1 {
+                let after = format!("{} and all that is included after it are not read", path.display());
+                self.troubles.push(format!("{after}: at most {MOST_FILES} files are"));
+            }
+            return Vec::new();
+        }
+        match site_files::read_text(path) {
+            Ok(text) => self.lines(&text, path, depth),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
                 self.troubles.push(format!("{} is not read: {error}", path.display()));
-                return Vec::new();
+                Vec::new()
             }
-        };
+        }
+    }
+
+    fn lines(&mut self, text: &str, path: &Path, depth: usize) -> Vec<Item> {
         let mut top = Vec::new();
         let mut block: Option<(Condition, Vec<Item>, String)> = None;
         for (number, line) in text.lines().enumerate() {
@@ -424,5 +449,22 @@ mod tests {
         let found = ClientConfig::read(home.path()).of("a", "me");
         assert_eq!(found.port, Some(3));
         assert!(found.not_followed.iter().any(|words| words.contains("include each other")));
+    }
+
+    #[test]
+    fn files_that_include_themselves_often_end_soon() {
+        let home = home(&[("config", &"Include config\n".repeat(20))]);
+        let config = ClientConfig::read(home.path());
+        assert!(config.files < 20 * (MOST_FILES + 1), "{}", config.files);
+        let found = config.of("a", "me");
+        assert!(found.not_followed.iter().any(|words| words.contains("at most 1000 files")), "{found:#?}");
+    }
+
+    #[test]
+    fn a_device_is_not_read() {
+        let home = home(&[("config", "Include /dev/zero\nHost a\n  Port 3\n")]);
+        let found = ClientConfig::read(home.path()).of("a", "me");
+        assert_eq!(found.port, Some(3));
+        assert!(found.not_followed.iter().any(|words| words.contains("/dev/zero is not read: not a regular file")));
     }
 }

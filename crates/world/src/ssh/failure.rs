@@ -7,6 +7,8 @@ use bringup_core::names::Target;
 /// Why a host could not be spoken to.
 #[derive(Clone, Debug)]
 pub enum Failure {
+    /// It could not be asked: this machine has no descriptors left, no network or no resolver. It says nothing of the host.
+    Local(String),
     /// Its name does not resolve.
     Unresolved {
         /// The name.
@@ -52,8 +54,13 @@ pub enum Failure {
     },
     /// sudo does not make us root.
     NotRoot(String),
-    /// The host that it is reached through does not let us pass.
-    Jump(String),
+    /// The host that it is reached through does not let us pass. It says nothing of the host itself.
+    Jump {
+        /// Why.
+        said: String,
+        /// Whether that may pass.
+        cause: Cause,
+    },
     /// The connection went away.
     Lost(String),
     /// It answers as no SSH server does.
@@ -73,25 +80,42 @@ impl Failure {
 
     /// The same of a host that others are reached through.
     pub(super) fn at_jump(self, name: &str) -> Self {
+        let jump = |cause, said: String| Self::Jump { said: format!("jump host {name}: {said}"), cause };
         match self {
-            Self::Unreachable(said) => Self::Unreachable(format!("jump host {name}: {said}")),
-            Self::Lost(said) => Self::Lost(format!("jump host {name}: {said}")),
-            Self::Odd(said) | Self::Refused(said) | Self::NotRoot(said) => {
-                Self::Refused(format!("jump host {name}: {said}"))
+            Self::Unreachable(said) | Self::Lost(said) => jump(Cause::Unasked, said),
+            Self::Unresolved { host, said } => jump(Cause::Unasked, format!("{host}: {said}")),
+            Self::Odd(said) | Self::Refused(said) | Self::NotRoot(said) => jump(Cause::Refused, said),
+            Self::UnknownKey(shown) => {
+                jump(Cause::Refused, format!("known_hosts has no key for it; it shows {}", shown.fingerprint()))
             }
-            Self::UnknownKey(shown) => Self::Jump(format!(
-                "known_hosts has no key for the jump host {name}, which shows {}",
-                shown.fingerprint()
-            )),
-            Self::ChangedKey { shown, .. } => Self::Jump(format!(
-                "known_hosts has other keys for the jump host {name}, which shows {}",
-                shown.fingerprint()
-            )),
+            Self::ChangedKey { shown, .. } => {
+                jump(Cause::Refused, format!("known_hosts has other keys for it; it shows {}", shown.fingerprint()))
+            }
             Self::Denied { user, tried, .. } | Self::TurnedAway { user, tried } => {
-                Self::Jump(format!("jump host {name} does not let {user} in\n{}", tried.join("\n")))
+                jump(Cause::Refused, format!("it does not let {user} in\n{}", tried.join("\n")))
             }
-            Self::Contradicted { by, .. } => Self::Jump(format!("the jump host {name} shows another key: {by}")),
-            Self::Unresolved { .. } | Self::Jump(_) | Self::Twin(_) => self,
+            Self::Contradicted { by, .. } => jump(Cause::Refused, format!("it shows another key: {by}")),
+            Self::Local(_) | Self::Jump { .. } | Self::Twin(_) => self,
+        }
+    }
+
+    /// Whether the host lives, as far as this tells.
+    ///
+    /// # Errors
+    /// It does not tell: nobody got as far as the host.
+    pub(super) fn life(self) -> Result<bool, Self> {
+        match self {
+            Self::Local(_) | Self::Jump { .. } => Err(self),
+            Self::Unresolved { .. } | Self::Unreachable(_) | Self::Odd(_) => Ok(false),
+            Self::UnknownKey(_)
+            | Self::ChangedKey { .. }
+            | Self::Contradicted { .. }
+            | Self::Twin(_)
+            | Self::Denied { .. }
+            | Self::TurnedAway { .. }
+            | Self::NotRoot(_)
+            | Self::Lost(_)
+            | Self::Refused(_) => Ok(true),
         }
     }
 
@@ -99,6 +123,10 @@ impl Failure {
     pub fn fault(&self, target: &Target, doing: &str) -> Fault {
         let fault = |cause| Fault::new(cause, target.clone(), doing);
         match self {
+            Self::Local(said) => Fault { at: Target::Controller, ..fault(Cause::Unasked) }
+                .said(said)
+                .likely("this machine has no network or no resolver now, or no descriptors left (ulimit -n)")
+                .next("see whether it reaches anything at all, then run again; nothing is concluded about the host"),
             Self::Unresolved { host, said } => fault(Cause::Unresolved)
                 .said(format!("{host}: {said}"))
                 .likely("its name is not in DNS, or local_domain in the site is another one")
@@ -139,7 +167,7 @@ impl Failure {
                 .said(said)
                 .likely("the account may not use sudo, or sudo wants a password")
                 .next("let the account use sudo without a password, or give the password with -K"),
-            Self::Jump(said) => fault(Cause::Refused)
+            Self::Jump { said, cause } => fault(*cause)
                 .said(said)
                 .next("log in to the jump host once with ssh, see that its key is right, then run again"),
             Self::Lost(said) => fault(Cause::Lost)
@@ -153,6 +181,47 @@ impl Failure {
             Self::Refused(said) => {
                 fault(Cause::Failed).said(said).next("see what its sshd writes to its log: journalctl -u ssh")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_judged_only_by_who_got_to_it() {
+        let key = || {
+            HostKey::parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ").unwrap()
+        };
+        let tried = Vec::new;
+        for (failure, life) in [
+            (Failure::Unreachable("no answer".to_owned()), Some(false)),
+            (Failure::Unresolved { host: "n".to_owned(), said: "no such name".to_owned() }, Some(false)),
+            (Failure::Odd("HTTP".to_owned()), Some(false)),
+            (Failure::UnknownKey(key()), Some(true)),
+            (Failure::ChangedKey { shown: key(), recorded: Vec::new() }, Some(true)),
+            (Failure::Denied { shown: key(), user: "me".to_owned(), tried: tried() }, Some(true)),
+            (Failure::TurnedAway { user: "me".to_owned(), tried: tried() }, Some(true)),
+            (Failure::Lost("in the middle".to_owned()), Some(true)),
+            (Failure::Local("too many open files".to_owned()), None),
+            (Failure::Unreachable("no answer".to_owned()).at_jump("jump"), None),
+            (Failure::Unresolved { host: "jump".to_owned(), said: "no such name".to_owned() }.at_jump("jump"), None),
+            (Failure::UnknownKey(key()).at_jump("jump"), None),
+        ] {
+            let text = format!("{failure:?}");
+            assert_eq!(failure.life().ok(), life, "{text}");
+        }
+        let target = Target::Node(bringup_core::names::NodeName::new("n"));
+        let fault = Failure::Local("too many open files".to_owned()).fault(&target, "log in");
+        assert_eq!((fault.at, fault.cause), (Target::Controller, Cause::Unasked));
+        for (failure, cause) in [
+            (Failure::Unreachable("no answer".to_owned()), Cause::Unasked),
+            (Failure::Lost("in the middle".to_owned()), Cause::Unasked),
+            (Failure::UnknownKey(key()), Cause::Refused),
+        ] {
+            let text = format!("{failure:?}");
+            assert_eq!(failure.at_jump("jump").fault(&target, "log in").cause, cause, "{text}");
         }
     }
 }

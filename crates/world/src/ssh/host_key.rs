@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use bringup_core::known_hosts::{HostKey, KnownHosts};
-
-use super::wildcard::list_matches;
-
 use russh::client;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
+
+use super::wildcard::list_matches;
+use crate::site_files;
 
 /// What known_hosts says of a host's names.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,7 @@ impl Trust {
         }
         trust.add_patterns(known, "known_hosts", names);
         for file in files {
-            let Ok(text) = std::fs::read_to_string(file) else { continue };
+            let Ok(text) = site_files::read_text(file) else { continue };
             let (known, place) = (KnownHosts::parse(&text), file.display().to_string());
             for name in names {
                 let keys = known.keys_for(name);

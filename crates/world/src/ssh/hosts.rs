@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bringup_core::known_hosts::{HostKey, host_pattern};
+use bringup_core::known_hosts::{HostKey, KnownHosts, host_pattern};
 use bringup_core::names::Target;
 use bringup_core::site::{Connection, Site};
 
@@ -43,24 +43,35 @@ impl Hosts {
 
     /// The addresses of a host, of the name that is dialled in the end. A name that only a jump host knows stands for
     /// itself.
-    pub async fn addresses(&self, connection: &Connection) -> Vec<String> {
+    pub async fn addresses(&self, connection: &Connection) -> Result<Vec<String>, Failure> {
         let route = self.route(connection);
-        let found = resolve::addresses(&route.host, route.port).await;
-        if found.is_empty() && route.via.is_some() { vec![route.host] } else { found }
+        if route.via.is_none() {
+            return resolve::addresses(&route.host, route.port).await;
+        }
+        // A name that the jump host knows need not be one here.
+        let found = resolve::addresses(&route.host, route.port).await.unwrap_or_default();
+        Ok(if found.is_empty() { vec![route.host] } else { found })
     }
 
     /// Whether a host's SSH server speaks, wherever it is dialled. Behind a jump host it is spoken to by a connection of
     /// its own: one that is open says nothing of a host whose power was cut a moment ago.
-    pub async fn answers(&self, connection: &Connection) -> bool {
+    ///
+    /// # Errors
+    /// Nobody got as far as the host.
+    pub async fn answers(&self, connection: &Connection) -> Result<bool, Failure> {
         let route = self.route(connection);
         if route.via.is_none() {
             return resolve::banner(&route.host, route.port).await;
         }
-        let Ok(known) = known_hosts_file::read(&self.site.settings.known_hosts) else { return false };
-        match Session::open(route, &known, &self.logins).await {
-            Ok(_) => true,
-            Err(failure) => failure.shown().is_some(),
+        match Session::open(route, &self.known_hosts()?, &self.logins).await {
+            Ok(_) => Ok(true),
+            Err(failure) => failure.life(),
         }
+    }
+
+    fn known_hosts(&self) -> Result<KnownHosts, Failure> {
+        let path = &self.site.settings.known_hosts;
+        known_hosts_file::read(path).map_err(|error| Failure::Local(format!("{path} cannot be read: {error}")))
     }
 
     /// The connection to a host: the one that is open, or a new one.
@@ -75,8 +86,7 @@ impl Hosts {
             return Ok(Arc::clone(session));
         }
         *place = None;
-        let known = known_hosts_file::read(&self.site.settings.known_hosts)
-            .map_err(|error| Failure::Unreachable(format!("known_hosts cannot be read: {error}")))?;
+        let known = self.known_hosts()?;
         let session = Session::open(self.route(connection), &known, &self.logins).await;
         let key = session.as_ref().map_or_else(Failure::shown, |session| Some(session.host_key()));
         if let Some(other) = key.and_then(|key| self.twin(target, key)) {

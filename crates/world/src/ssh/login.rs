@@ -13,6 +13,7 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
 use super::Failure;
 use super::host_key::Doorkeeper;
+use crate::site_files;
 
 /// How many keys are offered: sshd closes a connection after six attempts (`MaxAuthTries`).
 const KEYS_OFFERED: usize = 5;
@@ -62,7 +63,7 @@ impl Logins {
         if let Some(key) = read.get(path) {
             return Ok(key.clone());
         }
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let text = site_files::read_text(path).map_err(|error| error.to_string())?;
         let key = match russh::keys::decode_secret_key(&text, None) {
             Ok(key) => Some(key),
             Err(russh::keys::Error::KeyIsEncrypted) => match (self.ask_passphrase)(path) {

@@ -19,5 +19,6 @@ pub use self::failure::Failure;
 pub(crate) use self::feed::Hold;
 pub(crate) use self::hosts::Hosts;
 pub use self::login::{AskPassphrase, Logins};
+pub(crate) use self::resolve::is_ours;
 pub use self::session::{Output, Route, Session};
 pub use self::transfer::{Trouble, Upload};

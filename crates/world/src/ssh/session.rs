@@ -8,7 +8,7 @@ use std::time::Duration;
 use bringup_core::known_hosts::{HostKey, KnownHosts};
 use bringup_core::secret::Secret;
 use russh::client::{self, Handle};
-use russh::{ChannelMsg, Disconnect, Preferred, cipher};
+use russh::{ChannelMsg, ChannelOpenFailure, Disconnect, Preferred, cipher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -113,7 +113,11 @@ impl Session {
                 let session = Box::pin(Self::open(*jump, known, logins)).await;
                 let session = session.map_err(|failure| failure.at_jump(&name))?;
                 let stream = session.forward(&route.host, route.port).await;
-                (Box::new(stream.map_err(|failure| failure.at_jump(&name))?), Some(Box::new(session)))
+                let stream = stream.map_err(|failure| match failure {
+                    Failure::Unreachable(said) => Failure::Unreachable(format!("jump host {name}: {said}")),
+                    other => other.at_jump(&name),
+                })?;
+                (Box::new(stream), Some(Box::new(session)))
             }
         };
         let trust = Trust::of(known, &route.known_hosts, &route.names);
@@ -219,11 +223,15 @@ impl Session {
 
     /// A stream to a port as the far side reaches it.
     pub async fn forward(&self, host: &str, port: u16) -> Result<russh::ChannelStream<client::Msg>, Failure> {
-        let channel = self
-            .handle
-            .channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0)
-            .await
-            .map_err(|error| Failure::Refused(format!("{host}:{port} cannot be reached from there: {error}")))?;
+        let channel =
+            self.handle.channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0).await.map_err(|error| {
+                let said = format!("{host}:{port} cannot be reached from there: {error}");
+                match error {
+                    // RFC 4254, 5.1: it was tried, and nobody took the connection.
+                    russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => Failure::Unreachable(said),
+                    _ => Failure::Refused(said),
+                }
+            })?;
         Ok(channel.into_stream())
     }
 }
@@ -266,7 +274,7 @@ pub(super) async fn collect(read: &mut russh::ChannelReadHalf) -> Result<Output,
     }
 }
 
-fn keep(all: &mut Vec<u8>, more: &[u8]) {
+pub(super) fn keep(all: &mut Vec<u8>, more: &[u8]) {
     let room = MOST_OUTPUT.saturating_sub(all.len());
     all.extend_from_slice(&more[..more.len().min(room)]);
 }

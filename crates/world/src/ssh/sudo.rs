@@ -7,7 +7,7 @@ use russh::ChannelMsg;
 use tokio::time::timeout;
 
 use super::Failure;
-use super::session::{Output, Running, Session, collect, lost};
+use super::session::{Output, Running, Session, collect, keep, lost};
 use crate::shell::word;
 
 /// How long sudo may take to ask, or to let us in: PAM may ask a directory server.
@@ -91,40 +91,89 @@ impl Session {
 
 /// Gives the password when it is asked for; comes back when the command runs.
 async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<(), Failure> {
-    let (mut out, mut err, mut asked, mut status) = (Vec::new(), Vec::new(), false, None);
+    let (mut output, mut asked) = (Output::default(), false);
+    let (mut ready, mut prompt) = (Word::new(READY), Word::new(PROMPT));
     while let Some(message) = running.read.wait().await {
         match message {
-            ChannelMsg::Data { data } => out.extend_from_slice(&data),
-            ChannelMsg::ExtendedData { data, ext: 1 } => err.extend_from_slice(&data),
-            ChannelMsg::ExitStatus { exit_status } => status = Some(exit_status),
+            ChannelMsg::Data { data } => {
+                keep(&mut output.out, &data);
+                if ready.comes(&data) {
+                    return Ok(());
+                }
+            }
+            ChannelMsg::ExtendedData { data, ext: 1 } => {
+                keep(&mut output.err, &data);
+                if !prompt.comes(&data) {
+                    continue;
+                }
+                if asked {
+                    return Err(Failure::NotRoot("sudo does not take the password".to_owned()));
+                }
+                (asked, output.err, prompt) = (true, Vec::new(), Word::new(PROMPT));
+                let line = format!("{}\n", password.expose());
+                running.write.data(line.as_bytes()).await.map_err(|error| lost(&error))?;
+            }
+            ChannelMsg::ExitStatus { exit_status } => output.status = Some(exit_status),
             ChannelMsg::Close => break,
             _ => {}
         }
-        if contains(&out, READY) {
-            return Ok(());
-        }
-        if contains(&err, PROMPT) {
-            if asked {
-                return Err(Failure::NotRoot("sudo does not take the password".to_owned()));
-            }
-            (asked, err) = (true, Vec::new());
-            let line = format!("{}\n", password.expose());
-            running.write.data(line.as_bytes()).await.map_err(|error| lost(&error))?;
-        }
     }
-    match status {
-        Some(status) => Err(Failure::NotRoot(words(&Output { out, err, status: Some(status) }, status))),
+    match output.status {
+        Some(status) => Err(Failure::NotRoot(words(&output, status))),
         // It was not sudo that said no: the host goes down, or the connection did.
         None => Err(Failure::Lost("it was closed before sudo answered".to_owned())),
     }
 }
 
-fn contains(all: &[u8], wanted: &str) -> bool {
-    all.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+/// A word that is looked for in what comes piece by piece, each byte of which is seen once.
+struct Word {
+    word: &'static [u8],
+    /// The end of what came, in which the word may begin.
+    end: Vec<u8>,
+}
+
+impl Word {
+    fn new(word: &'static str) -> Self {
+        Self { word: word.as_bytes(), end: Vec::new() }
+    }
+
+    /// Whether it has come with this piece.
+    fn comes(&mut self, piece: &[u8]) -> bool {
+        self.end.extend_from_slice(piece);
+        let found = self.end.windows(self.word.len()).any(|window| window == self.word);
+        let seen = self.end.len().saturating_sub(self.word.len() - 1);
+        self.end.drain(..seen);
+        found
+    }
 }
 
 fn words(output: &Output, status: u32) -> String {
     let err = String::from_utf8_lossy(&output.err);
     let said = if err.trim().is_empty() { String::from_utf8_lossy(&output.out) } else { err };
     format!("sudo ended with status {status}\n{}", said.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Word;
+
+    #[test]
+    fn a_word_comes_in_pieces_and_what_was_seen_is_not_kept() {
+        for (pieces, found) in [
+            (&["abc"][..], true),
+            (&["xxab", "c"], true),
+            (&["a", "b", "c"], true),
+            (&["ab", "", "c"], true),
+            (&["ab", "xc"], false),
+            (&[""], false),
+        ] {
+            let mut word = Word::new("abc");
+            assert_eq!(pieces.iter().any(|piece| word.comes(piece.as_bytes())), found, "{pieces:?}");
+        }
+        let mut word = Word::new("abc");
+        for _ in 0..1000 {
+            assert!(!word.comes(&[b'x'; 1000]));
+            assert!(word.end.len() < 3);
+        }
+    }
 }

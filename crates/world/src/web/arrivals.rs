@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::fetch::{Fetch, STALL_BOUND, fetch, part_of};
+use super::fetch::{Fetch, LONGEST_IMAGE, STALL_BOUND, fetch, part_of};
 use super::sums::file_state;
 use super::trouble::Trouble;
 use crate::cache;
@@ -80,7 +80,7 @@ impl Arrivals {
         }
         let (heard, coming) = watch::channel(Coming::default());
         let (url, sha256, cache) = (url.to_owned(), sha256.to_owned(), self.cache.clone());
-        let (part, to) = (part_of(&path, Some(&sha256)), path.clone());
+        let (part, to) = (part_of(beside(&path), &path, Some(&sha256)), path.clone());
         let task = tokio::spawn(async move {
             let ended = bring(&url, &sha256, &to, &heard).await;
             cache::keep_within(&cache, cache::CACHE_BOUND);
@@ -97,6 +97,11 @@ impl Arrivals {
     }
 }
 
+/// The directory of a file in the cache, which is one for parts, too.
+fn beside(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
 /// Fetches a file, or gives the size of the one that is there.
 async fn bring(url: &str, sha256: &str, path: &Path, heard: &watch::Sender<Coming>) -> Result<Option<u64>, Trouble> {
     let name = path.display().to_string();
@@ -105,8 +110,17 @@ async fn bring(url: &str, sha256: &str, path: &Path, heard: &watch::Sender<Comin
         return Ok(Some(file.size));
     }
     let told = |_, total| heard.send_modify(|coming| coming.total = total);
-    let order =
-        Fetch { url, sha256: Some(sha256), member: None, path, mode: 0o644, stall: STALL_BOUND, heard: Some(heard) };
+    let order = Fetch {
+        url,
+        sha256: Some(sha256),
+        member: None,
+        path,
+        parts: beside(path),
+        longest: LONGEST_IMAGE,
+        mode: 0o644,
+        stall: STALL_BOUND,
+        heard: Some(heard),
+    };
     fetch(&order, &told).await.map(|()| None)
 }
 

@@ -106,8 +106,11 @@ async fn what_is_not_what_was_asked_for_has_no_end() {
     let broken = arrival.hand_on(0, &mut to).await.unwrap_err();
     assert!(matches!(&broken, Broken::Fetch(why) if matches!(**why, Trouble::Mismatch { .. })), "{broken:?}");
     assert!(arrival.whole().await.is_err());
-    let mut got = vec![0; bytes.len()];
-    source.read_exact(&mut got).await.unwrap();
+    // How much of it was handed on before it was known to be another file is a matter of luck.
+    drop(to);
+    let mut got = Vec::new();
+    source.read_to_end(&mut got).await.unwrap();
+    assert!(bytes.starts_with(&got), "{} bytes", got.len());
     assert!(!here.path().exists());
     // And the next one tries again.
     give.send(bytes.clone()).unwrap();

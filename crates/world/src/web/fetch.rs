@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hyper::Uri;
 use tokio::sync::watch;
 
 use super::address::Address;
@@ -18,6 +19,12 @@ use super::{archive, sums};
 /// How long nothing may come.
 pub(crate) const STALL_BOUND: Duration = Duration::from_secs(60);
 
+/// The longest file that is fetched for the controller or for nodes, in bytes. The largest are k3s' images for
+/// air-gapped nodes.
+pub(crate) const LONGEST_FILE: u64 = 4 << 30;
+/// The longest image of an operating system, in bytes.
+pub(super) const LONGEST_IMAGE: u64 = 64 << 30;
+
 /// What is fetched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fetch<'a> {
@@ -29,6 +36,10 @@ pub(crate) struct Fetch<'a> {
     pub member: Option<&'a str>,
     /// To where.
     pub path: &'a Path,
+    /// Directory that it comes to: what broke off stays there, and never beside what is in use.
+    pub parts: &'a Path,
+    /// How many bytes it may have.
+    pub longest: u64,
     /// Permission bits.
     pub mode: u32,
     /// How long nothing may come.
@@ -53,21 +64,16 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Troub
     } else {
         part.restart().map_err(|error| place.local(error))?;
     }
-    let whole = match &address {
-        Address::File(path) => from_file(path, part, told).await?,
-        Address::Web(uri) => {
-            let (whole, resumed) = from_web(uri, part, &place.etag, fetch.stall, told).await?;
-            match fetch.sha256 {
-                // Both halves may be of different files; from the beginning once, then.
-                Some(wanted) if resumed && whole.sha256 != wanted => {
-                    let mut part = whole.part;
-                    part.restart().map_err(|error| place.local(error))?;
-                    from_web(uri, part, &place.etag, fetch.stall, told).await?.0
-                }
-                _ => whole,
-            }
-        }
+    let came = match &address {
+        Address::File(path) => from_file(path, part, fetch.longest, told).await,
+        Address::Web(uri) => proved_from_web(uri, part, fetch, &place, told).await,
     };
+    let whole = came.inspect_err(|trouble| {
+        if matches!(trouble, Trouble::TooLong { .. }) {
+            forget(&place.part);
+            forget(&place.etag);
+        }
+    })?;
     forget(&place.etag);
     if let Some(wanted) = fetch.sha256.filter(|wanted| whole.sha256 != **wanted) {
         forget(&place.part);
@@ -76,12 +82,29 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Troub
     put(fetch, &place, whole).await
 }
 
-/// Where a file with this sum is until it is whole.
-pub(super) fn part_of(path: &Path, sha256: Option<&str>) -> PathBuf {
+/// From the web, where two halves may be of different files: from the beginning once, then.
+async fn proved_from_web(
+    uri: &Uri,
+    part: Part,
+    fetch: &Fetch<'_>,
+    place: &Place,
+    told: Told<'_>,
+) -> Result<Whole, Trouble> {
+    let (whole, resumed) = from_web(uri, part, &place.etag, fetch.stall, fetch.longest, told).await?;
+    if resumed && fetch.sha256.is_some_and(|wanted| whole.sha256 != wanted) {
+        let mut part = whole.part;
+        part.restart().map_err(|error| place.local(error))?;
+        return Ok(from_web(uri, part, &place.etag, fetch.stall, fetch.longest, told).await?.0);
+    }
+    Ok(whole)
+}
+
+/// Where a file with this sum is until it is whole, in the directory for parts.
+pub(super) fn part_of(parts: &Path, path: &Path, sha256: Option<&str>) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // Named for its content: the part of another file is never gone on with.
     let content = sha256.map_or("new", |sha256| sha256.get(..16).unwrap_or(sha256));
-    path.with_file_name(format!(".{name}.{content}.part"))
+    parts.join(format!(".{name}.{content}.part"))
 }
 
 /// The names that a file has until it is whole.
@@ -96,8 +119,10 @@ impl Place {
     fn of(fetch: &Fetch<'_>) -> Result<Self, Trouble> {
         let path = fetch.path;
         let directory = path.parent().unwrap_or(Path::new("/")).to_path_buf();
-        fs::create_dir_all(&directory).map_err(|error| Trouble::Local(directory.display().to_string(), error))?;
-        let part = part_of(path, fetch.sha256);
+        for directory in [&*directory, fetch.parts] {
+            fs::create_dir_all(directory).map_err(|error| Trouble::Local(directory.display().to_string(), error))?;
+        }
+        let part = part_of(fetch.parts, path, fetch.sha256);
         Ok(Self { etag: part.with_extension("part.etag"), member: part.with_extension("member"), part, directory })
     }
 
@@ -130,7 +155,7 @@ async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole) -> Result<(), Troub
     };
     let placed = (|| {
         fs::set_permissions(from, fs::Permissions::from_mode(fetch.mode))?;
-        fs::rename(from, fetch.path)?;
+        move_to(from, fetch.path)?;
         fs::File::open(&place.directory)?.sync_all()
     })();
     placed.map_err(|error| Trouble::Local(fetch.path.display().to_string(), error))?;
@@ -141,6 +166,24 @@ async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole) -> Result<(), Troub
     }
     // The lock goes with the file that holds it.
     drop(whole.part);
+    Ok(())
+}
+
+/// Moves a file to another place at once, wherever that is.
+fn move_to(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+        moved => return moved,
+    }
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let beside = to.with_file_name(format!(".{name}.new"));
+    forget(&beside);
+    let copied = fs::copy(from, &beside).and_then(|_| fs::File::open(&beside)?.sync_all());
+    if let Err(error) = copied.and_then(|()| fs::rename(&beside, to)) {
+        forget(&beside);
+        return Err(error);
+    }
+    forget(from);
     Ok(())
 }
 

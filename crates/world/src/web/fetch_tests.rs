@@ -83,17 +83,23 @@ impl Here {
         Self { directory: tempfile::tempdir().unwrap(), sha256: sha256_hex(&bytes()) }
     }
 
+    fn parts(&self) -> PathBuf {
+        self.directory.path().join("parts")
+    }
+
     fn path(&self) -> PathBuf {
         self.directory.path().join("cache/image.img")
     }
 
     async fn fetch(&self, url: &str) -> Result<(), Trouble> {
-        let path = self.path();
+        let (path, parts) = (self.path(), self.parts());
         let fetch = Fetch {
             url,
             sha256: Some(&self.sha256),
             member: None,
             path: &path,
+            parts: &parts,
+            longest: LONGEST_FILE,
             mode: 0o644,
             stall: Duration::from_millis(400),
             heard: None,
@@ -102,7 +108,8 @@ impl Here {
     }
 
     fn left(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path().parent().unwrap()).unwrap();
+        let directories = [self.path().parent().unwrap().to_path_buf(), self.parts()];
+        let entries = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 }
@@ -111,12 +118,14 @@ impl Here {
 async fn it_comes_whole_with_progress_and_leaves_nothing_else() {
     let here = Here::new();
     let server = serve(|_, _| (whole(&bytes(), ""), false)).await;
-    let (last, path) = (AtomicU64::new(0), here.path());
+    let (last, path, parts) = (AtomicU64::new(0), here.path(), here.parts());
     let fetch = Fetch {
         url: &server.url,
         sha256: None,
         member: None,
         path: &path,
+        parts: &parts,
+        longest: LONGEST_FILE,
         mode: 0o755,
         stall: Duration::from_secs(5),
         heard: None,
@@ -228,6 +237,49 @@ async fn answers_that_are_no_file() {
 }
 
 #[tokio::test]
+async fn what_is_longer_than_anything_of_its_kind_is_not_kept() {
+    let here = Here::new();
+    // One says how long it is, one does not.
+    let unsaid = |bytes: &[u8]| [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", bytes].concat();
+    let longest = bytes().len() as u64 - 1;
+    for said in [true, false] {
+        let server = serve(move |_, _| (if said { whole(&bytes(), "") } else { unsaid(&bytes()) }, false)).await;
+        let (path, parts) = (here.path(), here.parts());
+        let fetch = Fetch {
+            url: &server.url,
+            sha256: Some(&here.sha256),
+            member: None,
+            path: &path,
+            parts: &parts,
+            longest,
+            mode: 0o644,
+            stall: STALL_BOUND,
+            heard: None,
+        };
+        let trouble = super::fetch(&fetch, &|_, _| {}).await.unwrap_err();
+        assert!(matches!(trouble, Trouble::TooLong { .. }), "{trouble:?}");
+        assert!(here.left().is_empty(), "{:?}", here.left());
+    }
+    let source = here.directory.path().join("own.img");
+    fs::write(&source, bytes()).unwrap();
+    let (path, parts) = (here.path(), here.parts());
+    let fetch = Fetch {
+        url: source.to_str().unwrap(),
+        sha256: None,
+        member: None,
+        path: &path,
+        parts: &parts,
+        longest,
+        mode: 0o644,
+        stall: STALL_BOUND,
+        heard: None,
+    };
+    let trouble = super::fetch(&fetch, &|_, _| {}).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::TooLong { .. }), "{trouble:?}");
+    assert!(!path.exists());
+}
+
+#[tokio::test]
 async fn from_a_path_and_only_one_at_a_time() {
     let here = Here::new();
     let source = here.directory.path().join("own image.img");
@@ -235,12 +287,14 @@ async fn from_a_path_and_only_one_at_a_time() {
     here.fetch(&format!("file://{}", source.to_str().unwrap().replace(' ', "%20"))).await.unwrap();
     assert_eq!(fs::read(here.path()).unwrap(), bytes());
     here.fetch(source.to_str().unwrap()).await.unwrap();
-    let path = here.path();
+    let (path, parts) = (here.path(), here.parts());
     let fetch = Fetch {
         url: source.to_str().unwrap(),
         sha256: Some(&here.sha256),
         member: None,
         path: &path,
+        parts: &parts,
+        longest: LONGEST_FILE,
         mode: 0o644,
         stall: STALL_BOUND,
         heard: None,
@@ -265,12 +319,14 @@ async fn one_file_of_an_archive() {
         tar.append_data(&mut header, path, text.as_bytes()).unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap();
-    let (path, sum) = (here.path(), sha256_hex(&fs::read(&archive).unwrap()));
+    let (path, parts, sum) = (here.path(), here.parts(), sha256_hex(&fs::read(&archive).unwrap()));
     let fetch = Fetch {
         url: archive.to_str().unwrap(),
         sha256: Some(&sum),
         member: Some("linux-amd64/helm"),
         path: &path,
+        parts: &parts,
+        longest: LONGEST_FILE,
         mode: 0o755,
         stall: STALL_BOUND,
         heard: None,

@@ -15,7 +15,7 @@ mod trouble;
 
 pub(crate) use self::archive::extract;
 pub(crate) use self::arrivals::{Arrival, Arrivals, Broken};
-pub(crate) use self::fetch::{Fetch, STALL_BOUND, fetch};
+pub(crate) use self::fetch::{Fetch, LONGEST_FILE, STALL_BOUND, fetch};
 pub(crate) use self::sums::file_state;
 pub(crate) use self::text::text;
 pub(crate) use self::trouble::Trouble;

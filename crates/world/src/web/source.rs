@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use super::client;
 use super::sink::{Part, Sink, Whole};
 use super::trouble::Trouble;
+use crate::site_files;
 
 const PIECE: usize = 256 << 10;
 
@@ -18,21 +19,28 @@ const PIECE: usize = 256 << 10;
 pub(super) type Told<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Copies a file of the controller's own.
-pub(super) async fn from_file(path: &Path, mut part: Part, told: Told<'_>) -> Result<Whole, Trouble> {
+pub(super) async fn from_file(path: &Path, mut part: Part, longest: u64, told: Told<'_>) -> Result<Whole, Trouble> {
     let local = |error| Trouble::Local(path.display().to_string(), error);
-    let mut file = tokio::fs::File::open(path).await.map_err(local)?;
+    // A FIFO would be waited for, and a device has no end.
+    let mut file = tokio::fs::File::from_std(site_files::open(path).map_err(local)?);
     file.set_max_buf_size(PIECE);
     let total = file.metadata().await.map_err(local)?.len();
+    if total > longest {
+        return Err(Trouble::TooLong { longest });
+    }
     part.restart().map_err(local)?;
     let sink = part.fill();
     let mut done = 0;
     loop {
         let mut piece = BytesMut::with_capacity(PIECE);
         let read = file.read_buf(&mut piece).await.map_err(local)?;
+        done += read as u64;
+        if done > longest {
+            return Err(Trouble::TooLong { longest });
+        }
         if read == 0 || !sink.take(piece.freeze()).await {
             break;
         }
-        done += read as u64;
         told(done, total);
     }
     end(sink).await
@@ -44,6 +52,7 @@ pub(super) async fn from_web(
     part: Part,
     etag_file: &PathBuf,
     stall: Duration,
+    longest: u64,
     told: Told<'_>,
 ) -> Result<(Whole, bool), Trouble> {
     let local = |error| Trouble::Local(etag_file.display().to_string(), error);
@@ -58,13 +67,19 @@ pub(super) async fn from_web(
     }
     let mut done = part.length;
     let coming: Option<u64> = header(&answer.headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    let total = coming.map_or(0, |coming| done + coming);
+    let total = coming.map_or(0, |coming| done.saturating_add(coming));
+    if total > longest {
+        return Err(Trouble::TooLong { longest });
+    }
     let sink = part.fill();
     // What came before it broke off is kept either way: the next try goes on from there.
     let broke_off = loop {
         match answer.piece().await {
             Ok(Some(piece)) => {
                 done += piece.len() as u64;
+                if done > longest {
+                    break Some(Trouble::TooLong { longest });
+                }
                 if !sink.take(piece).await {
                     break None;
                 }

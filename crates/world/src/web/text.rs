@@ -1,5 +1,6 @@
 //! A small text on the web, or in a file.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use super::address::Address;
@@ -18,8 +19,11 @@ pub(crate) async fn text(address: &str) -> Result<String, Trouble> {
     let odd = |why: &str| Trouble::Address(format!("{address}: {why}"));
     let bytes = match Address::parse(address)? {
         Address::File(path) => {
-            let bytes = tokio::fs::read(&path).await;
-            bytes.map_err(|error| Trouble::Local(path.display().to_string(), error))?
+            let local = |error| Trouble::Local(path.display().to_string(), error);
+            let mut bytes = Vec::new();
+            let file = crate::site_files::open(&path).map_err(local)?;
+            file.take(MOST as u64 + 1).read_to_end(&mut bytes).map_err(local)?;
+            bytes
         }
         Address::Web(uri) => {
             let mut answer = client::get(&uri, &[], STALL_BOUND).await?;

@@ -18,6 +18,11 @@ pub(crate) enum Trouble {
     Tls(String),
     /// It answered, and not with the file.
     Status(u16, String),
+    /// It has more bytes than anything of its kind.
+    TooLong {
+        /// How many it may have.
+        longest: u64,
+    },
     /// No byte for so many seconds.
     Stalled(u64),
     /// It broke off.
@@ -62,6 +67,10 @@ impl Trouble {
                     .said(format!("it answered with status {status} {said}").trim_end());
                 if passing { fault } else { fault.next("see whether the address in the site is still right") }
             }
+            Self::TooLong { longest } => fault(Cause::Mismatch)
+                .said(format!("it is longer than {} GiB, the most that is fetched of its kind", longest >> 30))
+                .likely("something else answers at that address")
+                .next("see what is there; nothing was put in place"),
             Self::Stalled(seconds) => fault(Cause::Silent)
                 .said(format!("no byte came for {seconds} s"))
                 .next("run again: it goes on where it stopped"),

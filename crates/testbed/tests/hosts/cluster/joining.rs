@@ -77,13 +77,15 @@ fn what_is_slow_is_waited_for_and_what_is_missing_is_told() {
     bed.shell("node02", &signal("STOP"));
     let ready = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
     cluster.until(&["get", "node/node02", "-o", ready], "Unknown");
-    let ran = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_secs(30));
+    let mut waits = false;
+    let ran = cluster.controller.watch(&["apply", "-y"], |event| {
+        let now = event["event"] == "waiting" && event["wanted"] == "Node node02 to be Ready";
+        if now && !waits {
             bed.shell("node02", &signal("CONT"));
-        });
-        cluster.apply(&[])
+        }
+        waits |= now;
     });
+    assert!(waits, "it never waited for the Node: {:#?}", ran.troubles());
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
     assert_eq!(cluster.start_of_k3s("node02"), start, "it was restarted for nothing");
 
@@ -97,8 +99,7 @@ fn what_is_slow_is_waited_for_and_what_is_missing_is_told() {
     assert!(begun.elapsed() < Duration::from_secs(300), "a wait without an end");
     assert!(!ran.events.iter().any(|event| event["event"] == "deed_started"), "{:#?}", ran.troubles());
     cluster.until(&["get", "--raw", "/readyz"], "ok");
-    let all = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
-    cluster.until(&["get", "nodes", "-o", all], "True True True");
+    cluster.settles();
     cluster.changes_nothing();
 
     // A token that is not there is waited for, and then told.

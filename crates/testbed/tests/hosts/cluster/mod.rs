@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::bed::Bed;
 use crate::controller::{Controller, Ran, word};
+use crate::wait;
 
 const THREE: [(&str, &str); 3] = [("node01", ""), ("node02", ""), ("node03", "")];
 /// A cluster without anything of ours in it.
@@ -49,6 +50,20 @@ impl Cluster {
         assert!(ran.changed_nothing(), "{:#?}\n{:#?}", ran.planned(), ran.troubles());
     }
 
+    /// Waits until what was disturbed is well again without a run's doing. Once an API server is back, the controller manager
+    /// holds old leases against the Nodes in its next pass, five seconds later at most, and Nodes and pods that were Ready
+    /// are so only after that: it has to last.
+    fn settles(&self) {
+        const LASTS: Duration = Duration::from_secs(12);
+        let mut since: Option<Instant> = None;
+        wait::until(Duration::from_secs(180), "plans that find nothing to do for 12 s", || {
+            let planned = self.controller.run(&["plan"]).planned();
+            let differs: Vec<_> = planned.iter().filter(|(_, diff)| *diff != "in_sync").collect();
+            since = differs.is_empty().then(|| since.unwrap_or_else(Instant::now));
+            wait::so(since.is_some_and(|since| since.elapsed() >= LASTS), || format!("{differs:?}"))
+        });
+    }
+
     /// A tool that the stage `tools` installed, with the kubeconfig that the stage `k3s` merged: what it says, or its trouble.
     fn ask(&self, name: &str, words: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.controller.file("bin").join(name));
@@ -68,13 +83,10 @@ impl Cluster {
 
     /// Waits until `kubectl` says this.
     fn until(&self, words: &[&str], says: &str) {
-        let begun = Instant::now();
-        let mut said = self.ask("kubectl", words);
-        while said.as_deref() != Ok(says) {
-            assert!(begun.elapsed() < Duration::from_secs(180), "kubectl {words:?}: {said:?}, never {says}");
-            std::thread::sleep(Duration::from_millis(500));
-            said = self.ask("kubectl", words);
-        }
+        wait::until(Duration::from_secs(180), &format!("kubectl {words:?} to say {says}"), || {
+            let said = self.ask("kubectl", words);
+            wait::so(said.as_deref() == Ok(says), || format!("{said:?}"))
+        });
     }
 
     fn write(&self, manifest: &str) {

@@ -1,11 +1,11 @@
 //! The two hosts, and what each section of the recording needs there.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::bed::Bed;
+use crate::wait;
 
 /// The recorded release. The stand-in's own words and files go by it.
 pub const RELEASE: &str = "v1.21.2+k3s1";
@@ -71,7 +71,9 @@ impl Stage {
             }
             "agent, node password changed" => {
                 self.join("agent, right token again");
-                self.until("b is Ready again", |stage| stage.is_ready("b"));
+                self.until("b to be Ready again", |stage| {
+                    wait::so(stage.is_ready("b"), || format!("{:#?}", stage.object("node b")))
+                });
                 self.bed.shell(
                     "b",
                     "tr 0-9a-f 1-9a-f0 < /etc/rancher/node/password > p; cat p > /etc/rancher/node/password",
@@ -79,10 +81,11 @@ impl Stage {
             }
             "agent's Node 37 s after its agent was uninstalled" => {
                 // It ran for long before; here it has only just been started.
-                self.until("b's Node tells all about it", |stage| {
+                self.until("b's Node to tell all about it", |stage| {
                     let node = stage.object("node b").unwrap_or_default();
                     let conditions = node["status"]["conditions"].to_string();
-                    !node["metadata"]["annotations"]["k3s.io/node-args"].is_null() && conditions.contains("FlannelIsUp")
+                    let arguments = !node["metadata"]["annotations"]["k3s.io/node-args"].is_null();
+                    wait::so(arguments && conditions.contains("FlannelIsUp"), || format!("{node:#}"))
                 });
                 self.uninstalled = Some(self.bed.tried("b", "k3s-agent-uninstall.sh"));
             }
@@ -160,21 +163,12 @@ impl Stage {
     }
 
     /// Waits until it is so.
-    pub fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
-        assert!(self.comes(BOUND, so), "{what}: not within {BOUND:?}");
+    fn until(&self, what: &str, look: impl Fn(&Self) -> Result<(), String>) {
+        wait::until(BOUND, what, || look(self));
     }
 
     /// Whether it comes to be so within a time.
     pub fn comes(&self, bound: Duration, so: impl Fn(&Self) -> bool) -> bool {
-        let begun = Instant::now();
-        loop {
-            if so(self) {
-                return true;
-            }
-            if begun.elapsed() > bound {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(500));
-        }
+        wait::comes(bound, || wait::so(so(self), String::new)).is_ok()
     }
 }

@@ -1,6 +1,7 @@
 //! The cluster against a real API server: what the rest of the program relies on.
 
-mod rig;
+mod hostile;
+pub mod rig;
 mod stories;
 
 use bringup_core::deed::Deed;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bringup_core::fault::Fault;
+use bringup_core::kubeconfig::ClusterAccess;
 use bringup_core::secret::Secret;
 use bringup_core::world::Going;
 use rcgen::{
@@ -21,7 +22,7 @@ use rcgen::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::access::{Access, Found};
+use crate::cluster::access::Access;
 use crate::cluster::session::{Bounds, Session};
 
 /// An authority that signs certificates.
@@ -69,7 +70,7 @@ pub fn kubeconfig(server: &str, authority: &str, (certificate, key): &(String, S
 }
 
 /// What is found, one after the other; the last stays.
-pub struct Told(Mutex<Vec<Found>>);
+pub struct Told(Mutex<Vec<ClusterAccess>>);
 
 impl Told {
     pub fn once(kubeconfig: Secret) -> Self {
@@ -77,13 +78,13 @@ impl Told {
     }
 
     pub fn each(kubeconfigs: impl IntoIterator<Item = Secret>) -> Self {
-        let found = kubeconfigs.into_iter().map(|kubeconfig| Found { kubeconfig, address: None });
-        Self(Mutex::new(found.collect()))
+        let access = kubeconfigs.into_iter().map(|kubeconfig| ClusterAccess::parse(kubeconfig.expose()).unwrap());
+        Self(Mutex::new(access.collect()))
     }
 }
 
 impl Access for Told {
-    fn read(&self) -> Going<'_, Result<Found, Fault>> {
+    fn read(&self) -> Going<'_, Result<ClusterAccess, Fault>> {
         let mut found = self.0.lock().unwrap();
         let next = if found.len() > 1 { found.remove(0) } else { found[0].clone() };
         Box::pin(async move { Ok(next) })
@@ -216,9 +217,9 @@ impl Rig {
     }
 
     /// A way to the API for what a test itself does.
-    pub async fn session(&self) -> Session {
-        let found = Found { kubeconfig: self.admin(), address: None };
-        Session::open(found, Bounds::default(), std::sync::Arc::default()).await.unwrap()
+    pub(in crate::cluster) async fn session(&self) -> Session {
+        let access = ClusterAccess::parse(self.admin().expose()).unwrap();
+        Session::open(access, Bounds::default(), std::sync::Arc::default()).unwrap()
     }
 
     async fn ready(&self) {

@@ -55,7 +55,7 @@ pub async fn all(rig: &Rig) {
         namespace: "releases".to_owned(),
         name: "argocd".to_owned(),
         chart: "x".to_owned(),
-        version: "1.0.0".to_owned(),
+        version: bringup_core::version::Version::parse("1.0.0").unwrap(),
     };
     let fault = act(&cluster, &access, uninstall).await.unwrap_err();
     assert_eq!(fault.cause, Cause::NotAllowed);
@@ -65,7 +65,7 @@ pub async fn all(rig: &Rig) {
         namespace: "releases".to_owned(),
         name: "argocd".to_owned(),
         chart: "x".to_owned(),
-        version: "1.0.0".to_owned(),
+        version: bringup_core::version::Version::parse("1.0.0").unwrap(),
         values: json!({}),
         run: None,
     };

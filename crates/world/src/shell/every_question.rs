@@ -1,0 +1,49 @@
+//! Every question that is asked of a node's shell, for the tests that ask or answer all of them.
+
+use bringup_core::probe::{
+    AgentToken, BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, JoinToken, K3s, K3sBefore, K3sConfig,
+    K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Probe, Reaches, RebootRequired, RootPartition,
+    RunningJobs, System, Unit, Upgrades,
+};
+
+/// Those about the machine.
+pub(super) fn questions() -> Vec<Probe> {
+    let names = ["open-iscsi", "openssh-server", "no-such-package"].map(str::to_owned);
+    vec![
+        BootId {}.into(),
+        File { path: "/etc/hostname".to_owned() }.into(),
+        File { path: "/nonexistent/it's".to_owned() }.into(),
+        Directory { path: "/etc/apt".to_owned() }.into(),
+        Directory { path: "/etc/hostname".to_owned() }.into(),
+        System {}.into(),
+        RootPartition {}.into(),
+        Disk { path: "/dev/loop0".to_owned() }.into(),
+        Disk { path: "/dev/loop1".to_owned() }.into(),
+        Disk { path: "/dev/nvme9n1".to_owned() }.into(),
+        CloudInit {}.into(),
+        Packages { names: names.into() }.into(),
+        Upgrades {}.into(),
+        RebootRequired {}.into(),
+        Unit { name: "ssh.service".to_owned() }.into(),
+        Unit { name: "no-such-unit.service".to_owned() }.into(),
+        JobState { name: "dist-upgrade" }.into(),
+        RunningJobs {}.into(),
+        PackagesBusy {}.into(),
+        GpuDriver {}.into(),
+    ]
+}
+
+/// Those about k3s.
+pub(super) fn k3s_questions() -> Vec<Probe> {
+    vec![
+        K3s {}.into(),
+        K3sConfig {}.into(),
+        K3sTrouble {}.into(),
+        K3sBefore {}.into(),
+        MissingKernelFeatures {}.into(),
+        JoinToken {}.into(),
+        AgentToken {}.into(),
+        Reaches { host: "127.0.0.1".to_owned(), port: 22 }.into(),
+        Reaches { host: "127.0.0.1".to_owned(), port: 1 }.into(),
+    ]
+}
