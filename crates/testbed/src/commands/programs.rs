@@ -4,7 +4,7 @@ use crate::container_images;
 use crate::failure::Failure;
 use crate::go_programs::ALL;
 use crate::host::kubernetes;
-use crate::{base, images, k3s_release, say, services, tools};
+use crate::{base, disks, images, k3s_release, places, say, services, tools};
 
 /// Makes what is not made yet of all that testbeds have in common, so that none of them has to wait for it; a line for each
 /// program and image of a cluster: its name and its path.
@@ -25,6 +25,7 @@ pub fn run() -> Result<(), Failure> {
     services::provide()?;
     k3s_release::provide()?;
     let base = base::provide()?;
+    disks::image::provide_root(&places::cache().join(&base))?;
     base::tpi::provide()?;
     base::bmc::provide()?;
     images::provide(&base).map(drop)

@@ -1,7 +1,7 @@
 //! Image files of disks.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ROOT_LABEL;
@@ -39,7 +39,7 @@ pub fn empty(path: &Path) -> Result<(), Failure> {
 
 /// A disk with the base system on it, as if it were just flashed. Written under another name until it is whole.
 pub fn install(base: &Path, path: &Path) -> Result<(), Failure> {
-    let root = root(base)?;
+    let root = provide_root(base)?;
     let unfinished = path.with_extension("unfinished");
     make(&unfinished, ROOT_BEGINS + ROOT_SIZE + BEHIND)?;
     let table = format!(
@@ -58,8 +58,8 @@ pub fn install(base: &Path, path: &Path) -> Result<(), Failure> {
 /// meanwhile: more than two minutes have been seen, where a quiet machine takes seconds.
 const ROOT_BOUND: Duration = Duration::from_secs(600);
 
-/// The base system as a file system in a file, made once.
-fn root(base: &Path) -> Result<std::path::PathBuf, Failure> {
+/// Sees to it that the base system in this directory is there as a file system in a file too; where that is.
+pub fn provide_root(base: &Path) -> Result<PathBuf, Failure> {
     let path = base.join("root.ext4");
     if path.exists() {
         return Ok(path);

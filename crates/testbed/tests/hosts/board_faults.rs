@@ -9,34 +9,62 @@ use crate::bed::Bed;
 use crate::boards::{SLOTS, are_ours, believed, flash};
 use crate::controller::{Controller, Ran};
 
-#[test]
-#[ignore = "needs root and real hosts"]
-fn what_goes_wrong_on_a_board_is_overcome() {
-    for (fault, value) in [("usb-not-found", "2"), ("wrong-bytes", "1048576"), ("msd-late", "8"), ("msd-letter", "c")] {
-        let bed = Bed::up("board-odd", &["--boards", "1", "--slots", "1"]);
-        let controller = Controller::new(&bed, &SLOTS[..1], "");
-        bed.run(&["break", "board1", fault, value, "--slot", "1"]);
-        let ran = flash(&controller, &[]);
-        assert!(ran.converged(), "{fault}: {:#?}\n{}", ran.troubles(), ran.stderr);
-        are_ours(&bed, &controller, &SLOTS[..1]);
+/// What a flash overcomes by itself: a story for each, as each flashes a module.
+mod overcome {
+    use super::{board_with, is_flashed};
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn usb_that_is_not_found_twice() {
+        is_flashed(&board_with("usb-not-found", "2"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn wrong_bytes_after_a_mebibyte() {
+        is_flashed(&board_with("wrong-bytes", "1048576"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn a_disk_that_comes_late() {
+        is_flashed(&board_with("msd-late", "8"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn a_disk_with_another_letter() {
+        is_flashed(&board_with("msd-letter", "c"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn a_worker_that_is_stuck() {
+        is_flashed(&board_with("worker-stuck", "4194304"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn a_board_that_loses_its_power() {
+        is_flashed(&board_with("power-cut", "4194304"));
     }
 }
 
-/// What stops half-way, with the daemon or with the whole board.
-#[test]
-#[ignore = "needs root and real hosts"]
-fn a_flash_that_stops_half_way_is_begun_again() {
-    for fault in ["worker-stuck", "power-cut"] {
-        let bed = Bed::up("board-stops", &["--boards", "1", "--slots", "1"]);
-        let controller = Controller::new(&bed, &SLOTS[..1], "");
-        bed.run(&["break", "board1", fault, "4194304", "--slot", "1"]);
-        let ran = flash(&controller, &[]);
-        assert!(ran.converged(), "{fault}: {:#?}\n{}", ran.troubles(), ran.stderr);
-        assert_eq!(believed(&ran), [""; 0], "{fault}");
-        are_ours(&bed, &controller, &SLOTS[..1]);
-        let again = flash(&controller, &[]);
-        assert!(again.changed_nothing(), "{fault}: {again:#?}");
-    }
+/// A board with a module, at which this will go wrong.
+fn board_with(fault: &str, value: &str) -> Bed {
+    let bed = Bed::up(&format!("odd-{fault}"), &["--boards", "1", "--slots", "1"]);
+    bed.run(&["break", "board1", fault, value, "--slot", "1"]);
+    bed
+}
+
+fn is_flashed(bed: &Bed) {
+    let controller = Controller::new(bed, &SLOTS[..1], "");
+    let ran = flash(&controller, &[]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert_eq!(believed(&ran), [""; 0]);
+    are_ours(bed, &controller, &SLOTS[..1]);
+    let again = flash(&controller, &[]);
+    assert!(again.changed_nothing(), "{again:#?}");
 }
 
 /// A web server that promises a megabyte and gives a thousand bytes, as often as it is asked.
@@ -173,7 +201,7 @@ fn two_nodes_that_claim_a_slot_are_an_error_of_the_site() {
 #[ignore = "needs root and real hosts"]
 fn what_goes_wrong_on_a_board_is_told() {
     let bed = Bed::up("board-wrong", &["--boards", "1", "--slots", "1"]);
-    let controller = Controller::new(&bed, &SLOTS[..1], "reboot_timeout: 20");
+    let controller = Controller::new(&bed, &SLOTS[..1], "");
     let trusted = controller.run(&["apply", "-y", "--tags", "known_hosts", "--limit", "board1"]);
     assert!(trusted.converged(), "{:#?}", trusted.troubles());
 
@@ -198,7 +226,7 @@ fn what_goes_wrong_on_a_board_is_told() {
     ran.fault("board1/rk1_image", &["mismatch"]);
 
     bed.run(&["break", "board1", "never-boots", "--slot", "1"]);
-    let ran = flash(&controller, &[]);
+    let ran = flash(&controller, &["-e", "reboot_timeout=20"]);
     let fault = ran.fault("node01/provisioned_slot", &["timed_out"]);
     assert!(fault["next"].to_string().contains("console"), "{fault:#}");
     bed.run(&["mend", "board1", "never-boots", "--slot", "1"]);

@@ -40,7 +40,7 @@ pub fn believed(ran: &Ran) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root and real hosts"]
-fn four_empty_slots_become_four_prepared_nodes_by_each_way() {
+fn four_empty_slots_become_four_prepared_nodes() {
     let bed = Bed::up("boards", &["--boards", "1", "--slots", "4"]);
     let controller = Controller::new(&bed, &SLOTS, "");
     let first = flash(&controller, &[]);
@@ -51,18 +51,32 @@ fn four_empty_slots_become_four_prepared_nodes_by_each_way() {
     assert!(again.changed_nothing(), "{again:#?}");
     let impossible = flash(&controller, &["-e", "flash_transport=stream", "-e", "bmc_interface=tpi"]);
     assert_eq!(impossible.status, 2, "tpi reads a file on the BMC");
-    for (transport, interface) in [("stream", "api"), ("stage", "tpi")] {
-        let (transport, interface) = (format!("flash_transport={transport}"), format!("bmc_interface={interface}"));
-        let ways = ["-e", transport.as_str(), "-e", interface.as_str()];
-        let before = bed.boot_id("node02");
-        let forced = flash(&controller, &[&ways[..], &["-e", "flash_force=true", "--limit", "node02"]].concat());
-        assert!(forced.converged(), "{ways:?}: {:#?}\n{}", forced.troubles(), forced.stderr);
-        assert_eq!(forced.outcome("node02/provisioned_slot"), "changed", "{ways:?}");
-        assert_ne!(bed.boot_id("node02"), before, "{ways:?}");
-        are_ours(&bed, &controller, &SLOTS);
-        let again = flash(&controller, &ways);
-        assert!(again.changed_nothing(), "{ways:?}: {again:#?}");
-    }
+}
+
+/// The default is to stage the image on the BMC and to flash it through the BMC's API.
+#[test]
+#[ignore = "needs root and real hosts"]
+fn a_slot_is_flashed_again_in_each_of_the_other_ways() {
+    let bed = Bed::up("board-ways", &["--boards", "1", "--slots", "2"]);
+    let controller = Controller::new(&bed, &SLOTS[..2], "");
+    let first = flash(&controller, &["-e", "flash_transport=stream"]);
+    assert!(first.converged(), "{:#?}\n{}", first.troubles(), first.stderr);
+    assert_eq!(believed(&first), [""; 0]);
+    are_ours(&bed, &controller, &SLOTS[..2]);
+    let again = flash(&controller, &["-e", "flash_transport=stream"]);
+    assert!(again.changed_nothing(), "{again:#?}");
+
+    let boots = || ["node01", "node02"].map(|node| bed.boot_id(node));
+    let before = boots();
+    let forced = flash(&controller, &["-e", "bmc_interface=tpi", "-e", "flash_force=true", "--limit", "node02"]);
+    assert!(forced.converged(), "{:#?}\n{}", forced.troubles(), forced.stderr);
+    assert_eq!(forced.outcome("node02/provisioned_slot"), "changed");
+    let after = boots();
+    assert_eq!(after[0], before[0], "a node that was not named was rebooted");
+    assert_ne!(after[1], before[1]);
+    are_ours(&bed, &controller, &SLOTS[..2]);
+    let again = flash(&controller, &["-e", "bmc_interface=tpi"]);
+    assert!(again.changed_nothing(), "{again:#?}");
 }
 
 /// Runs until an event that is like this, and kills it.
@@ -77,64 +91,83 @@ fn kill_at(controller: &Controller, words: &[&str], like: impl Fn(&Value) -> boo
     reached
 }
 
-/// A moment in a flash, and the event that it begins with.
-type Moment = (&'static str, Box<dyn Fn(&Value) -> bool>);
-
-fn deed(words: &'static str) -> Box<dyn Fn(&Value) -> bool> {
-    Box::new(move |event| {
-        event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
-    })
+fn deed(words: &'static str) -> impl Fn(&Value) -> bool {
+    move |event| event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
 }
 
-fn moves(step: &'static str) -> Box<dyn Fn(&Value) -> bool> {
-    Box::new(move |event| {
+fn moves(step: &'static str) -> impl Fn(&Value) -> bool {
+    move |event| {
         event["event"] == "progress" && event["step"] == step && event["done"].as_u64().is_some_and(|done| done > 0)
-    })
+    }
 }
 
-#[test]
-#[ignore = "needs root and real hosts"]
-fn a_flash_that_is_killed_before_it_writes_is_gone_on_with() {
-    killed_at(
-        "board-killed",
-        vec![
-            ("download", deed("put the image")),
-            ("download and stage", moves("board1/rk1_image")),
-            ("power off", deed("power off")),
-            ("flash", deed("flash slot")),
-        ],
-    );
+fn boots(event: &Value) -> bool {
+    event["event"] == "waiting" && event["wanted"].as_str().is_some_and(|wanted| wanted.starts_with("SSH with the key"))
 }
 
-#[test]
-#[ignore = "needs root and real hosts"]
-fn a_flash_that_is_killed_once_it_writes_is_gone_on_with() {
-    let boots = |event: &Value| {
-        event["event"] == "waiting"
-            && event["wanted"].as_str().is_some_and(|wanted| wanted.starts_with("SSH with the key"))
-    };
-    killed_at(
-        "board-killed-late",
-        vec![
-            ("write", moves("node01/provisioned_slot")),
-            ("identity", deed("give slot")),
-            ("power on", deed("power on")),
-            ("boot", Box::new(boots)),
-        ],
-    );
+/// A run that is killed at this event is continued by the next one.
+fn is_continued(bed: &str, at: impl Fn(&Value) -> bool) {
+    let bed = Bed::up(bed, &["--boards", "1", "--slots", "1"]);
+    let controller = Controller::new(&bed, &SLOTS[..1], "");
+    assert!(kill_at(&controller, &[], at), "it never came to that");
+    // What it had begun may look like a node that lives: the next run is told that it may go on.
+    let next = flash(&controller, &["--limit", "node01"]);
+    assert!(next.converged(), "{:#?}\n{}", next.troubles(), next.stderr);
+    assert_eq!(believed(&next), [""; 0]);
+    are_ours(&bed, &controller, &SLOTS[..1]);
+    let again = flash(&controller, &[]);
+    assert!(again.changed_nothing(), "{again:#?}");
 }
 
-fn killed_at(bed: &str, moments: Vec<Moment>) {
-    for (moment, like) in moments {
-        let bed = Bed::up(bed, &["--boards", "1", "--slots", "1"]);
-        let controller = Controller::new(&bed, &SLOTS[..1], "");
-        assert!(kill_at(&controller, &[], like), "{moment}: it never came to that");
-        // What it had begun may look like a node that lives: the next run is told that it may go on.
-        let next = flash(&controller, &["--limit", "node01"]);
-        assert!(next.converged(), "{moment}: {:#?}\n{}", next.troubles(), next.stderr);
-        assert_eq!(believed(&next), [""; 0], "{moment}");
-        are_ours(&bed, &controller, &SLOTS[..1]);
-        let again = flash(&controller, &[]);
-        assert!(again.changed_nothing(), "{moment}: {again:#?}");
+/// One story for each moment: each flashes a module, which takes its time.
+mod killed {
+    use super::{boots, deed, is_continued, moves};
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn before_it_downloads() {
+        is_continued("killed-before-download", deed("put the image"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn while_it_downloads_and_stages() {
+        is_continued("killed-stages", moves("board1/rk1_image"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn before_it_powers_off() {
+        is_continued("killed-before-off", deed("power off"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn before_it_flashes() {
+        is_continued("killed-before-flash", deed("flash slot"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn while_it_writes() {
+        is_continued("killed-writes", moves("node01/provisioned_slot"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn before_it_gives_an_identity() {
+        is_continued("killed-before-identity", deed("give slot"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn before_it_powers_on() {
+        is_continued("killed-before-on", deed("power on"));
+    }
+
+    #[test]
+    #[ignore = "needs root and real hosts"]
+    fn while_the_module_boots() {
+        is_continued("killed-boots", boots);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bed::Bed;
 use crate::wait;
@@ -199,13 +199,11 @@ fn two_at_once_do_not_meet() {
 
 #[test]
 #[ignore = "needs root and real hosts"]
-fn the_state_of_everything_is_printed_in_time() {
+fn the_state_of_everything_is_printed() {
     let bed = Bed::up("state", &["--nodes", "2"]);
     bed.shell("node01", "systemd-run --quiet --unit=broken false; logger --priority user.warning it-went-wrong");
     bed.run(&["cut", "node02"]);
-    let begun = Instant::now();
     let state = bed.run(&["state"]);
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     for part in [
         "=== node01\nrunning\n",
         "=== node01: units that failed\nbroken.service",

