@@ -8,6 +8,12 @@ const FILES: u64 = 16_384;
 /// With fewer a run cannot begin: an event loop and its signals take a dozen, a connection a few.
 const FEWEST: u64 = 64;
 
+/// What a run has open beside its connections.
+const OWN_FILES: u64 = 48;
+
+/// What is open for a node that is spoken to: its connection, a lookup of its name, a file that is read or written for it.
+const FILES_OF_A_FORK: u64 = 4;
+
 /// Leaves no image of memory behind, where passwords and keys are; and has room for many connections at a time.
 ///
 /// What the system refuses stays as it was.
@@ -30,5 +36,36 @@ pub fn set() -> Result<(), String> {
             "this process may have only {current} files open and needs {FEWEST}; raise it with `ulimit -n`"
         )),
         _ => Ok(()),
+    }
+}
+
+/// How many nodes may be spoken to at the same moment: as many as wanted, or as this process may have files open for.
+pub fn forks(wanted: usize) -> usize {
+    fitting(getrlimit(Resource::Nofile).current, wanted)
+}
+
+/// `None` is no limit at all.
+fn fitting(files: Option<u64>, wanted: usize) -> usize {
+    let Some(files) = files else { return wanted };
+    let room = usize::try_from(files.saturating_sub(OWN_FILES) / FILES_OF_A_FORK).unwrap_or(usize::MAX);
+    wanted.min(room.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forks_follow_the_limit_of_open_files() {
+        for (files, wanted, expected) in [
+            (None, 500, 500),
+            (Some(FILES), 64, 64),
+            (Some(1024), 64, 64),
+            (Some(1024), 500, 244),
+            (Some(FEWEST), 64, 4),
+            (Some(0), 64, 1),
+        ] {
+            assert_eq!(fitting(files, wanted), expected, "{files:?}, {wanted}");
+        }
     }
 }

@@ -302,6 +302,11 @@ pub enum Deed {
         /// SHA-256, in hex.
         sha256: String,
     },
+    /// BMC: set a slot's USB mode back to `device`, and let its module boot from its own storage again.
+    ClearStoredUsbBoot {
+        /// Which slot.
+        slot: Slot,
+    },
     /// BMC: restart its daemon, which frees a transfer that hangs.
     RestartBmcDaemon,
     /// BMC: mount a module as mass storage and give it its identity: cloud-init's files, and host keys that are made
@@ -466,6 +471,7 @@ impl fmt::Display for Deed {
             Self::PowerOff { slot } => write!(f, "power off slot {slot}"),
             Self::PowerOn { slot } => write!(f, "power on slot {slot}"),
             Self::StartFlash { slot, node, .. } => write!(f, "flash slot {slot} ({node})"),
+            Self::ClearStoredUsbBoot { slot } => write!(f, "set the USB mode of slot {slot} to device"),
             Self::RestartBmcDaemon => f.write_str("restart the BMC's daemon"),
             Self::SeedCloudInit { slot, seed } => write!(f, "give slot {slot} the identity of {}", seed.hostname),
             Self::StartJob { job } => write!(f, "{job}"),

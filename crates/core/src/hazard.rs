@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::names::{NodeName, Target};
+use crate::names::{BoardName, NodeName, Slot, Target};
 
 /// What is known of the machine whose disk would be erased.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -58,6 +58,13 @@ pub enum Hazard {
         /// Which, as `namespace/name`; `None` where the cluster does not say whether there are any.
         #[serde(skip_serializing_if = "Option::is_none")]
         keys: Option<String>,
+    },
+    /// A slot's USB mode, which somebody has set to `flash`, is set back.
+    ClearUsbBoot {
+        /// On which board.
+        board: BoardName,
+        /// Which slot.
+        slot: Slot,
     },
     /// An object of the cluster is deleted.
     Delete {
@@ -114,6 +121,9 @@ impl fmt::Display for Hazard {
             }
             Self::LoseSealedKeys { keys: None } => {
                 f.write_str("lose sealed-secrets' keys, if there are any: the cluster does not answer")
+            }
+            Self::ClearUsbBoot { board, slot } => {
+                write!(f, "change the USB mode of slot {slot} on {board} from flash to device")
             }
             Self::Delete { object } => write!(f, "delete {object}"),
         }

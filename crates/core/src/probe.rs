@@ -169,6 +169,9 @@ probes! {
     /// BMC: the modules on its USB bus that wait there to be booted, as `VENDOR:PRODUCT at PORT`. bmcd writes to the first
     /// that it finds, whatever slot it is in.
     WaitingModules {} -> Vec<String>;
+    /// BMC: the slot whose module its daemon puts into USB boot whenever it starts, as its USB mode is stored as `flash`.
+    /// `None`: no slot, or `tpi`, which does not tell, is all that there is.
+    StoredUsbBoot {} -> Option<Slot>;
     /// BMC: the SD card. `None`: none is mounted.
     SdCard {} -> Option<SdCardState>;
     /// BMC: the last lines of a slot's serial console.

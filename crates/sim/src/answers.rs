@@ -167,6 +167,7 @@ fn bmc(state: &mut State, name: &BoardName, probe: &Probe) -> Result<Answer, Fau
             let waits = board.waiting.map(|slot| format!("2207:350b at 1-1.{slot}"));
             Answer::WaitingModules(waits.into_iter().collect())
         }
+        Probe::StoredUsbBoot(_) => Answer::StoredUsbBoot(board.stored_usb_boot),
         Probe::SdCard(_) => Answer::SdCard(board.card.map(|free| SdCardState { free })),
         Probe::Console(_) => Answer::Console(
             ["[    4.513201] EXT4-fs (mmcblk0p2): mounted filesystem", "[   11.204417] random: crng init done"]

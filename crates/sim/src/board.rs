@@ -74,4 +74,6 @@ pub(crate) struct Board {
     pub transfer: Option<Transfer>,
     /// A slot whose module waits on the BMC's USB bus: bmcd writes to it, whatever slot is asked for.
     pub waiting: Option<Slot>,
+    /// A slot whose USB mode is stored as `flash`: its module waits there whenever the BMC's daemon starts.
+    pub stored_usb_boot: Option<Slot>,
 }

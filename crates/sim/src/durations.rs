@@ -98,6 +98,7 @@ pub fn deed(deed: &Deed, kind: Kind, bytes: u64) -> u64 {
         Deed::EditKnownHosts { .. } => 30,
         Deed::PowerOff { .. } | Deed::PowerOn { .. } => 1_500,
         Deed::StartFlash { .. } => 4_000,
+        Deed::ClearStoredUsbBoot { .. } => 300,
         Deed::RestartBmcDaemon => 6_000,
         Deed::SeedCloudInit { .. } => 38_000,
         Deed::WriteFlashMark { .. } => 200,

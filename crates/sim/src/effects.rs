@@ -129,7 +129,14 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
         Deed::WriteFlashMark { slot, mark } => {
             board.marks.insert(*slot, mark.clone());
         }
-        Deed::RestartBmcDaemon => board.transfer = None,
+        Deed::ClearStoredUsbBoot { slot } => {
+            board.stored_usb_boot = board.stored_usb_boot.filter(|stored| stored != slot);
+            board.waiting = board.waiting.filter(|waiting| waiting != slot);
+        }
+        Deed::RestartBmcDaemon => {
+            board.transfer = None;
+            board.waiting = board.stored_usb_boot.or(board.waiting);
+        }
         Deed::PowerOff { slot } => {
             if let Some(machine) = module(state, name, *slot) {
                 let (node, condition) = (machine.name.clone(), machine.liveness(now));

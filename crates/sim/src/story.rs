@@ -113,6 +113,7 @@ fn place_boards(state: &mut State, site: &Site) {
                 modules: BTreeMap::new(),
                 transfer: None,
                 waiting: None,
+                stored_usb_boot: None,
             },
         );
     }
@@ -269,6 +270,14 @@ impl SimWorld {
         let mut state = self.lock();
         if let Some(board) = state.boards.get_mut(&BoardName::new(board)) {
             board.waiting = Some(slot);
+        }
+    }
+
+    /// Somebody has stored the USB mode `flash` for a slot.
+    pub fn store_usb_boot(&self, board: &str, slot: Slot) {
+        let mut state = self.lock();
+        if let Some(board) = state.boards.get_mut(&BoardName::new(board)) {
+            board.stored_usb_boot = Some(slot);
         }
     }
 

@@ -144,6 +144,32 @@ fn a_neighbour_that_waits_on_usb_is_not_written() {
     .unwrap();
 }
 
+/// bmcd would put it into USB boot again whenever it starts, in the middle of a flash as well.
+#[test]
+fn a_stored_usb_boot_is_told_and_put_back_before_anything_is_flashed() {
+    let site = one_board(|_| {});
+    in_virtual_time(async {
+        let slot = bringup_core::names::Slot::new(4).unwrap();
+        let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
+        world.store_usb_boot("turingpi", slot);
+        let hazard = Hazard::ClearUsbBoot { board: bringup_core::names::BoardName::new("turingpi"), slot };
+        let refuse = |one: &Hazard| *one != hazard;
+        let refused = Runner { approve: &refuse, ..Runner::new(&site, "refused") }.run(&world).await.unwrap();
+        assert!(refused.planned.hazards.contains(&hazard), "{:#?}", refused.planned.hazards);
+        assert!(!deeds(&refused).iter().any(|deed| deed.starts_with("flash slot")), "{:#?}", deeds(&refused));
+
+        let done = Runner::new(&site, "put back").run(&world).await.unwrap();
+        assert!(done.converged(), "{:#?}", done.troubles());
+        let deeds = deeds(&done);
+        let at = |words: &str| deeds.iter().position(|deed| deed.starts_with(words)).unwrap();
+        assert!(at("set the USB mode of slot 4 to device") < at("flash slot"), "{deeds:#?}");
+        let again = Runner::new(&site, "again").run(&world).await.unwrap();
+        assert_eq!(again.planned.hazards, Vec::new());
+        assert_eq!(world.violations(), Vec::<String>::new());
+    })
+    .unwrap();
+}
+
 /// The transfer that ended well long ago says nothing of the flash that was marked and never started.
 #[test]
 fn an_old_transfer_never_answers_for_a_new_flash() {

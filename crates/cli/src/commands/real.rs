@@ -19,6 +19,7 @@ use crate::commands::site;
 use crate::consent::{Ask, Decision, decide};
 use crate::exit_status::ExitStatus;
 use crate::problems;
+use crate::process_limits;
 use crate::terminal::{self, Lines};
 use crate::ui::{PlanText, screen, written};
 
@@ -281,7 +282,7 @@ impl Real<'_> {
             approved,
             expected,
             stop: self.stop.clone(),
-            forks: self.arguments.forks.or(self.cfg.forks).unwrap_or(crate::FORKS),
+            forks: process_limits::forks(self.arguments.forks.or(self.cfg.forks).unwrap_or(crate::FORKS)),
             events: &events,
             guards: Guards::default(),
         };

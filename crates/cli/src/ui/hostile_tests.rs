@@ -7,7 +7,7 @@ use bringup_core::change::{Change, Diff, Outcome, Planned, Reason};
 use bringup_core::event::{Event, LaneOutline, Pass, Tally, What};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Hazard, Liveness};
-use bringup_core::names::{BoardName, Label, NodeName, StageName, Target};
+use bringup_core::names::{BoardName, Label, NodeName, Slot, StageName, Target};
 use bringup_core::report::Report;
 use bringup_core::site::{Problem, Problems, Severity, Spot};
 use indicatif::{ProgressDrawTarget, TermLike};
@@ -97,6 +97,7 @@ fn hazards(text: &str) -> Vec<Hazard> {
         Hazard::UninstallK3s { node },
         Hazard::LoseSealedKeys { keys: Some(text.to_owned()) },
         Hazard::Delete { object: text.to_owned() },
+        Hazard::ClearUsbBoot { board: BoardName::new(text), slot: Slot::new(1).unwrap() },
     ];
     for (place, hazard) in all.iter().enumerate() {
         let expected = match hazard {
@@ -107,6 +108,7 @@ fn hazards(text: &str) -> Vec<Hazard> {
             Hazard::UninstallK3s { .. } => 4,
             Hazard::LoseSealedKeys { .. } => 5,
             Hazard::Delete { .. } => 6,
+            Hazard::ClearUsbBoot { .. } => 7,
         };
         assert_eq!(place, expected);
     }

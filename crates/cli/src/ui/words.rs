@@ -96,6 +96,7 @@ pub fn hazard_line(hazard: &Hazard) -> String {
         | Hazard::Delete { object: chosen } => *chosen = value(chosen, VALUE),
         Hazard::LoseSealedKeys { keys: Some(keys) } => *keys = value(keys, LIST),
         Hazard::LoseSealedKeys { keys: None }
+        | Hazard::ClearUsbBoot { .. }
         | Hazard::CutPower { .. }
         | Hazard::Reboot { .. }
         | Hazard::UninstallK3s { .. } => {}

@@ -38,6 +38,7 @@ mod staged_image;
 mod system_deployments;
 mod tool;
 mod unit_newer_than_file;
+mod usb_mode;
 mod workload_newer_than_object;
 
 pub use application_healthy::ApplicationHealthy;
@@ -76,4 +77,5 @@ pub use staged_image::StagedImage;
 pub use system_deployments::SystemDeployments;
 pub use tool::{PinnedTool, ToolSource};
 pub use unit_newer_than_file::UnitNewerThanFile;
+pub use usb_mode::UsbMode;
 pub use workload_newer_than_object::WorkloadNewerThanObject;

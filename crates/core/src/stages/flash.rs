@@ -8,7 +8,7 @@ use super::lanes::Lanes;
 use super::usual;
 use crate::engine::Need;
 use crate::names::{BoardName, Label, StageName};
-use crate::resources::{ProvisionedSlot, SlotOfNode, StagedImage};
+use crate::resources::{ProvisionedSlot, SlotOfNode, StagedImage, UsbMode};
 use crate::site::{FlashTransport, Kind};
 
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
@@ -17,6 +17,9 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     }
     for board in wanted.boards() {
         place_board(wanted, lanes, board, StageName::Flash);
+        if let Some(lane) = lanes.board(&board.name) {
+            lane.push(StageName::Flash, UsbMode { board: board.name.clone() });
+        }
     }
     place_images(wanted, lanes);
     let settings = &wanted.site.settings;
@@ -40,6 +43,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         };
         let needs = [
             Need::Held(Label::of(&place.board, "known_host")),
+            Need::Held(UsbMode::label_of(&place.board)),
             Need::Held(StagedImage::label_of(&place.board, node.kind.word())),
         ];
         if let Some(lane) = lanes.node(&node.name) {

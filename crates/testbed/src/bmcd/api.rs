@@ -79,8 +79,10 @@ async fn change(bmcd: &Bmcd, kind: &str, query: &Query) -> Result<Option<Answer>
             let node = query.node()?;
             let mode = query.get("mode").ok_or("Missing `mode` parameter")?;
             let mode = mode.parse().map_err(|_| "Parameter `mode` is not a number")?;
-            bmcd.change(|board, _| board.usb = Usb::of(node, mode));
-            Answer::ok()
+            let usb = Usb::of(node, mode);
+            let stored = bmcd.seat.store_usb(&usb);
+            bmcd.change(|board, _| board.set_usb(usb));
+            stored.map_or_else(|failure| Answer::error(500, &failure.to_string()), |()| Answer::ok())
         }
         "usb_boot" => {
             let node = query.node()?;

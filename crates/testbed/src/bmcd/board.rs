@@ -60,6 +60,8 @@ impl Default for Slot {
 pub struct Usb {
     /// Which slot, from 0.
     pub node: usize,
+    /// What the API calls mode and route.
+    pub number: u32,
     /// Host, Device or Flash, from the module's side.
     pub mode: &'static str,
     /// The other end.
@@ -74,7 +76,7 @@ impl Usb {
             2 => "Flash",
             _ => "Device",
         };
-        Self { node, mode, route: if number & 4 == 0 { "AlternativePort" } else { "Bmc" } }
+        Self { node, number, mode, route: if number & 4 == 0 { "AlternativePort" } else { "Bmc" } }
     }
 }
 
@@ -94,15 +96,19 @@ impl Default for Board {
 }
 
 impl Board {
-    /// What a daemon that is started finds: power stays, and the bus is set anew, so that nobody is at its other end.
-    pub fn found(mut slots: [Slot; SLOTS]) -> Self {
+    /// What a daemon that is started finds: power stays, and the bus is set as it was stored, so that nobody is at its other
+    /// end. A stored mode `Flash` makes that slot's module look for a USB host when it is given power.
+    pub fn found(mut slots: [Slot; SLOTS], usb: Usb) -> Self {
         for slot in &mut slots {
             if matches!(slot.drive, Drive::Msd | Drive::Flash) {
                 slot.drive = Drive::Dark;
                 slot.epoch += 1;
             }
         }
-        Self { slots, ..Self::default() }
+        if let Some(slot) = slots.get_mut(usb.node).filter(|_| usb.mode == "Flash") {
+            slot.usb_boot = true;
+        }
+        Self { slots, usb }
     }
 
     /// Sets the power of those slots that are named. One that has it keeps what it does.
@@ -146,6 +152,14 @@ impl Board {
         self.turn(node, drive, now);
     }
 
+    /// Sets where the bus goes. In the mode `Flash` the module looks for a USB host when it is given power.
+    pub fn set_usb(&mut self, usb: Usb) {
+        if let Some(slot) = self.slots.get_mut(usb.node) {
+            slot.usb_boot = usb.mode == "Flash";
+        }
+        self.usb = usb;
+    }
+
     /// Modules look for no USB host any more when they are given power.
     pub fn clear_usb_boot(&mut self) {
         for slot in &mut self.slots {
@@ -177,6 +191,16 @@ mod tests {
         assert_eq!((board.slots[0].drive, board.slots[2].drive), (Drive::Dark, Drive::Flash));
         board.reset(0, 1);
         assert_eq!(board.slots[0].drive, Drive::Normal);
-        assert_eq!(Board::found(board.slots).slots[2].drive, Drive::Dark);
+        assert_eq!(Board::found(board.slots, Usb::of(0, 1)).slots[2].drive, Drive::Dark);
+    }
+
+    #[test]
+    fn a_stored_flash_mode_takes_the_module_from_its_boot_whenever_the_daemon_starts() {
+        let mut board = Board::found([Slot::default(); SLOTS], Usb::of(2, 2));
+        board.set_power([Some(true); SLOTS], 0);
+        assert_eq!(board.slots.map(|slot| slot.drive), [Drive::Normal, Drive::Normal, Drive::Dark, Drive::Normal]);
+        board.set_usb(Usb::of(2, 1));
+        board.reset(2, 1);
+        assert_eq!(board.slots[2].drive, Drive::Normal);
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! `slotN/power` says what the module of slot N does: a word and a number that grows with each change. `slotN/emmc.img`
 //! is its eMMC; a slot without one is empty. `slotN/uart.log` is what its serial console says. Faults are files in
-//! `faults/` of the board or of a slot. `speed` bounds how many bytes a second an eMMC takes.
+//! `faults/` of the board or of a slot. `usb` is the USB mode that the daemon applies when it starts: a slot,
+//! counted from 0, and the API's number. `speed` bounds how many bytes a second an eMMC takes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::board::{Board, Drive, SLOTS, Slot};
+use super::board::{Board, Drive, SLOTS, Slot, Usb};
 use crate::failure::Failure;
 use crate::records::write_whole;
 
@@ -56,7 +57,18 @@ impl Seat {
             let (drive, epoch) = self.power(node);
             Slot { drive, epoch, since: (drive != Drive::Off).then_some(0), usb_boot: false }
         });
-        Board::found(slots)
+        Board::found(slots, self.usb().unwrap_or(Usb::of(0, 1)))
+    }
+
+    fn usb(&self) -> Option<Usb> {
+        let text = fs::read_to_string(self.directory.join("usb")).ok()?;
+        let (node, number) = text.trim().split_once(' ')?;
+        Some(Usb::of(node.parse().ok()?, number.parse().ok()?))
+    }
+
+    /// Keeps a USB mode for the next daemon.
+    pub fn store_usb(&self, usb: &Usb) -> Result<(), Failure> {
+        write_whole(&self.directory.join("usb"), format!("{} {}\n", usb.node, usb.number).as_bytes())
     }
 
     /// What a slot's serial console said last, if there is one.

@@ -188,6 +188,21 @@ fn an_empty_slot_and_a_changed_bmc_are_told_of() {
 
 #[test]
 #[ignore = "needs root and real hosts"]
+fn a_stored_usb_boot_is_told_and_put_back() {
+    let bed = Bed::up("board-usb", &["--boards", "1", "--slots", "1"]);
+    let controller = Controller::new(&bed, &SLOTS[..1], "");
+    let board = ["apply", "-y", "--tags", "flash", "--limit", "board1", "-e", "do_flash=true"];
+    assert_eq!(controller.run(&board).outcome("board1/usb_mode"), "in_sync");
+    bed.shell("board1", "tpi usb flash -n 3; /etc/init.d/S94bmcd restart");
+    let ran = controller.run(&board);
+    assert_eq!(ran.outcome("board1/usb_mode"), "changed", "{:#?}", ran.troubles());
+    assert!(ran.hazards().iter().any(|hazard| hazard.contains("clear_usb_boot")), "{:#?}", ran.hazards());
+    bed.shell("board1", "/etc/init.d/S94bmcd restart");
+    assert!(controller.run(&board).changed_nothing());
+}
+
+#[test]
+#[ignore = "needs root and real hosts"]
 fn two_nodes_that_claim_a_slot_are_an_error_of_the_site() {
     let bed = Bed::up("board-claimed", &["--nodes", "1"]);
     let twice = [("node01", "slot_num: 1, type: rk1"), ("node02", "slot_num: 1, type: rk1")];

@@ -45,6 +45,14 @@ impl Controls for Api {
         Box::pin(async { api_reply::ok(&self.ask(&query::clear_usb_boot()).await?) })
     }
 
+    fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>> {
+        Box::pin(async { api_reply::stored_usb_boot(&self.ask(&query::get("usb")).await?) })
+    }
+
+    fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move { api_reply::ok(&self.ask(&query::usb_device(slot)).await?) })
+    }
+
     fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>> {
         Box::pin(async move { api_reply::console(&self.ask(&query::console(slot)).await?) })
     }

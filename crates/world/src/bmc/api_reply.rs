@@ -78,6 +78,15 @@ pub(crate) fn power(value: &Value) -> Result<[bool; 4], Trouble> {
     Ok(powered)
 }
 
+/// The slot whose stored USB mode is `flash`.
+pub(crate) fn stored_usb_boot(value: &Value) -> Result<Option<Slot>, Trouble> {
+    let text = |name: &str| value.get(0).and_then(|usb| usb.get(name)).and_then(Value::as_str);
+    match text("mode").ok_or_else(|| odd(value))? {
+        "Flash" => text("node").and_then(slot_of_process).map(Some).ok_or_else(|| odd(value)),
+        _ => Ok(None),
+    }
+}
+
 /// That it was done.
 pub(crate) fn ok(value: &Value) -> Result<(), Trouble> {
     match value.as_str() {
@@ -112,7 +121,7 @@ pub(crate) fn transfer(value: &Value) -> Result<Transfer, Trouble> {
     })
 }
 
-/// The slot in `Node 2 os install service`.
+/// The slot in `Node 2` and `Node 2 os install service`.
 fn slot_of_process(name: &str) -> Option<Slot> {
     name.strip_prefix("Node ")?.split(' ').next()?.parse().ok().and_then(Slot::new)
 }

@@ -1,7 +1,9 @@
 use serde::Deserialize;
+use serde_json::json;
 
 use super::*;
 use crate::bmc::fuzzing::understood;
+use crate::bmc::query;
 
 #[derive(Deserialize)]
 struct Line {
@@ -47,6 +49,21 @@ fn every_answer_of_the_recordings_is_understood() {
             Err(Trouble::NoModule(said)) => assert!(said.contains("USB"), "{said}"),
             Err(other) => panic!("{path}: {body}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_usb_mode_that_comes_back_with_the_daemon_is_seen() {
+    let stored: Vec<_> = recordings()
+        .iter()
+        .filter(|line| line.request.path == query::get("usb"))
+        .map(|line| stored_usb_boot(&result(line.response.status, &line.response.body).unwrap()).unwrap())
+        .collect();
+    assert_eq!(stored, [None, Slot::new(2)]);
+    for odd in
+        [json!([]), json!([{"mode": 2}]), json!([{"mode": "Flash", "node": "Node 9"}]), json!([{"mode": "Flash"}])]
+    {
+        assert!(stored_usb_boot(&odd).is_err(), "{odd}");
     }
 }
 

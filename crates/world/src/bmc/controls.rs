@@ -20,6 +20,12 @@ pub(crate) trait Controls: Send + Sync {
     /// Lets modules boot by themselves again.
     fn normal_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
 
+    /// The slot whose USB mode is stored as `flash`; `None` also where nothing tells.
+    fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>>;
+
+    /// Stores `device` as the USB mode of a slot.
+    fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
+
     /// The last that a slot's serial console said.
     fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>>;
 

@@ -21,6 +21,7 @@ pub(super) fn understood(path: &str, value: &Value) -> Result<String, Trouble> {
     let kind = path.split("type=").nth(1).map(|rest| rest.split('&').next().unwrap_or_default());
     Ok(match (path.contains("opt=get"), kind) {
         (true, Some("power")) => format!("{:?}", api_reply::power(value)?),
+        (true, Some("usb")) => format!("{:?}", api_reply::stored_usb_boot(value)?),
         (true, Some("flash")) => format!("{:?}", api_reply::transfer(value)?),
         (true, Some("about" | "other")) => api_reply::versions(value).to_string(),
         (false, Some("flash")) => api_reply::handle(value)?.to_string(),

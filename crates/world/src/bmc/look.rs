@@ -33,6 +33,7 @@ impl Bmc<'_> {
                 let modules = self.read(bmc::WAITING_MODULES).await?.unwrap_or_default();
                 Answer::WaitingModules(modules.lines().map(str::to_owned).collect())
             }
+            Probe::StoredUsbBoot(_) => Answer::StoredUsbBoot(self.controls().await?.stored_usb_boot().await?),
             Probe::SdCard(_) => Answer::SdCard(self.free().await?.map(|free| SdCardState { free })),
             Probe::Console(question) => {
                 let text = self.controls().await?.console(question.slot).await?;

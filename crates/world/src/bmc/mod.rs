@@ -119,6 +119,11 @@ impl Bmc<'_> {
             Deed::StartFlash { slot, order, source, sha256, .. } => {
                 self.start_flash(*slot, order, source, sha256).await?;
             }
+            Deed::ClearStoredUsbBoot { slot } => {
+                let controls = self.controls().await?;
+                controls.store_usb_device(*slot).await?;
+                controls.normal_mode(*slot).await?;
+            }
             Deed::RestartBmcDaemon => self.restart_daemon().await?,
             Deed::SeedCloudInit { slot, seed } => {
                 return self.seed(site, *slot, seed).await.map(|key| Some(Reply::HostKey(key)));

@@ -32,6 +32,11 @@ pub(crate) fn clear_usb_boot() -> String {
     "/api/bmc?opt=set&type=clear_usb_boot".to_owned()
 }
 
+/// Stores `device` as the USB mode of a slot, with the port beside it as the other end, as it is from the factory.
+pub(crate) fn usb_device(slot: Slot) -> String {
+    format!("/api/bmc?opt=set&type=usb&node={}&mode=1", node(slot))
+}
+
 /// Flashes from a file that the BMC has. A sum would be ignored.
 pub(crate) fn flash_local(slot: Slot, path: &str) -> String {
     format!("/api/bmc?opt=set&type=flash&node={}&file={}&local", node(slot), encoded(path))
@@ -86,6 +91,7 @@ mod tests {
             get("flash"),
             get("about"),
             get("other"),
+            get("usb"),
             console(slot(1)),
             power(slot(1), true),
             power(slot(3), true),
@@ -100,6 +106,9 @@ mod tests {
         ] {
             assert!(recordings.contains(&format!("\"path\": \"{path}\"")), "{path}");
         }
+        // Recorded with mode 2, which is `flash`.
+        let (recorded, device) = ("/api/bmc?opt=set&type=usb&node=1&mode=2", usb_device(slot(2)));
+        assert!(recordings.contains(recorded) && device == recorded.replace("mode=2", "mode=1"), "{device}");
         assert_eq!(power(slot(4), false), "/api/bmc?opt=set&type=power&node4=0");
         let odd = flash_local(slot(1), "/mnt/a b&local=no/ü.img");
         assert_eq!(odd, "/api/bmc?opt=set&type=flash&node=0&file=/mnt/a%20b%26local%3Dno/%C3%BC.img&local");

@@ -49,6 +49,15 @@ impl Controls for Tpi {
         Box::pin(async move { tpi_reply::ok(&self.run(&["advanced", "normal", "-n", &slot.to_string()]).await?) })
     }
 
+    /// It prints the two ends of the bus, not the mode.
+    fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move { tpi_reply::ok(&self.run(&["usb", "device", "-n", &slot.to_string()]).await?) })
+    }
+
     fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>> {
         Box::pin(async move { tpi_reply::console(&self.run(&["uart", "get", "-n", &slot.to_string()]).await?) })
     }
