@@ -58,6 +58,78 @@ fn every_problem_of_a_site_in_one_report() {
     insta::assert_snapshot!(err(&run).replace(site.to_str().unwrap(), "SITE"));
 }
 
+/// Variables of what is run as root or as the operator: its address, and its sum.
+const DOWNLOADS: [(&str, &str); 7] = [
+    ("k3s_install_url", "k3s_install_sha256"),
+    ("k3s_artifact_url", "k3s_artifact_sha256"),
+    ("nvidia_toolkit_url", "nvidia_toolkit_key_sha256"),
+    ("helm_url", "helm_sha256"),
+    ("kubectl_url", "kubectl_sha256"),
+    ("kubeseal_url", "kubeseal_sha256"),
+    ("helm_diff_url", "helm_diff_sha256"),
+];
+
+/// The plan of the example with more variables, and how many lines stand before them.
+fn plan_with(variables: &str) -> (Output, usize) {
+    let site = example();
+    let path = site.path().join("group_vars/all.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}{variables}")).unwrap();
+    (bringup(&["rehearse", "--plan-only", "-i", site.path().to_str().unwrap()]), text.lines().count())
+}
+
+#[test]
+fn what_is_run_comes_with_tls_or_a_sum() {
+    let sum = "a5".repeat(32);
+    for (url, sha256) in DOWNLOADS {
+        for address in
+            ["http://mirror.example/x", "HTTP://mirror.example/x", "mirror.example/x", "ftp://mirror.example/x"]
+        {
+            for without in [String::new(), format!("{sha256}: null\n")] {
+                let (run, before) = plan_with(&format!("{url}: {address}\n{without}"));
+                assert_eq!(status(&run), 2, "{url}: {address}");
+                let place = format!("group_vars/all.yml:{}:{}", before + 1, url.len() + 3);
+                assert!(err(&run).contains(&place) && err(&run).contains(&format!("set {sha256}")), "{}", err(&run));
+            }
+        }
+        for good in
+            [format!("{url}: https://mirror.example/x\n"), format!("{url}: http://mirror.example/x\n{sha256}: {sum}\n")]
+        {
+            let (run, _) = plan_with(&good);
+            assert_eq!(status(&run), 0, "{good}{}", err(&run));
+        }
+        let (run, _) = plan_with(&format!("{url}: http://mirror.example/x\n{sha256}: abc\n"));
+        assert_eq!(status(&run), 2, "{sha256}");
+        assert!(err(&run).contains("a SHA-256 in hex") && !err(&run).contains("is not set"), "{}", err(&run));
+    }
+    let (run, _) =
+        plan_with(&format!("k3s_artifact_url: http://mirror.example/x\nk3s_artifact_sha256: [{sum}, {sum}]\n"));
+    assert_eq!(status(&run), 0, "{}", err(&run));
+    for (none, words) in [("[]", "is not set"), ("[5]", "a list of them"), ("[abc]", "a list of them")] {
+        let (run, _) = plan_with(&format!("k3s_artifact_url: http://mirror.example/x\nk3s_artifact_sha256: {none}\n"));
+        assert!(status(&run) == 2 && err(&run).contains(words), "{none}: {}", err(&run));
+    }
+}
+
+#[test]
+fn the_built_in_sum_of_an_image_is_of_the_built_in_image_alone() {
+    let sum = "a5".repeat(32);
+    for kind in ["rk1", "cm4"] {
+        let url = format!("{kind}_image_url: https://mirror.example/other.img.xz\n");
+        for (variables, expected) in [
+            (url.clone(), 2),
+            (format!("{url}{kind}_image_sha256: null\n"), 2),
+            (format!("{url}{kind}_image_sha256: {sum}\n"), 0),
+            (format!("{kind}_image_sha256: null\n"), 0),
+        ] {
+            let (run, _) = plan_with(&variables);
+            assert_eq!(status(&run), expected, "{variables}{}", err(&run));
+            let words = format!("`{kind}_image_sha256` is not set");
+            assert_eq!(err(&run).contains(&words), expected == 2, "{variables}{}", err(&run));
+        }
+    }
+}
+
 #[test]
 fn a_rehearsal_of_the_example_ends_with_what_the_real_thing_would_take() {
     let run = bringup(&["rehearse"]);

@@ -81,6 +81,21 @@ fn files() -> Files {
     .into()
 }
 
+/// Whether a path is what is run or unpacked, and no list of sums.
+fn is_download(path: &str) -> bool {
+    [".tar.gz", ".tgz", "/kubectl"].iter().any(|end| path.ends_with(end))
+}
+
+/// The site's variables with the sums of all downloads.
+fn stated_sums() -> String {
+    let tool = |path: &str| match path.split('/').nth(1).unwrap() {
+        "diff" => "helm_diff".to_owned(),
+        tool => tool.to_owned(),
+    };
+    let downloads = files().into_iter().filter(|(path, _)| is_download(path));
+    downloads.map(|(path, bytes)| format!("{}_sha256: {}\n", tool(&path), sha256_hex(&bytes))).collect()
+}
+
 /// Serves files. A path that is to break off does so once, in its middle.
 struct Server {
     url: String,
@@ -162,6 +177,8 @@ impl User {
             "helm_url: {url}/helm\nkubectl_url: {url}/kubectl\nkubeseal_url: {url}/kubeseal\nhelm_diff_url: {url}/diff\n\
              helm_version: 3.19.9\nkubeseal_version: 0.34.0\nhelm_diff_version: 3.14.0\ncluster_domain: example.org\n"
         );
+        // Over plain http the list beside a file proves nothing.
+        let variables = format!("{}{variables}", stated_sums());
         fs::write(site.path().join("group_vars/all.yml"), variables).unwrap();
         Self { home, site }
     }
@@ -269,7 +286,7 @@ fn values_for_the_operators_shell_are_checked_where_they_stand() {
         fs::write(&path, format!("{text}{variable}: {value}\n")).unwrap();
         let plan = user.tools("plan", &[]);
         assert_eq!(plan.status.code(), Some(2), "{variable}: {value}: {}", said(&plan));
-        let place = format!("group_vars/all.yml:8:{}", variable.len() + 3);
+        let place = format!("group_vars/all.yml:12:{}", variable.len() + 3);
         assert!(said(&plan).contains(expected) && said(&plan).contains(&place), "{variable}: {value}: {}", said(&plan));
         assert!(!user.at(".bashrc").exists());
     }
@@ -324,20 +341,52 @@ fn a_version_that_nobody_states_moves_nothing() {
 
 #[test]
 fn what_has_another_sum_or_none_is_not_put_in_place() {
-    let helm = format!("/helm/helm-v3.19.9-{}.tar.gz", platform());
-    let sums = format!("{helm}.sha256sum");
-    for (path, bytes, words) in [
-        (&helm, tgz(&[("evil", "x")]), "not what was expected"),
-        (&sums, b"<html>gone</html>\n".to_vec(), "names no SHA-256"),
+    let name = format!("helm-v3.19.9-{}.tar.gz", platform());
+    let (good, list) = (files().remove(&format!("/helm/{name}")).unwrap(), format!("{name}.sha256sum"));
+    let (evil, published) = (tgz(&[("evil", "x")]), files().remove(&format!("/helm/{list}")).unwrap());
+    for (archive, sums, words) in [
+        (&good, published.as_slice(), None),
+        (&evil, published.as_slice(), Some("not what was expected")),
+        (&good, b"<html>gone</html>\n".as_slice(), Some("names no SHA-256")),
     ] {
-        let mut files = files();
-        files.insert(path.clone(), bytes);
-        let server = Server::of(files, None);
+        let server = Server::of(files(), None);
         let user = User::new(&server);
+        // Without a sum of the site's the published one counts, as it does where helm comes over TLS.
+        let mirror = user.at("mirror");
+        fs::create_dir(&mirror).unwrap();
+        fs::write(mirror.join(&name), archive).unwrap();
+        fs::write(mirror.join(&list), sums).unwrap();
+        let path = user.site.path().join("group_vars/all.yml");
+        let text = fs::read_to_string(&path).unwrap();
+        let others = text.lines().filter(|line| !line.starts_with("helm_url") && !line.starts_with("helm_sha256"));
+        let others = others.collect::<Vec<_>>().join("\n");
+        fs::write(&path, format!("{others}\nhelm_url: file://{}\n", mirror.display())).unwrap();
         let apply = user.tools("apply", &["-y"]);
-        assert_eq!(apply.status.code(), Some(1), "{}", said(&apply));
-        assert!(said(&apply).contains(words), "{}", said(&apply));
-        assert!(!user.at("bin/helm").exists());
+        assert_eq!(apply.status.code(), Some(i32::from(words.is_some())), "{}", said(&apply));
+        assert!(words.is_none_or(|words| said(&apply).contains(words)), "{}", said(&apply));
+        assert_eq!(user.at("bin/helm").exists(), words.is_none());
+    }
+}
+
+#[test]
+fn a_stated_sum_takes_precedence_over_the_published_one() {
+    let all = files();
+    // Whoever replaces a download on its way replaces its list of sums, too.
+    for path in all.keys().filter(|path| is_download(path)) {
+        let (good, evil) = (&all[path], tgz(&[("evil", path)]));
+        let directory = format!("{}/", path.rsplit_once('/').unwrap().0);
+        let list = all.keys().find(|other| !is_download(other) && other.starts_with(&directory)).unwrap();
+        let lies = String::from_utf8(all[list].clone()).unwrap().replace(&sha256_hex(good), &sha256_hex(&evil));
+        for (replacement, done) in [(good, true), (&evil, false)] {
+            let mut files = all.clone();
+            files.insert(path.clone(), replacement.clone());
+            files.insert(list.clone(), lies.clone().into_bytes());
+            let server = Server::of(files, None);
+            let user = User::new(&server);
+            let apply = user.tools("apply", &["-y"]);
+            assert_eq!(apply.status.code(), Some(i32::from(!done)), "{path}: {}", said(&apply));
+            assert_eq!(said(&apply).contains("not what was expected"), !done, "{path}: {}", said(&apply));
+        }
     }
 }
 

@@ -137,6 +137,8 @@ pub struct K3sInstall {
     pub script: String,
     /// Mirror of the release artifacts, if any.
     pub artifact_url: Option<String>,
+    /// SHA-256s, in hex, one of which the release's list of sums must have; empty: only the install script checks anything.
+    pub artifact_sha256: Vec<String>,
     /// What the controller hands over; `None`: the node fetches it by itself.
     pub handed: Option<K3sArtifacts>,
     /// The whole text of k3s's configuration file, the user's lines included.
@@ -198,6 +200,8 @@ pub enum Deed {
     FetchKeyring {
         /// From where.
         url: String,
+        /// SHA-256 of the file there, in hex, if the site pins it.
+        sha256: Option<String>,
         /// To where.
         path: String,
     },
@@ -453,7 +457,7 @@ impl fmt::Display for Deed {
         match self {
             Self::Fetch { url, path, .. } => write!(f, "fetch {url} to {path}"),
             Self::WriteFile { path, .. } => write!(f, "write {path}"),
-            Self::FetchKeyring { url, path } => write!(f, "fetch the key {url} to {path}"),
+            Self::FetchKeyring { url, path, .. } => write!(f, "fetch the key {url} to {path}"),
             Self::MakeDirectory { path } => write!(f, "make directory {path}"),
             Self::WriteBlock { path, name, .. } => write!(f, "write our block {name} in {path}"),
             Self::InstallHelmPlugin { name, version, .. } => write!(f, "install helm plugin {name} {version}"),

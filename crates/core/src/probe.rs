@@ -136,6 +136,14 @@ probes! {
         /// Its names in known_hosts.
         names: Vec<String>
     } -> RememberedState;
+    /// Controller: the SHA-256, in hex, that a file in the cache had when it was fetched from this address, if a sum or TLS
+    /// proved it then. `None`: it was not fetched from there, or nothing proved it.
+    FetchedSum {
+        /// Absolute path.
+        path: String,
+        /// The address.
+        url: String
+    } -> Option<String>;
     /// Node or BMC, from outside: what its name resolves to. Empty: it does not resolve.
     Addresses {} -> Vec<String>;
     /// Node or BMC, from outside: whether an SSH server speaks at any of its addresses. Bounded to 3 s.

@@ -117,6 +117,10 @@ fn controller(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
     let controller = &state.controller;
     Ok(match probe {
         Probe::File(file) => Answer::File(controller.files.get(&file.path).cloned()),
+        Probe::FetchedSum(file) => {
+            let fetched = controller.fetched.get(&file.path).filter(|fetched| fetched.url == file.url);
+            Answer::FetchedSum(fetched.map(|fetched| fetched.sha256.clone()))
+        }
         // Whatever is in its directories is ours.
         Probe::HasLine(file) => Answer::HasLine(controller.files.get(&file.path).map(|_| true)),
         Probe::Directory(directory) => Answer::Directory(controller.directories.contains(&directory.path)),

@@ -6,10 +6,20 @@ use bringup_core::known_hosts::KnownHosts;
 use bringup_core::names::NodeName;
 use bringup_core::probe::{FileState, KubeconfigState};
 
+/// What was recorded when a file was fetched.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    pub url: String,
+    /// In hex.
+    pub sha256: String,
+}
+
 /// The controller.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Controller {
     pub files: BTreeMap<String, FileState>,
+    /// By path.
+    pub fetched: BTreeMap<String, Fetched>,
     pub blocks: BTreeMap<(String, String), String>,
     pub directories: BTreeSet<String>,
     pub tools: BTreeMap<String, String>,

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::board::{Ending, Transfer};
 use crate::cluster::SimObject;
+use crate::controller::Fetched;
 use crate::durations;
 use crate::machine::{Boot, Machine, SimJob, SimK3s, System};
 use crate::state::State;
@@ -56,6 +57,8 @@ fn controller(state: &mut State, deed: &Deed, before: Option<KnownHosts>) -> Res
             if let Some(sha256) = sha256 {
                 fetched.sha256.clone_from(sha256);
             }
+            let record = Fetched { url: url.clone(), sha256: fetched.sha256.clone() };
+            state.controller.fetched.insert(path.clone(), record);
             state.controller.files.insert(path.clone(), fetched);
             if let Some(version) = version_in(url) {
                 state.controller.tools.insert(path.clone(), version);
@@ -266,7 +269,7 @@ fn node(state: &mut State, name: &NodeName, deed: &Deed) -> Result<Reply, Fault>
         Deed::WriteFile { path, content, mode } => {
             system.files.insert(path.clone(), written(content, *mode, now));
         }
-        Deed::FetchKeyring { url, path } => {
+        Deed::FetchKeyring { url, path, .. } => {
             system.files.insert(path.clone(), file(url.as_bytes(), 0o644, now));
         }
         Deed::MakeDirectory { path } => {

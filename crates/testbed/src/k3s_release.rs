@@ -99,10 +99,22 @@ pub fn shelf() -> Result<(String, PathBuf), Failure> {
     Ok((SHELF.to_owned(), provide()?))
 }
 
-/// What the site says of them.
-pub fn settings(testbed: &Testbed) -> String {
+/// What the site says of them. Over plain http a list of sums beside a file proves nothing, so it states the lists' own.
+pub fn settings(testbed: &Testbed) -> Result<String, Failure> {
+    let releases = provide()?;
+    let list = |version: &str| releases.join(format!("releases/download/{version}/sha256sum-{}.txt", architecture()));
+    let lists = versions().map(|version| container_images::sum(&list(version))).collect::<Result<Vec<_>, _>>()?;
+    Ok(text(testbed, &container_images::sum(&releases.join("install.sh"))?, &lists))
+}
+
+/// That, with the sums of the script and of each version's list.
+pub fn text(testbed: &Testbed, script: &str, lists: &[String]) -> String {
     let mirror = format!("http://{}:{REPOSITORY_PORT}{SHELF}", testbed.gateway());
-    format!("k3s_version: {K3S_VERSION}\nk3s_install_url: {mirror}install.sh\nk3s_artifact_url: {mirror}releases\n")
+    format!(
+        "k3s_version: {K3S_VERSION}\nk3s_install_url: {mirror}install.sh\nk3s_install_sha256: {script}\n\
+         k3s_artifact_url: {mirror}releases\nk3s_artifact_sha256: [{}]\n",
+        lists.join(", ")
+    )
 }
 
 /// What releases call this machine's processor.

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use crate::base::repository;
 use crate::failure::{Failure, Tried};
 use crate::net::dnsmasq::DOMAIN;
 use crate::records::write_whole;
@@ -25,7 +26,13 @@ pub fn write(testbed: &Testbed) -> Result<(), Failure> {
         if resolves { name } else { address.to_string() }
     };
     write_whole(&site.join("hosts.yml"), hosts(testbed, reached).as_bytes())?;
-    write_whole(&site.join("group_vars/all.yml"), settings(testbed).as_bytes())?;
+    let mut text = settings(testbed, &repository::key_sum(&testbed.base_directory())?);
+    text.push_str(&if testbed.kubernetes {
+        services::settings(testbed)? + &k3s_release::settings(testbed)?
+    } else {
+        format!("repo_remote: http://testbed.{DOMAIN}/none.git\n")
+    });
+    write_whole(&site.join("group_vars/all.yml"), text.as_bytes())?;
     write_whole(&testbed.directory().join("ssh/config"), ssh_config(testbed).as_bytes())?;
     let key = testbed.key().with_extension("pub");
     let key = fs::read(&key).tried(|| format!("read {}", key.display()))?;
@@ -86,7 +93,8 @@ fn hosts(testbed: &Testbed, reached: impl Fn(&Host) -> String) -> String {
     text
 }
 
-fn settings(testbed: &Testbed) -> String {
+/// What it says of every testbed; the sum is that of the key that signs NVIDIA's repository.
+fn settings(testbed: &Testbed, key_sum: &str) -> String {
     let directory = testbed.directory();
     let mut nodes = testbed.hosts.iter().filter(|host| host.place != Place::Bmc);
     let control_plane = nodes.next().map_or("", |host| host.name.as_str());
@@ -95,7 +103,7 @@ fn settings(testbed: &Testbed) -> String {
          local_domain: .{DOMAIN}\ncontrol_plane: {control_plane}\ncluster_domain: testbed.example\n\
          domain_email: admin@testbed.example\nrepo_branch: main\n\
          do_flash: false\nbin_dir: {directory}/site/bin\nkubeconfig: {directory}/site/kubeconfig\n\
-         nvidia_toolkit_url: http://{gateway}:{REPOSITORY_PORT}/nvidia\n",
+         nvidia_toolkit_url: http://{gateway}:{REPOSITORY_PORT}/nvidia\nnvidia_toolkit_key_sha256: {key_sum}\n",
         key = testbed.key().display(),
         directory = directory.display(),
         gateway = testbed.gateway(),
@@ -105,12 +113,6 @@ fn settings(testbed: &Testbed) -> String {
             let (url, sum) = images::address(testbed, kind, file);
             let _ = writeln!(text, "{kind}_image_url: {url}\n{kind}_image_sha256: {sum}");
         }
-    }
-    if testbed.kubernetes {
-        text.push_str(&services::settings(testbed));
-        text.push_str(&k3s_release::settings(testbed));
-    } else {
-        let _ = writeln!(text, "repo_remote: http://testbed.{DOMAIN}/none.git");
     }
     text
 }
@@ -136,7 +138,12 @@ fn ssh_config(testbed: &Testbed) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bringup_core::site::{LoadOptions, load};
+    use bringup_world::LocalSource;
+
     use super::*;
+
+    const KEY_SUM: &str = "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5";
 
     fn testbed() -> Testbed {
         let host =
@@ -185,14 +192,38 @@ mod tests {
         let second = "    node02:\n      ansible_host: node02.lan\n      slot_num: 2\n      type: pi4\n";
         assert!(text.contains("\nboard1_nodes:\n  hosts:\n    node01:\n") && text.contains(second), "{text}");
         assert!(text.contains("    extra_nodes:\n    board1_nodes:\n"), "{text}");
-        assert!(settings(&testbed).contains("control_plane: node01\n"));
+        assert!(settings(&testbed, KEY_SUM).contains("control_plane: node01\n"));
     }
 
     #[test]
     fn settings_name_the_key_and_a_file_of_known_hosts_of_their_own() {
-        let text = settings(&testbed());
+        let text = settings(&testbed(), KEY_SUM);
         assert!(text.contains("ansible_ssh_private_key_file: /var/lib/bringup-testbed/x/ssh/id_ed25519\n"), "{text}");
         assert!(text.contains("known_hosts: /var/lib/bringup-testbed/x/site/known_hosts\n"), "{text}");
         assert!(text.contains("http://10.97.3.1:8917/nvidia\n"), "{text}");
+    }
+
+    #[test]
+    fn bringup_takes_the_site_and_would_not_without_its_sums() {
+        let testbed = Testbed { kubernetes: true, ..testbed() };
+        let sums = ["helm", "kubectl", "kubeseal", "helm_diff"].map(|tool| format!("{tool}_sha256"));
+        let sums = sums.iter().map(|name| (name.as_str(), KEY_SUM.to_owned())).collect();
+        let all = settings(&testbed, KEY_SUM)
+            + &services::text(&testbed, sums)
+            + &k3s_release::text(&testbed, KEY_SUM, &[KEY_SUM.to_owned(), KEY_SUM.to_owned()]);
+        let directory = tempfile::tempdir().unwrap();
+        let site = directory.path();
+        write_whole(&site.join("hosts.yml"), hosts(&testbed, |host| host.name.clone()).as_bytes()).unwrap();
+        let inventory = site.to_string_lossy().into_owned();
+        let loads = |text: &str| {
+            write_whole(&site.join("group_vars/all.yml"), text.as_bytes()).unwrap();
+            load(&LocalSource, &LoadOptions { inventory: inventory.clone(), ..LoadOptions::default() })
+        };
+        loads(&all).unwrap();
+        let stated: Vec<&str> = all.lines().filter(|line| line.contains("_sha256: ")).collect();
+        assert_eq!(stated.len(), 7, "{all}");
+        for line in stated {
+            assert!(loads(&all.replace(line, "")).is_err(), "{line}");
+        }
     }
 }

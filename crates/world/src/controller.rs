@@ -41,6 +41,11 @@ impl Controller {
                 let state = web::file_state(&file.path).await;
                 state.map(Answer::File).map_err(|error| disk_fault(format!("read {}", file.path), &file.path, &error))
             }
+            Probe::FetchedSum(file) => {
+                web::fetched_sum(Path::new(&file.path), &file.url).map(Answer::FetchedSum).map_err(|error| {
+                    disk_fault(format!("read what was recorded when {} was fetched", file.path), &file.path, &error)
+                })
+            }
             Probe::HasLine(file) => match site_files::read(Path::new(&file.path)) {
                 Ok(bytes) => {
                     let mut lines = bytes.split(|byte| *byte == b'\n');

@@ -20,6 +20,8 @@ pub struct AptRepository {
     pub purpose: &'static str,
     /// Where its key is fetched.
     pub key_url: String,
+    /// SHA-256, in hex, of the file with its key, if the site pins it.
+    pub key_sha256: Option<String>,
     /// Where its key goes.
     pub keyring: String,
     /// Its file below `/etc/apt/sources.list.d`.
@@ -74,8 +76,8 @@ impl Resource for AptRepository {
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let target = Resource::target(self);
         if !seen.keyring {
-            let (url, path) = (self.key_url.clone(), self.keyring.clone());
-            act.act(&target, Deed::FetchKeyring { url, path }).await?;
+            let (url, sha256, path) = (self.key_url.clone(), self.key_sha256.clone(), self.keyring.clone());
+            act.act(&target, Deed::FetchKeyring { url, sha256, path }).await?;
         }
         let (path, content) = (self.list.clone(), Content::Plain(self.line.clone()));
         act.act(&target, Deed::WriteFile { path, content, mode: 0o644 }).await?;

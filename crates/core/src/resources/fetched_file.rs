@@ -7,7 +7,7 @@ use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::names::{Label, Target};
-use crate::probe::{File, FileState, Probe};
+use crate::probe::{FetchedSum, File, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A fetched file.
@@ -17,14 +17,34 @@ pub struct FetchedFile {
     pub purpose: &'static str,
     /// From where.
     pub url: String,
-    /// SHA-256 that it must have, in hex; none where the source publishes none: then its path names its version.
+    /// SHA-256, in hex, if the site states it. Otherwise the file must have the sum that was recorded when it was fetched
+    /// from that address.
     pub sha256: Option<String>,
     /// Where it is kept.
     pub path: String,
 }
 
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    /// SHA-256 of the file, in hex; `None`: there is none.
+    present: Option<String>,
+    /// The SHA-256 that it should have; `None`: neither stated nor recorded.
+    wanted: Option<String>,
+}
+
+impl FetchedFile {
+    fn file(&self) -> File {
+        File { path: self.path.clone() }
+    }
+
+    fn fetched(&self) -> FetchedSum {
+        FetchedSum { path: self.path.clone(), url: self.url.clone() }
+    }
+}
+
 impl Resource for FetchedFile {
-    type State = Option<FileState>;
+    type State = Seen;
 
     fn label(&self) -> Label {
         Label::of("controller", self.purpose)
@@ -35,22 +55,32 @@ impl Resource for FetchedFile {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Controller, File { path: self.path.clone() }.into())]
+        let mut questions = vec![(Target::Controller, self.file().into())];
+        if self.sha256.is_none() {
+            questions.push((Target::Controller, self.fetched().into()));
+        }
+        questions
     }
 
-    async fn observe(&self, look: &Look<'_>) -> Result<Option<FileState>, Fault> {
-        look.ask(&Target::Controller, File { path: self.path.clone() }).await
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let present = look.ask(&Target::Controller, self.file()).await?.map(|file| file.sha256);
+        let wanted = match &self.sha256 {
+            Some(sha256) => Some(sha256.clone()),
+            None => look.ask(&Target::Controller, self.fetched()).await?,
+        };
+        Ok(Seen { present, wanted })
     }
 
-    fn diff(&self, seen: &Option<FileState>) -> Diff {
-        match seen {
-            Some(seen) if self.sha256.as_ref().is_none_or(|sha256| seen.sha256 == *sha256) => Diff::InSync,
-            Some(_) => Diff::Change(vec![Change::new(&self.path, "other content", &self.url)]),
-            None => Diff::Change(vec![Change::add(&self.path, &self.url)]),
+    fn diff(&self, seen: &Seen) -> Diff {
+        match (&seen.present, &seen.wanted) {
+            (None, _) => Diff::Change(vec![Change::add(&self.path, &self.url)]),
+            (Some(present), Some(wanted)) if present == wanted => Diff::InSync,
+            (Some(_), Some(_)) => Diff::Change(vec![Change::new(&self.path, "other content", &self.url)]),
+            (Some(_), None) => Diff::Change(vec![Change::new(&self.path, "unverified content", &self.url)]),
         }
     }
 
-    async fn apply(&self, _: &Option<FileState>, act: &Act<'_>) -> Result<Applied, Fault> {
+    async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (url, sha256, path) = (self.url.clone(), self.sha256.clone(), self.path.clone());
         act.act(&Target::Controller, Deed::Fetch { url, sha256, member: None, path, mode: 0o755 }).await?;
         Ok(Applied::Changed)
@@ -58,5 +88,32 @@ impl Resource for FetchedFile {
 
     fn estimate(&self) -> Duration {
         Duration::from_secs(3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FetchedFile, Seen};
+    use crate::change::Diff;
+    use crate::resource::Resource;
+
+    #[test]
+    fn only_the_file_that_was_proved_is_in_place() {
+        let file = FetchedFile {
+            purpose: "script",
+            url: "https://a.example/x".to_owned(),
+            sha256: None,
+            path: "/cache/x".to_owned(),
+        };
+        for (present, wanted, in_sync) in [
+            (None, None, false),
+            (None, Some("a"), false),
+            (Some("a"), None, false),
+            (Some("a"), Some("b"), false),
+            (Some("a"), Some("a"), true),
+        ] {
+            let seen = Seen { present: present.map(str::to_owned), wanted: wanted.map(str::to_owned) };
+            assert_eq!(matches!(file.diff(&seen), Diff::InSync), in_sync, "{seen:?}");
+        }
     }
 }

@@ -24,6 +24,8 @@ pub struct HelmPluginInstalled {
     pub url: String,
     /// URL of the published sums.
     pub sums_url: String,
+    /// SHA-256 of the archive, in hex, if the site states it; it takes precedence over the published one.
+    pub sha256: Option<String>,
     /// Which version.
     pub version: Stated<Version>,
 }
@@ -66,7 +68,10 @@ impl Resource for HelmPluginInstalled {
         let version = self.version.value.clone();
         let at = |url: &str| url.replace("VERSION", version.as_str());
         let url = at(&self.url);
-        let sha256 = published_sum(&act.look(), &at(&self.sums_url), &url).await?;
+        let sha256 = match &self.sha256 {
+            Some(sha256) => sha256.clone(),
+            None => published_sum(&act.look(), &at(&self.sums_url), &url).await?,
+        };
         let (helm, name) = (self.helm.clone(), self.name.to_owned());
         let deed = Deed::InstallHelmPlugin { helm, name, url, sha256, version };
         act.act(&Target::Controller, deed).await?;

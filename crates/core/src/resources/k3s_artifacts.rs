@@ -1,11 +1,12 @@
 //! What of a k3s release the controller fetches once and hands to nodes that have no internet.
 
-use super::tool::published_sum;
+use super::tool::{read_sums, sum_of};
 use crate::deed::{Deed, K3sArtifacts};
-use crate::engine::Act;
+use crate::digest::sha256_hex;
+use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::names::{Label, Target};
-use crate::probe::{File, System};
+use crate::probe::{FetchedSum, File, System};
 use crate::version::Version;
 
 /// Where releases are, and where the controller keeps what it fetched of them.
@@ -13,6 +14,8 @@ use crate::version::Version;
 pub struct ArtifactSource {
     /// URL above `download/VERSION/`.
     pub url: String,
+    /// SHA-256s, in hex, one of which a release's list of sums must have; empty: not pinned.
+    pub sums: Vec<String>,
     /// Directory on the controller.
     pub cache: String,
 }
@@ -39,23 +42,45 @@ impl ArtifactSource {
         let span = Label::of("controller", format_args!("k3s-artifacts-{architecture}"));
         let fetching = async {
             for (name, path) in [(format!("k3s{suffix}"), &binary), (images_name.clone(), &images)] {
-                fetch(&format!("{base}/{name}"), &sums_url, path, act).await?;
+                self.fetch(&format!("{base}/{name}"), &sums_url, path, act).await?;
             }
             Ok(())
         };
         act.holding(span, fetching).await?;
         Ok(K3sArtifacts { binary, images, images_name })
     }
-}
 
-/// Fetches a file, unless it is there with its published sum.
-async fn fetch(url: &str, sums_url: &str, path: &str, act: &Act<'_>) -> Result<(), Fault> {
-    let sha256 = published_sum(&act.look(), sums_url, url).await?;
-    let present = act.look().ask(&Target::Controller, File { path: path.to_owned() }).await?;
-    if present.is_some_and(|file| file.sha256 == sha256) {
-        return Ok(());
+    /// Fetches a file, unless it is there with its published sum. Where the site pins nothing, the sum that was recorded
+    /// when the file was fetched is enough, and the list is not read again.
+    async fn fetch(&self, url: &str, sums_url: &str, path: &str, act: &Act<'_>) -> Result<(), Fault> {
+        let (controller, look) = (Target::Controller, act.look());
+        let (url, path) = (url.to_owned(), path.to_owned());
+        let present = look.ask(&controller, File { path: path.clone() }).await?.map(|file| file.sha256);
+        if self.sums.is_empty() && present.is_some() {
+            let fetched = look.ask(&controller, FetchedSum { path: path.clone(), url: url.clone() }).await?;
+            if fetched == present {
+                return Ok(());
+            }
+        }
+        let sums = self.read_list(sums_url, &look).await?;
+        let sha256 = sum_of(&sums, sums_url, &url)?;
+        if present.as_ref() == Some(&sha256) {
+            return Ok(());
+        }
+        act.act(&controller, Deed::Fetch { url, sha256: Some(sha256), member: None, path, mode: 0o644 }).await?;
+        Ok(())
     }
-    let (url, path) = (url.to_owned(), path.to_owned());
-    act.act(&Target::Controller, Deed::Fetch { url, sha256: Some(sha256), member: None, path, mode: 0o644 }).await?;
-    Ok(())
+
+    /// Reads a release's list of sums, and checks it if the site pins any.
+    async fn read_list(&self, sums_url: &str, look: &Look<'_>) -> Result<String, Fault> {
+        let sums = read_sums(look, sums_url).await?;
+        let sha256 = sha256_hex(sums.as_bytes());
+        if self.sums.is_empty() || self.sums.contains(&sha256) {
+            return Ok(sums);
+        }
+        Err(Fault::new(Cause::Mismatch, Target::Controller, format!("check {sums_url}"))
+            .said(format!("its sha256 is {sha256}, which is not in k3s_artifact_sha256"))
+            .likely("the site states the sum for another release or architecture, or the file was replaced")
+            .next("compare it with the list that k3s publishes for that version; nothing was fetched"))
+    }
 }

@@ -37,6 +37,8 @@ pub struct K3sWanted {
     pub script: String,
     /// Mirror of the release artifacts, if any.
     pub artifact_url: Option<String>,
+    /// SHA-256s, in hex, one of which a release's list of sums must have; empty: not pinned.
+    pub artifact_sha256: Vec<String>,
     /// Where binary and images come from, if the controller hands them over.
     pub handed: Option<ArtifactSource>,
     /// What we set in its configuration file.
@@ -256,6 +258,7 @@ impl K3sWanted {
                 version,
                 script: self.script.clone(),
                 artifact_url: self.artifact_url.clone(),
+                artifact_sha256: self.artifact_sha256.clone(),
                 handed,
                 config: Secret::new(config),
                 join,

@@ -23,6 +23,8 @@ pub struct ToolSource {
     pub sums_url: String,
     /// Sum that is pinned for a version: version and SHA-256.
     pub pinned: Option<(String, String)>,
+    /// SHA-256 of what is fetched, in hex, if the site states it; it takes precedence over all others.
+    pub sha256: Option<String>,
 }
 
 /// A tool. An installed one is left as it is unless the site states another version.
@@ -72,9 +74,18 @@ pub(super) fn sum_in(sums: &str, file: &str) -> Option<String> {
 
 /// Asks for a file's published sum.
 pub(super) async fn published_sum(look: &Look<'_>, sums_url: &str, url: &str) -> Result<String, Fault> {
-    let sums = look.ask(&Target::Controller, WebText { url: sums_url.to_owned() }).await?;
+    sum_of(&read_sums(look, sums_url).await?, sums_url, url)
+}
+
+/// Reads a list of published sums.
+pub(super) async fn read_sums(look: &Look<'_>, sums_url: &str) -> Result<String, Fault> {
+    look.ask(&Target::Controller, WebText { url: sums_url.to_owned() }).await
+}
+
+/// Finds a file's sum in the list that was read from `sums_url`.
+pub(super) fn sum_of(sums: &str, sums_url: &str, url: &str) -> Result<String, Fault> {
     let file = url.rsplit('/').next().unwrap_or_default();
-    sum_in(&sums, file).ok_or_else(|| {
+    sum_in(sums, file).ok_or_else(|| {
         Fault::new(Cause::Mismatch, Target::Controller, format!("check {file}"))
             .said(format!("{sums_url} names no SHA-256 for it"))
             .next("check the version and the address in the site; nothing is fetched unchecked")
@@ -128,8 +139,9 @@ impl Resource for PinnedTool {
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let Some(version) = seen.wanted.as_ref().map(Version::as_str) else { return Ok(Applied::Changed) };
         let url = self.source.url.replace("VERSION", version);
-        let sha256 = match &self.source.pinned {
-            Some((pinned, sha256)) if *pinned == version => sha256.clone(),
+        let sha256 = match (&self.source.sha256, &self.source.pinned) {
+            (Some(sha256), _) => sha256.clone(),
+            (None, Some((pinned, sha256))) if *pinned == version => sha256.clone(),
             _ => published_sum(&act.look(), &self.source.sums_url.replace("VERSION", version), &url).await?,
         };
         let (member, sha256) = (self.source.member.clone(), Some(sha256));

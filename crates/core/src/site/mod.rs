@@ -1,6 +1,7 @@
 //! The site: what should be. Typed, checked, immutable.
 
 mod ansible_cfg;
+mod downloads;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -25,8 +26,8 @@ pub use ansible_cfg::{AnsibleCfg, ansible_cfg};
 pub use inventory::Inventory;
 pub use load::{LoadOptions, Loaded, load, load_inventory};
 pub use model::{
-    BmcInterface, Board, Connection, FlashTransport, Image, Kind, Node, Place, Service, Settings, Site, Stated,
-    Toolchain,
+    BmcInterface, Board, Connection, DownloadSource, FlashTransport, Image, Kind, Node, Place, Service, Settings, Site,
+    Stated, Toolchain,
 };
 pub use problem::{Problem, Problems, Severity, Spot};
 pub use scope::Scope;

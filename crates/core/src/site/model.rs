@@ -163,6 +163,15 @@ pub enum Service {
     Argocd,
 }
 
+/// Where the releases of a tool are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DownloadSource {
+    /// URL without a slash at the end.
+    pub url: String,
+    /// SHA-256, in hex, of the file that is fetched from there, if the site states it. Otherwise the published sum is used.
+    pub sha256: Option<String>,
+}
+
 /// Versions and sources of the controller's tools.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Toolchain {
@@ -175,13 +184,13 @@ pub struct Toolchain {
     /// Version of the plugin helm-diff, without `v`.
     pub helm_diff_version: Stated<Version>,
     /// Where helm's archives are.
-    pub helm_url: String,
+    pub helm: DownloadSource,
     /// Where kubectl's binaries are.
-    pub kubectl_url: String,
+    pub kubectl: DownloadSource,
     /// Where kubeseal's releases are.
-    pub kubeseal_url: String,
+    pub kubeseal: DownloadSource,
     /// Where helm-diff's releases are.
-    pub helm_diff_url: String,
+    pub helm_diff: DownloadSource,
 }
 
 /// What the site says once for all.
@@ -217,6 +226,8 @@ pub struct Settings {
     pub k3s_install_sha256: Option<String>,
     /// Where k3s's releases are, above `download/VERSION/`, if not where the script looks by itself.
     pub k3s_artifact_url: Option<String>,
+    /// SHA-256s, in hex, one of which a release's list of sums (`sha256sum-ARCH.txt`) must have; empty: not pinned.
+    pub k3s_artifact_sha256: Vec<String>,
     /// The controller hands k3s's binary and images to the nodes, which then need no internet.
     pub k3s_airgap: bool,
     /// What the cluster stage installs.
@@ -243,6 +254,8 @@ pub struct Settings {
     pub zsh_theme: Option<String>,
     /// Where NVIDIA's container toolkit repository is.
     pub nvidia_toolkit_url: String,
+    /// SHA-256, in hex, of the file with its signing key, if the site pins it.
+    pub nvidia_toolkit_key_sha256: Option<String>,
     /// OCI reference of Argo CD's chart.
     pub argocd_chart: String,
     /// Version of it.

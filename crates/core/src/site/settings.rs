@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::downloads::{self, Download, DownloadVariables};
 use super::fields::{Fields, Found};
-use super::model::{BmcInterface, FlashTransport, Image, Service, Settings, Stated, Toolchain};
+use super::model::{BmcInterface, DownloadSource, FlashTransport, Image, Service, Settings, Stated, Toolchain};
 use super::nearest::did_you_mean;
 use crate::names::NodeName;
 use crate::version::Version;
 
 /// Variables that the site as a whole may set.
-pub(crate) const KNOWN: [&str; 59] = [
+pub(crate) const KNOWN: [&str; 65] = [
     "ansible_account",
     "tpi_user",
     "tpi_images_path",
@@ -27,6 +28,7 @@ pub(crate) const KNOWN: [&str; 59] = [
     "k3s_install_url",
     "k3s_install_sha256",
     "k3s_artifact_url",
+    "k3s_artifact_sha256",
     "k3s_airgap",
     "cluster_install_list",
     "do_flash",
@@ -44,11 +46,16 @@ pub(crate) const KNOWN: [&str; 59] = [
     "kubeseal_version",
     "helm_diff_version",
     "helm_url",
+    "helm_sha256",
     "kubectl_url",
+    "kubectl_sha256",
     "kubeseal_url",
+    "kubeseal_sha256",
     "helm_diff_url",
+    "helm_diff_sha256",
     "zsh_theme",
     "nvidia_toolkit_url",
+    "nvidia_toolkit_key_sha256",
     "argocd_chart",
     "argocd_chart_version",
     "argocd_values",
@@ -108,7 +115,7 @@ pub(crate) fn read(
     let domain_email = text("domain_email", "");
     let repo_remote = text("repo_remote", "");
     let repo_branch = text("repo_branch", "main");
-    let k3s_install_url = fields.text("k3s_install_url", found);
+    let install_script = install_script(fields, found);
     let k3s_version = stated(fields, "k3s_version", Version::of_k3s(1, 33, 6, 1), Version::is_of_k3s, found);
     let tag = k3s_version.value.as_str().replace('+', "%2B");
     let mut yes = |name: &str| fields.yes(name, found).unwrap_or(false);
@@ -119,6 +126,8 @@ pub(crate) fn read(
     let kubeconfig = path("kubeconfig", kubeconfig.as_deref().unwrap_or("~/.kube/config"));
     let known_hosts = path("known_hosts", "~/.ssh/known_hosts");
     let flash_transport = transport(fields, found);
+    let releases = releases(fields, found);
+    let nvidia_toolkit = nvidia_toolkit(fields, found);
     Settings {
         control_plane: control_plane(fields, nodes, found),
         cluster_install_list: install_list(fields, found),
@@ -131,9 +140,10 @@ pub(crate) fn read(
         zsh_theme: fields.with("zsh_theme", "a theme's name, of letters, digits and `_./-`", found, |value| {
             value.as_str().filter(|name| is_theme(name)).map(str::to_owned)
         }),
-        nvidia_toolkit_url: fields
-            .text("nvidia_toolkit_url", found)
+        nvidia_toolkit_url: nvidia_toolkit
+            .url
             .unwrap_or_else(|| "https://nvidia.github.io/libnvidia-container".to_owned()),
+        nvidia_toolkit_key_sha256: nvidia_toolkit.sha256,
         argocd_chart: fields.text("argocd_chart", found).unwrap_or_else(|| ARGOCD_CHART.to_owned()),
         argocd_chart_version: stated(fields, "argocd_chart_version", Version::of(7, 8, 3), |_| true, found),
         argocd_values: fields
@@ -144,10 +154,12 @@ pub(crate) fn read(
         sealed_secrets_identity: fields.path("sealed_secrets_identity", found),
         kubeconfig_set_current: fields.yes("kubeconfig_set_current", found).unwrap_or(true),
         kubeconfig_context: fields.text("kubeconfig_context", found).unwrap_or_else(|| site.to_owned()),
-        k3s_install_url: k3s_install_url
+        k3s_install_url: install_script
+            .url
             .unwrap_or_else(|| format!("https://raw.githubusercontent.com/k3s-io/k3s/{tag}/install.sh")),
-        k3s_install_sha256: fields.with("k3s_install_sha256", "a SHA-256 in hex", found, is_sha256),
-        k3s_artifact_url: fields.text("k3s_artifact_url", found).map(|url| url.trim_end_matches('/').to_owned()),
+        k3s_install_sha256: install_script.sha256,
+        k3s_artifact_url: releases.url.map(|url| url.trim_end_matches('/').to_owned()),
+        k3s_artifact_sha256: releases.sha256,
         k3s_airgap: fields.yes("k3s_airgap", found).unwrap_or(false),
         ansible_account,
         tpi_user,
@@ -326,17 +338,33 @@ fn interface(fields: &Fields<'_>, transport: FlashTransport, found: &mut Found) 
     interface.unwrap_or(BmcInterface::Auto)
 }
 
-fn is_sha256(value: &Value) -> Option<String> {
-    let text = value.as_str()?.to_ascii_lowercase();
-    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+/// The k3s install script.
+fn install_script(fields: &Fields<'_>, found: &mut Found) -> Download<Option<String>> {
+    let (url, sha256, sum_of) = ("k3s_install_url", "k3s_install_sha256", "the install script");
+    DownloadVariables { url, sha256, sum_of }.read(fields, found)
+}
+
+/// The k3s releases. The sums are those of their lists of sums: a list proves the other files of its release.
+fn releases(fields: &Fields<'_>, found: &mut Found) -> Download<Vec<String>> {
+    let (url, sha256) = ("k3s_artifact_url", "k3s_artifact_sha256");
+    let sum_of = "the release's sha256sum-ARCH.txt, one for each architecture of your nodes";
+    DownloadVariables { url, sha256, sum_of }.read_several(fields, found)
+}
+
+/// NVIDIA's repository. The sum is that of its key: apt checks the packages with the key, however they are fetched.
+fn nvidia_toolkit(fields: &Fields<'_>, found: &mut Found) -> Download<Option<String>> {
+    let (url, sha256) = ("nvidia_toolkit_url", "nvidia_toolkit_key_sha256");
+    let sum_of = "the repository's gpgkey, which apt checks the packages with";
+    DownloadVariables { url, sha256, sum_of }.read(fields, found)
 }
 
 fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, &str), found: &mut Found) -> Image {
     let (url_name, sum_name) = (format!("{kind}_image_url"), format!("{kind}_image_sha256"));
     let stated_url = fields.text(&url_name, found);
-    let sum = fields.with(&sum_name, "a SHA-256 in hex", found, is_sha256);
+    let sum = downloads::sum(fields, &sum_name, found);
+    // A sum that is null is not set: the built-in one is of the built-in image alone.
     if stated_url.is_some()
-        && fields.origin(&sum_name).is_none()
+        && fields.value(&sum_name, found).is_none()
         && let Some(origin) = fields.origin(&url_name)
     {
         let help = format!("set {sum_name} to the sum of that file");
@@ -350,9 +378,17 @@ fn toolchain(fields: &Fields<'_>, found: &mut Found) -> Toolchain {
         let version = stated(fields, name, default, |_| true, found);
         Stated { value: version.value.without_v(), ..version }
     };
-    let url = |name: &str, default: &str, found: &mut Found| {
-        fields.text(name, found).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned()
+    let mut source = |tool: &str, default: &str| {
+        let (url, sha256) = (format!("{tool}_url"), format!("{tool}_sha256"));
+        let sum_of = "the file for this machine's operating system and architecture";
+        let stated = DownloadVariables { url: &url, sha256: &sha256, sum_of }.read(fields, found);
+        let url = stated.url.as_deref().unwrap_or(default).trim_end_matches('/').to_owned();
+        DownloadSource { url, sha256: stated.sha256 }
     };
+    let helm = source("helm", "https://get.helm.sh");
+    let kubectl = source("kubectl", "https://dl.k8s.io");
+    let kubeseal = source("kubeseal", "https://github.com/bitnami-labs/sealed-secrets/releases/download");
+    let helm_diff = source("helm_diff", "https://github.com/databus23/helm-diff/releases/download");
     Toolchain {
         helm_version: version("helm_version", Version::of(3, 20, 0), found),
         kubectl_version: fields
@@ -360,10 +396,10 @@ fn toolchain(fields: &Fields<'_>, found: &mut Found) -> Toolchain {
             .map(|version| version.without_v()),
         kubeseal_version: version("kubeseal_version", Version::of(0, 35, 0), found),
         helm_diff_version: version("helm_diff_version", Version::of(3, 14, 1), found),
-        helm_url: url("helm_url", "https://get.helm.sh", found),
-        kubectl_url: url("kubectl_url", "https://dl.k8s.io", found),
-        kubeseal_url: url("kubeseal_url", "https://github.com/bitnami-labs/sealed-secrets/releases/download", found),
-        helm_diff_url: url("helm_diff_url", "https://github.com/databus23/helm-diff/releases/download", found),
+        helm,
+        kubectl,
+        kubeseal,
+        helm_diff,
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         let fetched = FetchedFile { purpose: "k3s_script", url, sha256, path };
         lanes.controller().push(STAGE, fetched);
     }
+    let pinned = !settings.k3s_artifact_sha256.is_empty();
     for node in wanted.nodes() {
         let Some(lane) = lanes.node(&node.name) else { continue };
         let is_server = node.name == control_plane.name;
@@ -47,9 +48,12 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             role,
             version: settings.k3s_version.clone(),
             script: script.clone(),
-            artifact_url: settings.k3s_artifact_url.clone(),
+            // The install script knows the default address, but a pinned release is not fetched by the script.
+            artifact_url: settings.k3s_artifact_url.clone().or_else(|| pinned.then(|| RELEASES.to_owned())),
+            artifact_sha256: settings.k3s_artifact_sha256.clone(),
             handed: settings.k3s_airgap.then(|| ArtifactSource {
                 url: settings.k3s_artifact_url.clone().unwrap_or_else(|| RELEASES.to_owned()),
+                sums: settings.k3s_artifact_sha256.clone(),
                 cache: wanted.options.cache.clone(),
             }),
             config: configuration(node, role),

@@ -28,7 +28,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     let tools = &settings.toolchain;
     // Its releases call darwin macos.
     let system = if platform.0 == "darwin" { "macos" } else { platform.0 };
-    let helm_diff = format!("{}/vVERSION", tools.helm_diff_url);
+    let helm_diff = format!("{}/vVERSION", tools.helm_diff.url);
     lane.push(
         STAGE,
         HelmPluginInstalled {
@@ -36,6 +36,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             name: "diff",
             url: format!("{helm_diff}/helm-diff-{system}-{}.tgz", platform.1),
             sums_url: format!("{helm_diff}/helm-diff_VERSION_checksums.txt"),
+            sha256: tools.helm_diff.sha256.clone(),
             version: tools.helm_diff_version.clone(),
         },
     );
@@ -61,9 +62,9 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
     let here = |(version, sum): (&str, &str)| {
         (system == "linux" && architecture == "amd64").then(|| (version.to_owned(), sum.to_owned()))
     };
-    let helm = format!("{}/helm-vVERSION-{system}-{architecture}.tar.gz", tools.helm_url);
-    let kubectl = format!("{}/release/vVERSION/bin/{system}/{architecture}/kubectl", tools.kubectl_url);
-    let kubeseal = format!("{}/vVERSION", tools.kubeseal_url);
+    let helm = format!("{}/helm-vVERSION-{system}-{architecture}.tar.gz", tools.helm.url);
+    let kubectl = format!("{}/release/vVERSION/bin/{system}/{architecture}/kubectl", tools.kubectl.url);
+    let kubeseal = format!("{}/vVERSION", tools.kubeseal.url);
     let bin_dir = || settings.bin_dir.clone();
     lane.push(
         STAGE,
@@ -77,6 +78,7 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
                 url: helm,
                 member: Some(format!("{system}-{architecture}/helm")),
                 pinned: here(HELM_LINUX_AMD64),
+                sha256: tools.helm.sha256.clone(),
             },
         },
     );
@@ -87,8 +89,14 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
             name: "kubectl",
             bin_dir: bin_dir(),
             version: tools.kubectl_version.as_ref().map(stated),
-            stable_url: Some(format!("{}/release/stable.txt", tools.kubectl_url)),
-            source: ToolSource { sums_url: format!("{kubectl}.sha256"), url: kubectl, member: None, pinned: None },
+            stable_url: Some(format!("{}/release/stable.txt", tools.kubectl.url)),
+            source: ToolSource {
+                sums_url: format!("{kubectl}.sha256"),
+                url: kubectl,
+                member: None,
+                pinned: None,
+                sha256: tools.kubectl.sha256.clone(),
+            },
         },
     );
     lane.push(
@@ -103,6 +111,7 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
                 sums_url: format!("{kubeseal}/sealed-secrets_VERSION_checksums.txt"),
                 member: Some("kubeseal".to_owned()),
                 pinned: here(KUBESEAL_LINUX_AMD64),
+                sha256: tools.kubeseal.sha256.clone(),
             },
         },
     );

@@ -12,11 +12,12 @@ use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::names::{BoardName, NodeName, Slot, StageName};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{
-    BmcInterface, Board, Connection, FlashTransport, Image, Kind, Node, Place, Scope, Service, Settings, Site, Stated,
-    Toolchain,
+    BmcInterface, Board, Connection, DownloadSource, FlashTransport, Image, Kind, Node, Place, Scope, Service,
+    Settings, Site, Stated, Toolchain,
 };
 use bringup_core::stages::{Options, lanes};
 use bringup_core::version::Version;
+use bringup_core::world::World;
 use bringup_sim::{Leave, SimWorld};
 use tokio::sync::watch;
 
@@ -63,6 +64,7 @@ pub fn settings(control_plane: &str) -> Settings {
         url: format!("https://images.example/{name}.img.xz"),
         sha256: sum.to_string().repeat(64),
     };
+    let source = |url: &str| DownloadSource { url: url.to_owned(), sha256: None };
     Settings {
         ansible_account: "ansible".to_owned(),
         tpi_user: "root".to_owned(),
@@ -79,6 +81,7 @@ pub fn settings(control_plane: &str) -> Settings {
         k3s_install_url: "https://k3s.example/install.sh".to_owned(),
         k3s_install_sha256: None,
         k3s_artifact_url: None,
+        k3s_artifact_sha256: Vec::new(),
         k3s_airgap: false,
         cluster_install_list: vec![Service::Argocd],
         do_flash: true,
@@ -94,13 +97,14 @@ pub fn settings(control_plane: &str) -> Settings {
             kubectl_version: None,
             kubeseal_version: unstated("0.35.0"),
             helm_diff_version: unstated("3.14.1"),
-            helm_url: "https://helm.example".to_owned(),
-            kubectl_url: "https://kubectl.example".to_owned(),
-            kubeseal_url: "https://kubeseal.example".to_owned(),
-            helm_diff_url: "https://helm-diff.example".to_owned(),
+            helm: source("https://helm.example"),
+            kubectl: source("https://kubectl.example"),
+            kubeseal: source("https://kubeseal.example"),
+            helm_diff: source("https://helm-diff.example"),
         },
         zsh_theme: Some("robbyrussell".to_owned()),
         nvidia_toolkit_url: "https://nvidia.example".to_owned(),
+        nvidia_toolkit_key_sha256: None,
         argocd_chart: "oci://ghcr.io/argoproj/argo-helm/argo-cd".to_owned(),
         argocd_chart_version: unstated("7.8.3"),
         argocd_values: serde_json::json!({}),
@@ -231,6 +235,11 @@ impl<'a> Runner<'a> {
 
     /// Plans, asks leave, applies. `None`: it died.
     pub async fn run(&self, world: &SimWorld) -> Option<Done> {
+        self.run_through(world, world).await
+    }
+
+    /// As [`Self::run`], through a door of the test's own in front of that world.
+    pub async fn run_through(&self, sim: &SimWorld, world: &dyn World) -> Option<Done> {
         let lanes = lanes(self.site, &self.scope, &options());
         let events = Mutex::new(Vec::new());
         let (death, dead) = watch::channel(false);
@@ -269,7 +278,7 @@ impl<'a> Runner<'a> {
                 planned.hazards.iter().filter(|hazard| (self.approve)(hazard)).cloned().collect();
             let named = approved.iter().filter_map(Hazard::needs_name).cloned().collect();
             let forced = self.site.settings.flash_force;
-            world.set_leave(Leave { approved: approved.clone(), forced, named });
+            sim.set_leave(Leave { approved: approved.clone(), forced, named });
             let applied = walk(&lanes, &run(Pass::Apply, approved, planned.expected.clone())).await;
             (planned, applied)
         };

@@ -4,7 +4,7 @@ pub mod bmc;
 mod build;
 mod debs;
 mod recipe;
-mod repository;
+pub mod repository;
 mod sources;
 pub mod tpi;
 

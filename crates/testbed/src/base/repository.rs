@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::debs::{DEBS, Place, build};
+use crate::container_images;
 use crate::failure::{Failure, Tried};
 use crate::records::write_whole;
 use crate::run::Run;
@@ -16,6 +17,11 @@ pub fn make(directory: &Path, architecture: &str) -> Result<(), Failure> {
     // The agent was started by gpg for this key ring alone.
     let ended = Run::new("gpgconf").arg("--homedir").arg(home.path()).args(["--kill", "all"]).output();
     signed.and(ended.map(drop))
+}
+
+/// The sum of the key that signs NVIDIA's repository, as it is served; `base` is the directory of a base system.
+pub fn key_sum(base: &Path) -> Result<String, Failure> {
+    container_images::sum(&base.join("repository/nvidia/gpgkey"))
 }
 
 fn sign_all(directory: &Path, architecture: &str, home: &Path) -> Result<(), Failure> {

@@ -92,6 +92,22 @@ fn make(mirror: &Path, work: &Path) -> Result<(), Failure> {
     sums(&to, &[&plugin], &format!("helm-diff_{HELM_DIFF_VERSION}_checksums.txt"))
 }
 
+/// The sums of what bringup fetches from it, for the site: over plain http a list beside a file proves nothing.
+pub fn stated_sums(mirror: &Path) -> Result<Vec<(&'static str, String)>, Failure> {
+    let architecture = architecture();
+    let platform = format!("linux-{architecture}");
+    let sum = |path: String| sum(&mirror.join(path));
+    Ok(vec![
+        ("helm_sha256", sum(format!("helm/helm-v{HELM_VERSION}-{platform}.tar.gz"))?),
+        ("kubectl_sha256", sum(format!("kubectl/release/v{KUBECTL_VERSION}/bin/linux/{architecture}/kubectl"))?),
+        (
+            "kubeseal_sha256",
+            sum(format!("kubeseal/v{KUBESEAL_VERSION}/kubeseal-{KUBESEAL_VERSION}-{platform}.tar.gz"))?,
+        ),
+        ("helm_diff_sha256", sum(format!("helm-diff/v{HELM_DIFF_VERSION}/helm-diff-{platform}.tgz"))?),
+    ])
+}
+
 fn put(program: &Program, to: &Path) -> Result<(), Failure> {
     let tried = || format!("copy {} to {}", program.name, to.display());
     if let Some(directory) = to.parent() {

@@ -62,11 +62,16 @@ pub fn fill(testbed: &Testbed) -> Result<(), Failure> {
 }
 
 /// What the site says of all this.
-pub fn settings(testbed: &Testbed) -> String {
+pub fn settings(testbed: &Testbed) -> Result<String, Failure> {
+    Ok(text(testbed, mirror::stated_sums(&mirror::provide()?)?))
+}
+
+/// That, with the sums of what is on the mirror.
+pub fn text(testbed: &Testbed, sums: Vec<(&str, String)>) -> String {
     let gateway = testbed.gateway();
     let mut text = String::new();
     let mirror = format!("http://{gateway}:{REPOSITORY_PORT}/mirror");
-    for (name, value) in [
+    let addresses = [
         ("repo_remote", repository::address(testbed)),
         ("argocd_chart", format!("oci+{}", charts::address(testbed))),
         ("helm_version", HELM_VERSION.to_owned()),
@@ -77,7 +82,8 @@ pub fn settings(testbed: &Testbed) -> String {
         ("kubeseal_url", format!("{mirror}/kubeseal")),
         ("helm_diff_version", mirror::HELM_DIFF_VERSION.to_owned()),
         ("helm_diff_url", format!("{mirror}/helm-diff")),
-    ] {
+    ];
+    for (name, value) in addresses.into_iter().chain(sums) {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{name}: {value}");
     }

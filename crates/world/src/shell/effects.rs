@@ -12,7 +12,7 @@ pub(crate) fn effect(deed: &Deed) -> Option<String> {
             Content::Plain(text) => write_file(path, text, *mode),
             Content::Hidden(secret) => write_file(path, secret.expose(), *mode),
         },
-        Deed::FetchKeyring { url, path } => fetch_keyring(url, path),
+        Deed::FetchKeyring { url, sha256, path } => fetch_keyring(url, sha256.as_deref(), path),
         Deed::MakeDirectory { path } => format!("mkdir -p {}", word(path)),
         Deed::StartJob { job } => jobs::start(job),
         // Comes back when systemd has taken the order, mostly before the connection dies of it.
@@ -50,11 +50,13 @@ fn write_file(path: &str, text: &str, mode: u32) -> String {
 }
 
 /// apt's own helper fetches: a minimal Debian has neither curl nor wget. A key in armour is taken out of it, as apt
-/// wants it for `signed-by` a `.gpg`.
-fn fetch_keyring(url: &str, path: &str) -> String {
+/// wants it for `signed-by` a `.gpg`. The helper refuses a file with another sum, and a redirection from https to http.
+fn fetch_keyring(url: &str, sha256: Option<&str>, path: &str) -> String {
+    let sum = sha256.map(|sha256| format!(" {}", word(&format!("SHA256:{sha256}")))).unwrap_or_default();
     let (url, path) = (word(url), word(path));
     format!(
-        "new=$(mktemp {path}.XXXXXX) && rm -f \"$new\" && /usr/lib/apt/apt-helper -q download-file {url} \"$new\" || exit 1\n\
+        "new=$(mktemp {path}.XXXXXX) && rm -f \"$new\" && /usr/lib/apt/apt-helper -q download-file {url} \"$new\"{sum} \
+         || {{ rm -f \"$new.FAILED\"; exit 1; }}\n\
          if grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' \"$new\"; then\n\
          tr -d '\\r' < \"$new\" | sed -n '/^-----BEGIN/,/^-----END/p' | sed -e '1,/^$/d' -e '/^=/d' -e '/^-----END/d' \
          | base64 -d > \"$new.bin\" && [ -s \"$new.bin\" ] && mv \"$new.bin\" \"$new\" || {{ rm -f \"$new\" \"$new.bin\"; exit 1; }}\n\

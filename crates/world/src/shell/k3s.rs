@@ -161,6 +161,10 @@ pub(super) fn install(install: &K3sInstall) -> String {
         ));
     }
     let get = match &install.handed {
+        None if !install.artifact_sha256.is_empty() => {
+            line(&pinned(install));
+            format!("{PROGRAM_FOR_FETCHING}\nget_pinned || exit 1\nexport INSTALL_K3S_SKIP_DOWNLOAD=true")
+        }
         Some(artifacts) => {
             line(&format!(
                 "if [ -e {HANDED}/binary ]; then\n\
@@ -177,11 +181,7 @@ pub(super) fn install(install: &K3sInstall) -> String {
                 // Older scripts know the first, newer ones the second.
                 format!("export GITHUB_URL={url} INSTALL_K3S_ARTIFACT_URL={url}\n")
             });
-            format!(
-                "{mirror}command -v curl >/dev/null || command -v wget >/dev/null || {{\n\
-                 echo 'there is neither curl nor wget to fetch k3s with; with k3s_airgap: true the controller brings it' >&2\n\
-                 exit 1; }}"
-            )
+            format!("{mirror}{PROGRAM_FOR_FETCHING}")
         }
     };
     line(&format!(
@@ -204,6 +204,45 @@ pub(super) fn install(install: &K3sInstall) -> String {
     ));
     script.pop();
     script
+}
+
+const PROGRAM_FOR_FETCHING: &str = "\
+command -v curl >/dev/null || command -v wget >/dev/null || {
+echo 'there is neither curl nor wget to fetch k3s with; with k3s_airgap: true the controller brings it' >&2
+exit 1; }";
+
+/// Defines `get_pinned`, which puts the binary in place as the install script would, but only if the SHA-256 of the release's
+/// list of sums is one that the site states: the script trusts whatever list it finds next to the binary.
+fn pinned(install: &K3sInstall) -> String {
+    // Without an address nothing can be fetched.
+    let url = install.artifact_url.as_deref().unwrap_or_default();
+    let release = word(&format!("{url}/download/{}", install.version.as_str().replace('+', "%2B")));
+    let sums = install.artifact_sha256.iter().map(|sum| word(sum)).collect::<Vec<_>>().join(" | ");
+    format!(
+        "sum_of() {{ sha256sum < \"$1\" | cut -d ' ' -f 1; }}\n\
+         get() {{\n\
+         if command -v curl >/dev/null; then curl -sSfL -o \"$2\" \"$1\"; else wget -qO \"$2\" \"$1\"; fi \
+         || {{ echo \"failed to fetch $1\" >&2; return 1; }}\n}}\n\
+         get_pinned() {{\n\
+         case $(uname -m) in\n\
+         x86_64 | amd64) arch=amd64 file=k3s ;;\n\
+         aarch64 | arm64) arch=arm64 file=k3s-arm64 ;;\n\
+         *) echo \"k3s has no release for $(uname -m)\" >&2; return 1 ;;\nesac\n\
+         release={release} new={HANDED}/fetched\n\
+         list=$release/sha256sum-$arch.txt\n\
+         get \"$list\" $new.sums || return 1\n\
+         got=$(sum_of $new.sums)\n\
+         case $got in {sums}) ;;\n\
+         *) echo \"the SHA-256 of $list is $got, which is not in k3s_artifact_sha256\" >&2; return 1 ;;\nesac\n\
+         wanted=$(sed -n \"s/^\\([0-9a-f]*\\)  *$file\\$/\\1/p\" $new.sums)\n\
+         [ -n \"$wanted\" ] || {{ echo \"$list does not list $file\" >&2; return 1; }}\n\
+         get \"$release/$file\" $new || return 1\n\
+         got=$(sum_of $new)\n\
+         [ \"$got\" = \"$wanted\" ] || {{\n\
+         echo \"the SHA-256 of $release/$file is $got, expected $wanted\" >&2; rm -f $new; return 1; }}\n\
+         mkdir -p -m 0755 /usr/local/bin; install -m 0755 $new /usr/local/bin/.k3s.new \
+         && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s\n}}"
+    )
 }
 
 /// Uninstalls it by its own script, after what is the user's was put aside. What pods have mounted would be deleted with
@@ -261,4 +300,98 @@ pub(crate) fn copy(from: &str, to: &str, mode: u32) -> String {
 /// Copies a file that is on the controller itself, for a user who is not root.
 pub(crate) fn give(from: &str, to: &str, owner: (u32, u32)) -> String {
     format!("install -m 0600 -o {} -g {} {} {}", owner.0, owner.1, word(from), word(to))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use bringup_core::digest::sha256_hex;
+    use bringup_core::secret::Secret;
+    use bringup_core::version::Version;
+
+    use super::*;
+
+    /// A release on a mirror, and the directories of a node that fetches from it.
+    struct Node {
+        directory: tempfile::TempDir,
+    }
+
+    impl Node {
+        fn new() -> Self {
+            let node = Self { directory: tempfile::tempdir().unwrap() };
+            for directory in ["mirror/download/v1.33.6%2Bk3s1", "handed", "path"] {
+                fs::create_dir_all(node.at(directory)).unwrap();
+            }
+            // In place of curl: it is not everywhere, and here it is given just these arguments.
+            let curl = "#!/bin/sh\n[ \"$1 $2\" = '-sSfL -o' ] && cp \"${4#http://mirror}\" \"$3\"\n";
+            fs::write(node.at("path/curl"), curl).unwrap();
+            fs::set_permissions(node.at("path/curl"), fs::Permissions::from_mode(0o755)).unwrap();
+            node
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.directory.path().join(path)
+        }
+
+        fn publish(&self, file: &str, text: &str) {
+            fs::write(self.at("mirror/download/v1.33.6%2Bk3s1").join(file), text).unwrap();
+        }
+
+        /// Has it fetch the binary by a list of sums that must have one of these; what it complains of.
+        fn get_pinned(&self, sums: &[&str]) -> Result<(), String> {
+            let install = K3sInstall {
+                role: K3sRole::Agent,
+                version: Version::parse("v1.33.6+k3s1").unwrap(),
+                script: String::new(),
+                artifact_url: Some(format!("http://mirror{}", self.at("mirror").display())),
+                artifact_sha256: sums.iter().map(|sum| (*sum).to_owned()).collect(),
+                handed: None,
+                config: Secret::new(""),
+                join: None,
+                run: String::new(),
+            };
+            let script = pinned(&install)
+                .replace("/usr/local/bin", self.at("bin").to_str().unwrap())
+                .replace(HANDED, self.at("handed").to_str().unwrap());
+            let path = format!("{}:{}", self.at("path").display(), std::env::var("PATH").unwrap());
+            let script = format!("{script}\nget_pinned || exit 1");
+            let output = Command::new("sh").args(["-c", &script]).env("PATH", path).output().unwrap();
+            if output.status.success() { Ok(()) } else { Err(String::from_utf8(output.stderr).unwrap()) }
+        }
+    }
+
+    #[test]
+    fn a_binary_is_only_put_in_place_by_a_list_that_the_site_pins() {
+        let node = Node::new();
+        let (arch, file) = if cfg!(target_arch = "aarch64") { ("arm64", "k3s-arm64") } else { ("amd64", "k3s") };
+        let sums = format!("sha256sum-{arch}.txt");
+        let list = |binary: &str| format!("{}  k3s-other\n{}  {file}\n", "0".repeat(64), sha256_hex(binary.as_bytes()));
+        let (pinned, other) = (sha256_hex(list("real").as_bytes()), "1".repeat(64));
+        let refused = |sums: &[&str], words: &str| {
+            let complaint = node.get_pinned(sums).unwrap_err();
+            assert!(complaint.contains(words), "{complaint}");
+            assert!(!node.at("bin/k3s").exists());
+        };
+
+        refused(&[&pinned], "failed to fetch");
+        node.publish(file, "real");
+        node.publish(&sums, &list("real"));
+        refused(&[&other], "which is not in k3s_artifact_sha256");
+        node.publish(file, "evil");
+        refused(&[&pinned], "expected");
+        // Whoever replaces the binary replaces its list, too.
+        node.publish(&sums, &list("evil"));
+        refused(&[&pinned], "which is not in k3s_artifact_sha256");
+        node.publish(&sums, "");
+        refused(&[&sha256_hex(b"")], "does not list");
+
+        node.publish(file, "real");
+        node.publish(&sums, &list("real"));
+        node.get_pinned(&[&other, &pinned]).unwrap();
+        assert_eq!(fs::read_to_string(node.at("bin/k3s")).unwrap(), "real");
+    }
 }

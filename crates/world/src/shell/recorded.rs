@@ -116,6 +116,7 @@ fn server() -> K3sInstall {
         version: bringup_core::version::Version::parse("v1.33.6+k3s1").unwrap(),
         script: "/cache/install.sh".to_owned(),
         artifact_url: Some("https://mirror.example/it's".to_owned()),
+        artifact_sha256: Vec::new(),
         handed: None,
         config: Secret::new("token: it's\n# >>> bringup >>>\ncluster-init: true\n# <<< bringup <<<\n"),
         join: None,
@@ -146,6 +147,12 @@ fn deeds_as_shell() {
         Deed::WriteFile { path: "/etc/b".to_owned(), content: Content::Hidden(Secret::new("hush")), mode: 0o600 },
         Deed::FetchKeyring {
             url: "https://example.org/key?a=b&c".to_owned(),
+            sha256: None,
+            path: "/usr/share/keyrings/k.gpg".to_owned(),
+        },
+        Deed::FetchKeyring {
+            url: "http://mirror.example/key".to_owned(),
+            sha256: Some("5".repeat(64)),
             path: "/usr/share/keyrings/k.gpg".to_owned(),
         },
         Deed::MakeDirectory { path: "/opt/with space".to_owned() },
@@ -159,6 +166,7 @@ fn deeds_as_shell() {
         Deed::Unit { name: "k3s-agent.service".to_owned(), action: UnitAction::Restart },
         Deed::InstallK3s(Box::new(server())),
         Deed::InstallK3s(Box::new(agent())),
+        Deed::InstallK3s(Box::new(K3sInstall { artifact_sha256: vec!["a".repeat(64), "b".repeat(64)], ..server() })),
         Deed::UninstallK3s { role: K3sRole::Agent, keep: KeptFiles(vec!["/etc/rancher/k3s/config.yaml".to_owned()]) },
     ];
     let shell: Vec<String> = deeds.iter().map(|deed| format!("# {deed}\n{}\n", effect(deed).unwrap())).collect();

@@ -36,6 +36,14 @@ impl Address {
             _ => Err(odd("no address that can be fetched from")),
         }
     }
+
+    /// Whether nobody on the network can replace what is there: it has TLS, which no redirection gives up, or is on a disk.
+    pub fn is_tamper_proof(&self) -> bool {
+        match self {
+            Self::Web(uri) => uri.scheme_str() == Some("https"),
+            Self::File(_) => true,
+        }
+    }
 }
 
 /// Where a redirection leads. One that would give up TLS is not followed.
@@ -92,6 +100,19 @@ mod tests {
         assert!(matches!(Address::parse("https://example.net/x?y=1"), Ok(Address::Web(_))));
         for odd in ["file://nas/x", "ftp://example.net/x", "images/x.img", "https://", "file:///%zz", ""] {
             assert!(matches!(Address::parse(odd), Err(Trouble::Address(_))), "{odd}");
+        }
+    }
+
+    #[test]
+    fn tls_and_disks_are_tamper_proof() {
+        for (address, tamper_proof) in [
+            ("https://example.net/x", true),
+            ("HTTPS://example.net/x", true),
+            ("http://example.net/x", false),
+            ("file:///srv/x", true),
+            ("/srv/x", true),
+        ] {
+            assert_eq!(Address::parse(address).unwrap().is_tamper_proof(), tamper_proof, "{address}");
         }
     }
 

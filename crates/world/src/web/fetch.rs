@@ -14,7 +14,7 @@ use super::arrivals::Coming;
 use super::sink::{Part, Whole};
 use super::source::{Told, forget, from_file, from_web};
 use super::trouble::Trouble;
-use super::{archive, sums};
+use super::{archive, fetched, sums};
 
 /// How long nothing may come.
 pub(crate) const STALL_BOUND: Duration = Duration::from_secs(60);
@@ -79,7 +79,8 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Troub
         forget(&place.part);
         return Err(Trouble::Mismatch { wanted: wanted.to_owned(), got: whole.sha256 });
     }
-    put(fetch, &place, whole).await
+    let is_proved = fetch.sha256.is_some() || address.is_tamper_proof();
+    put(fetch, &place, whole, is_proved).await
 }
 
 /// From the web, where two halves may be of different files: from the beginning once, then.
@@ -131,8 +132,12 @@ impl Place {
     }
 }
 
-/// Puts what came in place.
-async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole) -> Result<(), Trouble> {
+/// Puts what came in place. In the cache, and only there, the sum of a file that was proved is recorded beside it.
+async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole, is_proved: bool) -> Result<(), Trouble> {
+    let is_cached = fetch.member.is_none() && place.directory == fetch.parts;
+    if is_cached {
+        fetched::forget(fetch.path);
+    }
     let from = match fetch.member {
         Some(member) => {
             let (archive, to, member) = (place.part.clone(), place.member.clone(), member.to_owned());
@@ -158,7 +163,11 @@ async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole) -> Result<(), Troub
         move_to(from, fetch.path)?;
         fs::File::open(&place.directory)?.sync_all()
     })();
-    placed.map_err(|error| Trouble::Local(fetch.path.display().to_string(), error))?;
+    let local = |error| Trouble::Local(fetch.path.display().to_string(), error);
+    placed.map_err(local)?;
+    if is_cached && is_proved {
+        fetched::record(fetch.path, fetch.url, &whole.sha256).map_err(local)?;
+    }
     if fetch.member.is_some() {
         forget(&place.part);
     } else {

@@ -340,3 +340,36 @@ async fn one_file_of_an_archive() {
     }
     assert_eq!(here.left(), ["image.img"]);
 }
+
+#[tokio::test]
+async fn only_what_was_proved_is_recorded() {
+    let server = serve(|_, _| (whole(&bytes(), ""), false)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let (path, local) = (directory.path().join("script"), directory.path().join("local"));
+    fs::write(&local, bytes()).unwrap();
+    let sum = sha256_hex(&bytes());
+    let (web, disk) = (server.url.clone(), format!("file://{}", local.display()));
+    for (url, sha256, is_recorded) in [
+        (&web, Some(&sum), true),
+        (&web, None, false),
+        (&disk, None, true),
+        (&web, None, false),
+        (&disk, Some(&sum), true),
+    ] {
+        let order = Fetch {
+            url,
+            sha256: sha256.map(String::as_str),
+            member: None,
+            path: &path,
+            parts: directory.path(),
+            longest: LONGEST_FILE,
+            mode: 0o755,
+            stall: Duration::from_millis(400),
+            heard: None,
+        };
+        super::fetch(&order, &|_, _| {}).await.unwrap();
+        assert_eq!(fs::read(&path).unwrap(), bytes());
+        let recorded = fetched::fetched_sum(&path, url).unwrap();
+        assert_eq!(recorded, is_recorded.then(|| sum.clone()), "{url} {sha256:?}");
+    }
+}

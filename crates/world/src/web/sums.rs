@@ -53,9 +53,14 @@ fn sum(path: &Path) -> io::Result<String> {
 }
 
 /// The file beside a file that has its sum.
-pub(super) fn beside(path: &Path) -> PathBuf {
+fn beside(path: &Path) -> PathBuf {
+    hidden_beside(path, "sum")
+}
+
+/// The file beside a file that has something about it; `kind` says what.
+pub(super) fn hidden_beside(path: &Path, kind: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.sum"))
+    path.with_file_name(format!(".{name}.{kind}"))
 }
 
 /// Every write changes the time of change, which nobody can set back.

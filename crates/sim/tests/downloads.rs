@@ -1,0 +1,118 @@
+//! What the controller fetches for nodes without internet: it is proved once, and then nobody is asked for it again.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod common;
+
+use std::mem;
+use std::sync::{Arc, Mutex};
+
+use bringup_core::deed::{Deed, Reply};
+use bringup_core::digest::sha256_hex;
+use bringup_core::event::What;
+use bringup_core::fault::Fault;
+use bringup_core::names::Target;
+use bringup_core::probe::{Answer, Probe};
+use bringup_core::site::Settings;
+use bringup_core::world::{Going, Progress, World};
+use bringup_sim::{SimWorld, Story, in_virtual_time};
+use common::{Done, Runner, approve_all};
+
+/// The simulated world, and which lists of sums were read there.
+struct Web {
+    sim: SimWorld,
+    lists: Mutex<Vec<String>>,
+}
+
+impl World for Web {
+    fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
+        for probe in probes {
+            if let Probe::WebText(text) = probe
+                && text.url.contains("/sha256sum-")
+            {
+                self.lists.lock().unwrap().push(text.url.clone());
+            }
+        }
+        self.sim.ask(target, probes)
+    }
+
+    fn act<'a>(
+        &'a self,
+        target: &'a Target,
+        deed: &'a Deed,
+        progress: Progress<'a>,
+    ) -> Going<'a, Result<Reply, Fault>> {
+        self.sim.act(target, deed, progress)
+    }
+}
+
+impl Web {
+    fn fresh() -> Self {
+        let sim = SimWorld::resume(&Story::fresh().begin(&Arc::new(common::no_board())));
+        Self { sim, lists: Mutex::default() }
+    }
+
+    /// A run over machines that k3s is handed to: how it ended, and the lists of sums that it read.
+    async fn run(&self, name: &str, change: impl FnOnce(&mut Settings)) -> (Done, Vec<String>) {
+        let mut site = common::no_board();
+        site.settings.k3s_airgap = true;
+        change(&mut site.settings);
+        let site = Arc::new(site);
+        let runner = Runner { approve: &approve_all, ..Runner::new(&site, name) };
+        let done = runner.run_through(&self.sim, self).await.unwrap();
+        (done, mem::take(&mut self.lists.lock().unwrap()))
+    }
+}
+
+/// Files of a release that were fetched.
+fn fetched(done: &Done) -> usize {
+    let deeds = done.events.iter().filter_map(|event| match &event.what {
+        What::DeedStarted { deed, .. } => Some(deed),
+        _ => None,
+    });
+    deeds.filter(|deed| deed.starts_with("fetch ") && deed.contains("/download/")).count()
+}
+
+#[test]
+fn the_release_of_nodes_without_internet_is_proved_once() {
+    in_virtual_time(async {
+        let web = Web::fresh();
+        let (first, lists) = web.run("first", |_| ()).await;
+        assert!(first.converged(), "{:#?}", first.troubles());
+        assert!(!lists.is_empty() && fetched(&first) == 2, "{lists:?}");
+        let (again, lists) = web.run("again", |settings| settings.k3s_force = true).await;
+        assert!(again.converged(), "{:#?}", again.troubles());
+        assert!(
+            again
+                .events
+                .iter()
+                .any(|event| matches!(&event.what, What::DeedStarted { deed, .. } if deed.starts_with("install k3s")))
+        );
+        assert!(lists.is_empty() && fetched(&again) == 0, "{lists:?}");
+        let (elsewhere, lists) = web
+            .run("elsewhere", |settings| {
+                settings.k3s_force = true;
+                settings.k3s_artifact_url = Some("https://mirror.example/k3s".to_owned());
+            })
+            .await;
+        assert!(elsewhere.converged(), "{:#?}", elsewhere.troubles());
+        assert!(!lists.is_empty(), "what another address has is not what was proved");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_release_whose_list_of_sums_is_not_pinned_is_not_fetched() {
+    // The list that the simulated web has.
+    let pinned = sha256_hex(sha256_hex(b"published").as_bytes());
+    for (sums, good) in [(vec!["1".repeat(64), pinned], true), (vec!["1".repeat(64)], false)] {
+        in_virtual_time(async {
+            let (done, lists) = Web::fresh().run("first", |settings| settings.k3s_artifact_sha256 = sums).await;
+            assert_eq!(done.converged(), good, "{:#?}", done.troubles());
+            assert_eq!(fetched(&done), if good { 2 } else { 0 });
+            assert!(!lists.is_empty());
+            let troubles = done.troubles().join("\n");
+            assert_eq!(troubles.contains("which is not in k3s_artifact_sha256"), !good, "{troubles}");
+        })
+        .unwrap();
+    }
+}
