@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::change::{Change, Diff};
 use crate::deed::Deed;
+use crate::digest::parse_sha256;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::names::{Label, Target};
@@ -68,8 +69,7 @@ pub(super) fn sum_in(sums: &str, file: &str) -> Option<String> {
         ([sum], None) => Some((*sum).to_owned()),
         _ => None,
     };
-    let sum = named.or_else(alone)?;
-    (sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| sum.to_ascii_lowercase())
+    named.or_else(alone).and_then(|sum| parse_sha256(&sum))
 }
 
 /// Asks for a file's published sum.

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, Found};
+use crate::digest::parse_sha256;
 
 /// The two variables of a download.
 pub(crate) struct DownloadVariables<'a> {
@@ -70,8 +71,7 @@ pub(crate) fn sum(fields: &Fields<'_>, name: &str, found: &mut Found) -> Option<
 }
 
 fn parse_sum(value: &Value) -> Option<String> {
-    let text = value.as_str()?.to_ascii_lowercase();
-    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+    parse_sha256(value.as_str()?)
 }
 
 /// Whether nobody on the network can replace what is at an address: it has TLS, or is on a disk.

@@ -1,5 +1,6 @@
 //! What we keep on a BMC: a mark a slot, and a record of the last transfer that we started.
 
+use bringup_core::digest::parse_sha256;
 use bringup_core::hazard::Liveness;
 use bringup_core::known_hosts::HostKey;
 use bringup_core::names::{NodeName, Slot};
@@ -70,7 +71,7 @@ pub(crate) fn read_mark(text: &str) -> Option<FlashMarkState> {
         node: NodeName::new(kept.node),
         phase: PHASES.into_iter().find(|phase| phase.word() == kept.phase)?,
         was: LIVENESS.iter().find(|(_, word)| *word == kept.was)?.0,
-        image_sha256: kept.image_sha256,
+        image_sha256: parse_sha256(&kept.image_sha256)?,
         instance_id: kept.instance_id,
         host_key,
         run: kept.run,
@@ -214,7 +215,10 @@ mod tests {
         }
         let without = FlashMarkState { host_key: None, ..mark() };
         assert_eq!(read_mark(&write_mark(&without)), Some(without));
-        for odd in ["", "{", "{\"node\":\"a\"}", &write_mark(&mark()).replace("seeded", "sown")] {
+        let (whole, path) = (write_mark(&mark()), format!("../{}", "ab".repeat(31)));
+        for odd in
+            ["", "{", "{\"node\":\"a\"}", &whole.replace("seeded", "sown"), &whole.replace(&"ab".repeat(32), &path)]
+        {
             assert_eq!(read_mark(odd), None, "{odd}");
         }
     }
