@@ -5,6 +5,7 @@ use std::io;
 
 use bringup_core::hazard::Hazard;
 use bringup_core::names::NodeName;
+use bringup_core::secret::Mask;
 
 use crate::terminal::Lines;
 use crate::ui::hazard_line;
@@ -32,11 +33,17 @@ pub struct Decision {
 /// Asks for a set of hazards.
 ///
 /// `yes` stands for the answer to the one question. A node that lives or may live has to be named besides: in
-/// `named`, or typed when asked; a yes never does.
+/// `named`, or typed when asked; a yes never does. The mask is for what is shown: what is approved are the hazards themselves.
 ///
 /// # Errors
 /// When the terminal fails.
-pub fn decide(hazards: &[Hazard], yes: bool, named: &BTreeSet<NodeName>, ask: &mut dyn Ask) -> io::Result<Decision> {
+pub fn decide(
+    hazards: &[Hazard],
+    yes: bool,
+    named: &BTreeSet<NodeName>,
+    mask: &Mask,
+    ask: &mut dyn Ask,
+) -> io::Result<Decision> {
     if hazards.is_empty() {
         return Ok(Decision::default());
     }
@@ -49,7 +56,7 @@ pub fn decide(hazards: &[Hazard], yes: bool, named: &BTreeSet<NodeName>, ask: &m
     }
     let unnamed: Vec<&Hazard> =
         hazards.iter().filter(|hazard| hazard.needs_name().is_some_and(|node| !named.contains(node))).collect();
-    let typed = if unnamed.is_empty() { BTreeSet::new() } else { ask_for_names(&unnamed, ask)? };
+    let typed = if unnamed.is_empty() { BTreeSet::new() } else { ask_for_names(&unnamed, mask, ask)? };
     let mut decision = Decision::default();
     for hazard in hazards {
         match hazard.needs_name() {
@@ -65,9 +72,10 @@ pub fn decide(hazards: &[Hazard], yes: bool, named: &BTreeSet<NodeName>, ask: &m
 }
 
 /// Asks once for the names of all nodes that have to be named. Who names some of them approves those.
-fn ask_for_names(hazards: &[&Hazard], ask: &mut dyn Ask) -> io::Result<BTreeSet<NodeName>> {
+fn ask_for_names(hazards: &[&Hazard], mask: &Mask, ask: &mut dyn Ask) -> io::Result<BTreeSet<NodeName>> {
     let mut about = Lines::one("These also need the names of their nodes:");
-    about.append(hazards.iter().map(|hazard| format!("  {}", hazard_line(hazard))).collect());
+    let shown = hazards.iter().map(|&hazard| hazard.clone().masked(mask));
+    about.append(shown.map(|hazard| format!("  {}", hazard_line(&hazard))).collect());
     let question = "Type the names to approve, separated by spaces. Whatever you leave out is left alone: ";
     let answer = ask.ask(&about, question)?.unwrap_or_default();
     Ok(answer.split([' ', ',', '\t']).map(str::trim).filter(|name| !name.is_empty()).map(NodeName::new).collect())
@@ -115,7 +123,7 @@ mod tests {
         ];
         for (yes, limit, answers, approved, unnamed, declined) in cases {
             let named = limit.iter().map(NodeName::new).collect();
-            let decision = decide(&all, yes, &named, &mut Answers(answers.to_vec())).unwrap();
+            let decision = decide(&all, yes, &named, &Mask::default(), &mut Answers(answers.to_vec())).unwrap();
             let case = format!("yes={yes} limit={limit:?} answers={answers:?}");
             assert_eq!(decision.approved.iter().collect::<Vec<_>>(), approved, "{case}");
             assert_eq!((decision.unnamed.len(), decision.declined), (unnamed, declined), "{case}");

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::digest::sha256_hex;
+use crate::k3s_config;
 use crate::known_hosts::HostKey;
 use crate::kubeconfig::ClusterAccess;
 use crate::names::{NodeName, Slot};
@@ -438,6 +439,18 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// What of it nobody may see, should whoever it is sent to say it again.
+    pub fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Self::WriteFile { content: Content::Hidden(secret), .. } => vec![secret.clone()],
+            Self::InstallK3s(install) => {
+                let token = install.join.iter().map(|join| join.token.clone());
+                token.chain(k3s_config::secrets(install.config.expose())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// How long it may take at most. Generous: a bound ends what hangs, it does not hurry what is slow.
     pub fn bound(&self) -> Duration {
         Duration::from_secs(60)

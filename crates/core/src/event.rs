@@ -1,5 +1,7 @@
 //! Something that happened, as data: the only thing that a screen or a journal ever sees.
 
+mod hiding;
+
 use serde::Serialize;
 
 use crate::change::{Outcome, Planned};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::names::Target;
-use crate::secret::{HIDDEN, Secret};
+use crate::secret::Mask;
 
 /// What kind of thing went wrong: the only part of a fault that code decides by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -101,14 +101,9 @@ impl Fault {
 
     /// Hides secrets in it: what came back may repeat what was sent.
     #[must_use]
-    pub fn without(mut self, secrets: &[Secret]) -> Self {
-        // The longest first: a shorter one may be its beginning, and would leave its end.
-        let mut secrets: Vec<&str> = secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty()).collect();
-        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-        for text in self.said.iter_mut().chain(&mut self.likely) {
-            for secret in &secrets {
-                *text = hidden(text, secret);
-            }
+    pub fn masked(mut self, mask: &Mask) -> Self {
+        for text in self.said.iter_mut().chain(&mut self.likely).chain(&mut self.next) {
+            *text = mask.hide_in(text);
         }
         self
     }
@@ -130,23 +125,6 @@ impl Fault {
         }
         self
     }
-}
-
-/// A text with a secret hidden wherever it stands as a word of its own. Inside a longer word it stays: hidden there, the
-/// rest of that word would reveal it.
-fn hidden(text: &str, secret: &str) -> String {
-    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find(secret) {
-        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
-        let inner = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
-        let whole = before.chars().next_back().or_else(|| shown.chars().next_back());
-        let is_word = !inner(whole) && !inner(after.chars().next());
-        shown.push_str(before);
-        shown.push_str(if is_word { HIDDEN } else { secret });
-        rest = after;
-    }
-    shown.push_str(rest);
-    shown
 }
 
 impl fmt::Display for Cause {
@@ -188,15 +166,17 @@ impl std::error::Error for Fault {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     #[test]
     fn what_was_sent_is_hidden_in_what_came_back() {
         let secrets = ["open", "open sesame", "", "pi"].map(Secret::new);
+        let mask = secrets.iter().collect();
         let fault = Fault::new(Cause::Failed, Target::Controller, "log in")
             .said("sudo: open sesame: command not found\nopen sesame")
             .likely("a prompt that echoes open sesame")
             .said("pi@turingpi: pi, pipi, 'pi'")
-            .without(&secrets);
+            .masked(&mask);
         assert!(!format!("{fault:?}").contains("sesame"), "{fault:?}");
         let turing = "(secret)@turingpi: (secret), pipi, '(secret)'";
         assert_eq!(fault.said, ["sudo: (secret): command not found", "(secret)", turing]);

@@ -4,6 +4,7 @@
 //! a key that is there twice in ways that nobody should have to know.
 
 use crate::marked_block;
+use crate::secret::Secret;
 use crate::site::Severity;
 use crate::site::yaml::{Budget, FileText, Raw, RawValue, parse_within};
 
@@ -60,6 +61,20 @@ pub fn merge(text: &str, wanted: &[(&'static str, Setting)]) -> Result<Merged, S
         return Err("our lines would not be read as they are meant behind the user's".to_owned());
     }
     Ok(Merged { text, given_way })
+}
+
+/// The words of settings that k3s keeps to itself: tokens, passwords, keys, and where the data is with how to get there.
+const SECRET: [&str; 4] = ["token", "password", "secret", "datastore-endpoint"];
+
+/// What of a text nobody may see. Of one that cannot be understood, nothing is known.
+pub fn secrets(text: &str) -> Vec<Secret> {
+    let entries = entries(text).unwrap_or_default().into_iter();
+    let secret = entries.filter(|(key, _)| SECRET.iter().any(|word| key.contains(word)));
+    let texts = secret.filter_map(|(_, raw)| match raw.value {
+        RawValue::Text(text) => Some(Secret::new(text)),
+        _ => None,
+    });
+    texts.collect()
 }
 
 /// A text's settings, by name. It may hold a token: what is wrong with it is told by its place.

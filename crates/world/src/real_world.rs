@@ -1,13 +1,13 @@
 //! The real world: where a question or a deed goes.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::Fault;
 use bringup_core::names::Target;
 use bringup_core::probe::{Answer, Probe};
-use bringup_core::secret::Secret;
+use bringup_core::secret::{Mask, Secret};
 use bringup_core::site::{Place, Site};
 use bringup_core::world::{Going, Progress, World};
 
@@ -25,8 +25,9 @@ pub struct RealWorld {
     boards: Boards,
     controller: Controller,
     cluster: Cluster,
-    /// The passwords that hosts are sent. One that sends them back does not get them shown.
-    passwords: Vec<Secret>,
+    /// Hides what machines are sent and nobody may see: passwords, tokens, and the secrets in effects. A machine that sends one
+    /// back does not get it shown.
+    mask: Mutex<Mask>,
 }
 
 /// Where this run's own files are on the controller.
@@ -45,23 +46,35 @@ impl RealWorld {
         let known_hosts = site.settings.known_hosts.clone();
         let connections =
             site.nodes.iter().map(|node| &node.connection).chain(site.boards.iter().map(|board| &board.connection));
-        let passwords = connections
+        let mask: Mask = connections
             .flat_map(|connection| [&connection.password, &connection.become_password])
             .chain([&logins.password, &logins.become_password])
             .flatten()
-            .cloned()
             .collect();
+        let mask = Mutex::new(mask);
         let boards = Boards::new(site.settings.bmc_interface, site.settings.tpi_images_path.clone(), cache.clone());
         let controller = Controller { site: directory, cache, known_hosts };
         let cluster = Cluster::new(PathBuf::from(&site.settings.bin_dir).join("helm"));
-        Self { cluster, hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller, passwords }
+        Self { cluster, hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller, mask }
+    }
+
+    /// Hides what machines were sent so far.
+    pub fn mask(&self) -> Mask {
+        self.mask.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Before it is sent: whoever gets it may send it back at once.
+    fn will_send<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) {
+        let mut mask = self.mask.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.into_iter().for_each(|secret| mask.add(secret));
     }
 
     /// What of the SSH configuration is not done as it says, and how the boards that were asked are spoken to.
     pub async fn notices(&self) -> Vec<String> {
         let mut notices: Vec<String> = self.hosts.not_followed().into_iter().collect();
         notices.extend(self.boards.notices().await);
-        notices
+        let mask = self.mask();
+        notices.iter().map(|notice| mask.hide_in(notice)).collect()
     }
 
     /// What a slot's serial console said last, at most 16 KiB, as plain text.
@@ -69,7 +82,9 @@ impl RealWorld {
     /// # Errors
     /// When the board cannot be asked, or has no such console.
     pub async fn console(&self, place: &Place) -> Result<String, Fault> {
-        bmc::console(&self.hosts, &self.boards, &Target::Bmc(place.board.clone()), place.slot).await
+        let said = bmc::console(&self.hosts, &self.boards, &Target::Bmc(place.board.clone()), place.slot).await;
+        let mask = self.mask();
+        said.map(|text| mask.hide_in(&text)).map_err(|fault| fault.masked(&mask))
     }
 
     async fn ask_all(&self, target: &Target, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
@@ -88,7 +103,7 @@ impl RealWorld {
     }
 
     fn access(&self) -> OverSsh<'_> {
-        OverSsh { hosts: &self.hosts, site: &self.site }
+        OverSsh { hosts: &self.hosts, site: &self.site, mask: &self.mask }
     }
 
     /// How many requests the cluster's API was sent so far.
@@ -106,7 +121,8 @@ impl World for RealWorld {
     fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
         Box::pin(async move {
             let answers = self.ask_all(target, probes).await;
-            answers.into_iter().map(|answer| answer.map_err(|fault| fault.without(&self.passwords))).collect()
+            let mask = self.mask();
+            answers.into_iter().map(|answer| answer.map_err(|fault| fault.masked(&mask))).collect()
         })
     }
 
@@ -117,13 +133,14 @@ impl World for RealWorld {
         progress: Progress<'a>,
     ) -> Going<'a, Result<Reply, Fault>> {
         Box::pin(async move {
+            self.will_send(&deed.secrets());
             let result = match target {
                 Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
                 Target::Controller => self.controller.act(deed, progress).await,
                 Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
                 Target::Cluster => self.cluster.act(&self.access(), deed, progress).await,
             };
-            result.map_err(|fault| fault.without(&self.passwords))
+            result.map_err(|fault| fault.masked(&self.mask()))
         })
     }
 }

@@ -253,8 +253,8 @@ impl Real<'_> {
 
     /// Asks for leave where the run goes on meanwhile: an interrupt is heard. `None`: it was.
     async fn decide(&self, hazards: &[Hazard], yes: bool) -> Option<io::Result<Decision>> {
-        let (hazards, named) = (hazards.to_vec(), self.scope.named.clone());
-        let asking = tokio::task::spawn_blocking(move || decide(&hazards, yes, &named, &mut Terminal));
+        let (hazards, named, mask) = (hazards.to_vec(), self.scope.named.clone(), self.world.mask());
+        let asking = tokio::task::spawn_blocking(move || decide(&hazards, yes, &named, &mask, &mut Terminal));
         tokio::select! {
             biased;
             () = self.stop.wait() => None,
@@ -271,6 +271,8 @@ impl Real<'_> {
         show: &(dyn Fn(&Event) + Send + Sync),
     ) -> Walked {
         let events = |event: Event| {
+            // Whatever is shown or written down comes by here, and holds no secret from here on.
+            let event = event.masked(&self.world.mask());
             self.written_down.lock().unwrap_or_else(PoisonError::into_inner).event(&event);
             show(&event);
         };

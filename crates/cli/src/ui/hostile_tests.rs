@@ -1,5 +1,6 @@
 //! Whatever a target, a site or the web says, in whichever event, it neither acts on a terminal nor begins a line of ours.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +10,7 @@ use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::names::{BoardName, Label, NodeName, Slot, StageName, Target};
 use bringup_core::report::Report;
+use bringup_core::secret::Mask;
 use bringup_core::site::{Problem, Problems, Severity, Spot};
 use indicatif::{ProgressDrawTarget, TermLike};
 use proptest::prelude::*;
@@ -240,7 +242,7 @@ fn shown(text: &str) -> Vec<(&'static str, String)> {
     screens.push(("report", report_text(&Report::of(&events).unwrap()).to_string()));
     screens.push(("fault", super::fault_lines(&fault(text)).into_iter().collect::<Lines>().to_string()));
     let mut questions = Questions(String::new());
-    decide(&hazards(text), false, &std::collections::BTreeSet::new(), &mut questions).unwrap();
+    decide(&hazards(text), false, &BTreeSet::new(), &Mask::default(), &mut questions).unwrap();
     screens.push(("questions", questions.0));
     let spot = Spot { file: text.to_owned(), line: 3, column: 2, length: 4, text: text.to_owned(), skipped: 0 };
     let (message, help) = (text.to_owned(), Some(text.to_owned()));

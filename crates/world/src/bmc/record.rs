@@ -167,7 +167,7 @@ pub(crate) fn judge(record: Option<&Record>, transfer: Transfer) -> Option<Flash
             match written {
                 // Of the module's disk it is known what was written and what was read back, together.
                 written if record.by_tpi => ours(JobPhase::Running, written, Vec::new())
-                    .map(|job| FlashJobState { total: 2 * job.total, ..job }),
+                    .map(|job| FlashJobState { total: job.total.saturating_mul(2), ..job }),
                 Some(written) if written > record.written && record.written > record.size => {
                     let said = format!("{written} bytes were written of an image of {}", record.written);
                     ours(JobPhase::Failed, Some(written), vec![said])

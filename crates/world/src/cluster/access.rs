@@ -1,10 +1,13 @@
 //! How the cluster's API is found: the administrator's kubeconfig as the control plane has it, read over SSH, and never
 //! the user's own context, which may lead to another cluster.
 
+use std::sync::{Mutex, PoisonError};
+
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::kubeconfig::ClusterAccess;
+use bringup_core::kubeconfig::{ClusterAccess, Identity};
 use bringup_core::names::Target;
 use bringup_core::probe::{AdminKubeconfig, Answer, K3s, K3sRole, Question};
+use bringup_core::secret::Mask;
 use bringup_core::site::{Node, Site};
 use bringup_core::world::Going;
 
@@ -21,6 +24,8 @@ pub(crate) trait Access: Send + Sync {
 pub(crate) struct OverSsh<'a> {
     pub hosts: &'a Hosts,
     pub site: &'a Site,
+    /// Told what the API will be sent and nobody may see.
+    pub mask: &'a Mutex<Mask>,
 }
 
 pub(super) const DOING: &str = "speak to the Kubernetes API";
@@ -58,7 +63,13 @@ impl Access for OverSsh<'_> {
                 Some(_) => {}
             }
             let access = match next() {
-                Ok(Answer::AdminKubeconfig(access)) => access,
+                Ok(Answer::AdminKubeconfig(access)) => {
+                    // The API may repeat it in an answer.
+                    if let Identity::Token(token) = access.identity() {
+                        self.mask.lock().unwrap_or_else(PoisonError::into_inner).add(token);
+                    }
+                    access
+                }
                 Ok(_) => return Err(silent("an answer to another question came back")),
                 // What is there is not used, and waiting will not change that.
                 Err(fault) if fault.cause == Cause::Mismatch => {

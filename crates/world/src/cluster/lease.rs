@@ -102,7 +102,7 @@ pub(super) async fn take(session: &Arc<Session>, holder: &str, doing: &str) -> R
                 "leaseDurationSeconds": STANDS,
                 "acquireTime": micro(now),
                 "renewTime": micro(now),
-                "leaseTransitions": transitions + 1,
+                "leaseTransitions": transitions.saturating_add(1),
             },
         });
         let (method, path) = if seen.is_some() { (Method::PUT, path()) } else { (Method::POST, ALL.to_owned()) };

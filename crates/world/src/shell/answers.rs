@@ -1,5 +1,8 @@
 //! What a node's shell printed, as answers.
 
+// A node may say any number.
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeMap;
 
 use bringup_core::digest::parse_sha256;
@@ -78,7 +81,9 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, Odd> {
         Probe::RebootRequired(_) => Answer::RebootRequired(!none),
         Probe::Unit(_) => Answer::Unit(unit(out).ok_or_else(odd)?),
         Probe::PackagesBusy(_) => Answer::PackagesBusy(!none),
-        Probe::RunningJobs(_) => Answer::RunningJobs(out.lines().map(str::to_owned).collect()),
+        Probe::RunningJobs(_) if out.lines().all(is_job) => {
+            Answer::RunningJobs(out.lines().map(str::to_owned).collect())
+        }
         Probe::JobState(_) => Answer::JobState(if none { None } else { Some(job(out).ok_or_else(odd)?) }),
         Probe::K3s(_) => Answer::K3s(if none { None } else { Some(k3s(out).ok_or_else(odd)?) }),
         Probe::K3sConfig(_) if none => Answer::K3sConfig(None),
@@ -101,6 +106,11 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, Odd> {
         Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),
         _ => return Err(odd().into()),
     })
+}
+
+/// Whether it is a name that a job of ours may have, of whichever release: it begins a line of a plan.
+fn is_job(name: &str) -> bool {
+    (1..=40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
 /// Reads a sum, then size, permission bits and time of a file.
@@ -186,7 +196,7 @@ impl Boot {
         let (seconds, fraction) = up.trim().split_once('.')?;
         // The kernel tells hundredths.
         let hundredths: u64 = fraction.parse().ok().filter(|_| fraction.len() == 2)?;
-        let up = seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(hundredths * 10_000)?;
+        let up = seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(hundredths.checked_mul(10_000)?)?;
         let now = now.checked_mul(1_000_000)?.checked_add(999_999)?;
         Some(Self { latest: now.saturating_sub(up) })
     }

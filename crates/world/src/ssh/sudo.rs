@@ -22,6 +22,8 @@ pub(super) enum Sudo {
     Free,
     /// sudo asks for a password.
     Password,
+    /// sudo asks for another password than we have. It is not tried again: some systems lock an account for that.
+    Refused,
 }
 
 const PROMPT: &str = "bringup-asks-for-a-password";
@@ -38,6 +40,7 @@ impl Session {
         match self.sudo.get() {
             Some(Sudo::Root) => return self.run("/bin/sh", script.as_bytes()).await,
             Some(Sudo::Password) => {}
+            Some(Sudo::Refused) => return Err(refused()),
             Some(Sudo::Free) | None => {
                 let output = self.run("sudo -n -- /bin/sh", script.as_bytes()).await?;
                 if ran(&output) {
@@ -73,6 +76,7 @@ impl Session {
         let quoted = word(command);
         match (self.sudo.get(), &self.route.become_password) {
             (Some(Sudo::Root), _) => self.start(&format!("/bin/sh -c {quoted}")).await,
+            (Some(Sudo::Refused), _) => Err(refused()),
             (Some(Sudo::Password), Some(password)) => self.start_with_password(command, &password.clone()).await,
             _ => self.start(&format!("sudo -n -- /bin/sh -c {quoted}")).await,
         }
@@ -83,14 +87,23 @@ impl Session {
         let command = word(&format!("echo {READY}; {command}"));
         let mut running = self.start(&format!("sudo -k -S -p {PROMPT} -- /bin/sh -c {command}")).await?;
         match timeout(SUDO_BOUND, answer_sudo(&mut running, password)).await {
-            Ok(result) => result.map(|()| running),
+            Ok(Ok(true)) => Ok(running),
+            Ok(Ok(false)) => {
+                let _ = self.sudo.set(Sudo::Refused);
+                Err(refused())
+            }
+            Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::NotRoot(format!("sudo does not answer within {} s", SUDO_BOUND.as_secs()))),
         }
     }
 }
 
-/// Gives the password when it is asked for; comes back when the command runs.
-async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<(), Failure> {
+fn refused() -> Failure {
+    Failure::NotRoot("sudo does not take the password".to_owned())
+}
+
+/// Gives the password when it is asked for; comes back when the command runs, or with `false` if it is asked for again.
+async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<bool, Failure> {
     let (mut output, mut asked) = (Output::default(), false);
     let (mut ready, mut prompt) = (Word::new(READY), Word::new(PROMPT));
     while let Some(message) = running.read.wait().await {
@@ -98,7 +111,7 @@ async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<(),
             ChannelMsg::Data { data } => {
                 keep(&mut output.out, &data);
                 if ready.comes(&data) {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             ChannelMsg::ExtendedData { data, ext: 1 } => {
@@ -107,7 +120,7 @@ async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<(),
                     continue;
                 }
                 if asked {
-                    return Err(Failure::NotRoot("sudo does not take the password".to_owned()));
+                    return Ok(false);
                 }
                 (asked, output.err, prompt) = (true, Vec::new(), Word::new(PROMPT));
                 let line = format!("{}\n", password.expose());

@@ -1,0 +1,172 @@
+//! Secrets hidden in events. A machine may repeat what it was sent, in a good answer as well as in an error, and what it
+//! says ends up in plans, notices and faults alike.
+
+use super::{Event, What};
+use crate::change::{Diff, Outcome, Planned, Reason};
+use crate::fault::Fault;
+use crate::hazard::Hazard;
+use crate::secret::Mask;
+
+impl Event {
+    /// Hides secrets in every field that may hold words of a machine. Names of lanes, steps and targets are the site's.
+    #[must_use]
+    pub fn masked(mut self, mask: &Mask) -> Self {
+        let hide = Hide(mask);
+        match &mut self.what {
+            What::StepPlanned { planned, hazards, .. } => {
+                hide.planned(planned);
+                hide.hazards(hazards);
+            }
+            What::Approved { hazards } => hide.hazards(hazards),
+            What::DeedEnded { fault, .. } => fault.iter_mut().for_each(|fault| hide.fault(fault)),
+            What::Waiting { wanted, .. } | What::Waited { wanted, .. } => hide.text(wanted),
+            What::Retrying { fault, .. } => hide.fault(fault),
+            What::StepEnded { outcome, .. } => hide.outcome(outcome),
+            What::Noticed { text, .. } => hide.text(text),
+            What::RunStarted { .. }
+            | What::StepStarted { .. }
+            | What::DeedStarted { .. }
+            | What::Progress { .. }
+            | What::SpanTaken { .. }
+            | What::SpanReleased { .. }
+            | What::LaneEnded { .. }
+            | What::Interrupted
+            | What::RunEnded { .. } => {}
+        }
+        self
+    }
+}
+
+impl Hazard {
+    /// Hides secrets in what a machine may have named.
+    #[must_use]
+    pub fn masked(mut self, mask: &Mask) -> Self {
+        Hide(mask).hazard(&mut self);
+        self
+    }
+}
+
+struct Hide<'a>(&'a Mask);
+
+impl Hide<'_> {
+    fn text(&self, text: &mut String) {
+        *text = self.0.hide_in(text);
+    }
+
+    fn fault(&self, fault: &mut Fault) {
+        *fault = fault.clone().masked(self.0);
+    }
+
+    fn reason(&self, reason: &mut Reason) {
+        self.text(&mut reason.why);
+        self.text(&mut reason.next);
+    }
+
+    fn diff(&self, diff: &mut Diff) {
+        match diff {
+            Diff::InSync => {}
+            Diff::Change(changes) => {
+                for change in changes {
+                    let texts = [&mut change.field, &mut change.to].into_iter().chain(&mut change.from);
+                    texts.for_each(|text| self.text(text));
+                }
+            }
+            Diff::Blocked(reason) => self.reason(reason),
+        }
+    }
+
+    fn planned(&self, planned: &mut Planned) {
+        match planned {
+            Planned::Known(diff) | Planned::Expected(diff) => self.diff(diff),
+            Planned::Later { .. } => {}
+            Planned::Unreachable(fault) => self.fault(fault),
+        }
+    }
+
+    fn outcome(&self, outcome: &mut Outcome) {
+        match outcome {
+            Outcome::InSync | Outcome::Changed | Outcome::TookOver => {}
+            Outcome::Skipped(reason) | Outcome::Blocked(reason) => self.reason(reason),
+            Outcome::NotConverged(diff) => self.diff(diff),
+            Outcome::Failed(fault) => self.fault(fault),
+        }
+    }
+
+    fn hazards(&self, hazards: &mut [Hazard]) {
+        hazards.iter_mut().for_each(|hazard| self.hazard(hazard));
+    }
+
+    fn hazard(&self, hazard: &mut Hazard) {
+        match hazard {
+            Hazard::Erase { disk, .. } => self.text(disk),
+            Hazard::LoseSealedKeys { keys } => keys.iter_mut().for_each(|keys| self.text(keys)),
+            Hazard::Delete { object } => self.text(object),
+            Hazard::ClearUsbBoot { .. }
+            | Hazard::CutPower { .. }
+            | Hazard::TrustKey { .. }
+            | Hazard::Reboot { .. }
+            | Hazard::UninstallK3s { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Change;
+    use crate::hazard::Liveness;
+    use crate::names::{Label, NodeName, StageName, Target};
+    use crate::secret::Secret;
+
+    /// What a machine says reaches a screen in each of these.
+    #[test]
+    fn what_was_sent_is_hidden_wherever_a_machine_says_it() {
+        let said = || "it says s3cr3t".to_owned();
+        let (step, target) = (Label::new("node01/x"), Target::Node(NodeName::new("node01")));
+        let fault = || Fault::new(crate::fault::Cause::Failed, Target::Controller, "ask").said(said());
+        let hazards = vec![
+            Hazard::Erase { node: NodeName::new("node01"), disk: said(), liveness: Liveness::Living },
+            Hazard::LoseSealedKeys { keys: Some(said()) },
+            Hazard::Delete { object: said() },
+        ];
+        let changed = || Diff::Change(vec![Change::new(said(), said(), said())]);
+        let blocked = || Diff::Blocked(Reason::new(said(), said()));
+        let planned = |planned| What::StepPlanned {
+            lane: Label::new("node01"),
+            stage: StageName::K3s,
+            step: step.clone(),
+            target: target.clone(),
+            planned,
+            hazards: hazards.clone(),
+        };
+        let ended = |outcome| What::StepEnded {
+            lane: Label::new("node01"),
+            stage: StageName::K3s,
+            step: step.clone(),
+            target: target.clone(),
+            outcome,
+            ms: 0,
+        };
+        let (wanted, deed) = (said(), "install".to_owned());
+        let all = [
+            planned(Planned::Known(changed())),
+            planned(Planned::Expected(blocked())),
+            planned(Planned::Unreachable(fault())),
+            What::Approved { hazards: hazards.clone() },
+            What::DeedEnded { step: step.clone(), target: target.clone(), deed, fault: Some(fault()) },
+            What::Waiting { step: step.clone(), wanted: wanted.clone(), bound: None },
+            What::Waited { step: step.clone(), wanted, freed_by: None, ms: 0 },
+            What::Retrying { step: step.clone(), attempt: 1, of: 3, fault: fault() },
+            ended(Outcome::NotConverged(changed())),
+            ended(Outcome::Failed(fault())),
+            ended(Outcome::Blocked(Reason::new(said(), said()))),
+            ended(Outcome::Skipped(Reason::new(said(), said()))),
+            What::Noticed { step: step.clone(), text: said() },
+        ];
+        let mask = [Secret::new("s3cr3t")].iter().collect();
+        for what in all {
+            let shown = serde_json::to_string(&Event { at: 0, what }.masked(&mask)).unwrap();
+            assert!(!shown.contains("s3cr3t") && shown.contains("it says (secret)"), "{shown}");
+        }
+    }
+}
