@@ -63,18 +63,23 @@ pub fn merge(text: &str, wanted: &[(&'static str, Setting)]) -> Result<Merged, S
     Ok(Merged { text, given_way })
 }
 
-/// The words of settings that k3s keeps to itself: tokens, passwords, keys, and where the data is with how to get there.
-const SECRET: [&str; 4] = ["token", "password", "secret", "datastore-endpoint"];
+/// What the names of settings with a secret value have in them.
+const SECRET: [&str; 5] = ["token", "password", "secret", "datastore-endpoint", "vpn-auth"];
 
-/// What of a text nobody may see. Of one that cannot be understood, nothing is known.
+/// The values in a configuration that nobody may see. Of one that cannot be read, none are known.
 pub fn secrets(text: &str) -> Vec<Secret> {
+    let is_secret = |key: &str| {
+        let names_a_file = key.ends_with("-file");
+        let is_a_choice = key.starts_with("secrets-encryption");
+        SECRET.iter().any(|word| key.contains(word)) && !names_a_file && !is_a_choice
+    };
     let entries = entries(text).unwrap_or_default().into_iter();
-    let secret = entries.filter(|(key, _)| SECRET.iter().any(|word| key.contains(word)));
-    let texts = secret.filter_map(|(_, raw)| match raw.value {
+    let values = entries.filter(|(key, _)| is_secret(key)).filter_map(|(_, raw)| match raw.value {
         RawValue::Text(text) => Some(Secret::new(text)),
+        RawValue::Int(value) => Some(Secret::new(value.to_string())),
         _ => None,
     });
-    texts.collect()
+    values.collect()
 }
 
 /// A text's settings, by name. It may hold a token: what is wrong with it is told by its place.
@@ -188,6 +193,14 @@ mod tests {
     }
 
     /// It may hold a token.
+    #[test]
+    fn secrets_are_the_values_that_nobody_may_see() {
+        let text = "token: 'one'\nagent-token: 2\netcd-s3-secret-key: three\ntoken-file: /etc/token\n\
+                    secrets-encryption: true\nsecrets-encryption-provider: aescbc\nnode-ip: 10.0.0.1\n";
+        assert_eq!(secrets(text), ["one", "2", "three"].map(Secret::new));
+        assert_eq!(secrets("token: ["), []);
+    }
+
     #[test]
     fn what_is_wrong_is_told_by_its_place_and_not_by_its_text() {
         for (text, expected) in [

@@ -65,7 +65,7 @@ impl Cluster {
     }
 }
 
-/// With what the API answers, by the head of a request.
+/// A cluster whose API gives this answer to a request with this head.
 fn api(answer: fn(&str, &str) -> Answer) -> (Cluster, Server) {
     let operator = Operator::new();
     let canary = operator.canary();
@@ -123,7 +123,7 @@ fn what_an_api_says_is_no_line_no_path_and_no_number_to_trip_over() {
     }
 }
 
-/// It gets as far as being written to, and then lies about the lease that keeps others from writing.
+/// The API says that nodes are ready, so that it is written to, and lies about the Lease that is taken before.
 #[test]
 fn a_lease_that_lies_ends_the_clusters_lane_alone() {
     let lies: [fn(&str, &str) -> Answer; 2] = [
@@ -140,7 +140,8 @@ fn a_lease_that_lies_ends_the_clusters_lane_alone() {
 
 /// Both nodes are ready, if that is asked for; else the lie.
 fn ready_or(head: &str, lie: &Value) -> Answer {
-    let node = |name: &str| json!({"metadata": {"name": name, "labels": {}}, "spec": {}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+    let node = |name: &str| json!({"metadata": {"name": name, "labels": {}}, "spec": {}, "status": ready});
     let list = |items: &[Value]| Answer::whole(json!({"items": items}).to_string());
     match path(head).split('?').next().unwrap_or_default() {
         "/api/v1/nodes" => list(&[node("evil"), node("good")]),

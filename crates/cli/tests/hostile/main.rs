@@ -1,6 +1,6 @@
-//! The binary against machines that answer everything in the worst way they can: a node, a control plane, an API server and
-//! a mirror. None of them gets code run here, a file written outside its place, a secret shown, a line of ours forged, or the
-//! lane of another machine ended.
+//! Runs the binary against machines that give the worst answers they can: a node, a control plane, an API server and a
+//! mirror. None of them gets code run here, a file written outside its place, a secret shown, a line of output forged, or
+//! another machine's lane ended. `operator` checks this after every run; each test adds what is specific to its machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod api;

@@ -17,7 +17,7 @@ const SCRIPT: &str = "#!/bin/sh\necho honest\n";
 
 type Way = fn(&str, &str) -> Answer;
 
-/// An operator whose tools come from a mirror that answers so, given where nothing may come about.
+/// An operator whose tools come from a mirror that answers so, given the directory in which nothing may be created.
 fn operator(way: Way) -> (Operator, Server) {
     let mut operator = Operator::new();
     let canary = operator.canary();

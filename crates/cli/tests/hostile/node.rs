@@ -1,7 +1,7 @@
-//! A node over real SSH, in the worst way it can: it decides what is printed for each question, and keeps what it was sent.
+//! An SSH server that plays a node: a test decides what it prints for each question, and it keeps what it was sent.
 //!
-//! OpenSSH's server cannot play this: it tells exit statuses truly, and where tests run as root nobody is asked for a
-//! password by sudo.
+//! OpenSSH's server cannot do this: it reports real exit statuses, and sudo asks root for no password. This one needs neither
+//! root nor sshd.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

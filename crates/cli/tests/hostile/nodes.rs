@@ -16,7 +16,7 @@ pub fn honest(k3s: &str) -> Honest {
     Honest::of(&["moved", k3s]).with(upgraded.0, upgraded.1, 0).with("cat /etc/rancher/k3s/k3s.yaml", "", 1)
 }
 
-/// A way to answer that is told where nothing may come about.
+/// How a hostile node answers, given the directory in which nothing may be created.
 pub type Hostile = fn(&str, &Sent, &Script, &[Printed]) -> Reply;
 
 /// An operator with two nodes: `evil`, and the control plane `good`.
@@ -186,7 +186,7 @@ fn refused(script: &Script, honest: &[Printed], text: &str) -> Reply {
     script.printed(&all.collect::<Vec<_>>())
 }
 
-/// How many of these ways got a password as far as a screen, where it is hidden. Not each of them is ever shown, whatever it is.
+/// How many of these ways got a password as far as the screen, where it is masked. Some answers are never shown at all.
 fn hidden(ways: &[Hostile]) -> usize {
     ways.iter().filter(|way| Two::with(**way).plan().out.contains("(secret)")).count()
 }

@@ -1,4 +1,4 @@
-//! Who runs bringup: a home, a site, and an eye on what a run leaves behind and shows.
+//! Whoever runs bringup: a home directory, a site, and checks of what a run shows and leaves behind.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,15 +18,15 @@ const BOUND: Duration = Duration::from_secs(90);
 /// What runs write without being told to: journals, and what they fetch.
 const USUAL: [&str; 2] = ["site/.bringup", "home/.cache/bringup"];
 
-/// A home and a site, beside a directory in which nothing may come about.
+/// A home directory and a site, beside a directory in which nothing may be created.
 pub struct Operator {
     root: tempfile::TempDir,
-    /// What must not be seen anywhere.
+    /// What no run may show.
     secrets: Vec<String>,
     environment: Vec<(&'static str, String)>,
 }
 
-/// How a run ended that broke none of the promises.
+/// A run that kept all promises.
 pub struct Ran {
     pub status: Option<i32>,
     pub out: String,
@@ -76,7 +76,7 @@ impl Operator {
         self.file("site/group_vars/all.yml", variables);
     }
 
-    /// Writes a file of his; its path.
+    /// Writes a file below the root and returns its path.
     pub fn file(&self, path: &str, text: &str) -> String {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -84,17 +84,17 @@ impl Operator {
         path.display().to_string()
     }
 
-    /// Something of what is his.
+    /// A path below the root.
     pub fn at(&self, path: &str) -> PathBuf {
         self.root.path().join(path)
     }
 
-    /// The directory in which nothing may come about.
+    /// The directory in which nothing may be created.
     pub fn canary(&self) -> String {
         self.at("outside").display().to_string()
     }
 
-    /// Something that no run may show, or leave in a file.
+    /// No run may show this or write it to a journal or the cache.
     pub fn hides(&mut self, secret: &str) {
         self.secrets.push(secret.to_owned());
     }
@@ -122,13 +122,13 @@ impl Operator {
         command
     }
 
-    /// Runs bringup to its end. Whatever the machines do, what it says is fit for a terminal, no secret shows, and nothing
-    /// is written but where runs write and, for what this one is to do, below `places`.
+    /// Runs bringup to its end and checks the promises: its output is fit for a terminal and forges no line, no secret is
+    /// shown, and nothing is written except where every run writes and below `places`.
     pub fn run(&self, arguments: &[&str], places: &[&str]) -> Ran {
         self.run_until(arguments, places, |_| ())
     }
 
-    /// The same, where something is done meanwhile.
+    /// The same; `meanwhile` is called while it runs.
     pub fn run_until(&self, arguments: &[&str], places: &[&str], meanwhile: impl FnOnce(&Running<'_>)) -> Ran {
         let before = self.tree();
         let child = self.command(arguments).spawn().unwrap();

@@ -23,7 +23,7 @@ pub const SEQUENCES: [&str; 16] = [
     "\r",
 ];
 
-/// What a shell, a path or a URL would act on. `canary` is a directory in which nothing may come about.
+/// What a shell, a path or a URL would act on. `canary` is a directory in which nothing may be created.
 pub fn baits(canary: &str) -> Vec<String> {
     [
         "$(touch CANARY/ran)",
