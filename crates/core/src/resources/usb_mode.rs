@@ -46,7 +46,7 @@ impl Resource for UsbMode {
         let bmc = Resource::target(self);
         let stored = look.ask(&bmc, StoredUsbBoot {}).await?;
         let job = look.ask(&bmc, FlashJob {}).await?;
-        // Whoever writes to a module needs it in that mode.
+        // To set a mode would take the bus from whoever writes to a module now.
         Ok(stored.filter(|_| job.is_none_or(|job| job.phase != JobPhase::Running)))
     }
 
