@@ -192,7 +192,6 @@ mod tests {
         }
     }
 
-    /// It may hold a token.
     #[test]
     fn secrets_are_the_values_that_nobody_may_see() {
         let text = "token: 'one'\nagent-token: 2\netcd-s3-secret-key: three\ntoken-file: /etc/token\n\

@@ -43,7 +43,7 @@ impl Controller {
             }
             Probe::FetchedSum(file) => {
                 web::fetched_sum(Path::new(&file.path), &file.url).map(Answer::FetchedSum).map_err(|error| {
-                    disk_fault(format!("read what was recorded when {} was fetched", file.path), &file.path, &error)
+                    disk_fault(format!("read the checksum recorded for {}", file.path), &file.path, &error)
                 })
             }
             Probe::HasLine(file) => match site_files::read(Path::new(&file.path)) {

@@ -135,6 +135,8 @@ pub enum Sudo {
     Asks,
     /// It asks for it, and then again, and never takes it.
     AsksAgain,
+    /// It asks once, and ends without having taken it, as with `passwd_tries=1`.
+    AsksOnce,
 }
 
 struct Shared {
@@ -250,6 +252,10 @@ impl Shared {
                         input.pop();
                         self.passwords.lock().unwrap().push(String::from_utf8_lossy(&input).into_owned());
                         input = rest;
+                        if self.sudo == Sudo::AsksOnce {
+                            let err = b"sudo: 1 incorrect password attempt\n".to_vec();
+                            return send(&channel, Reply::Ends { out: Vec::new(), err, status: Some(1) }).await;
+                        }
                         match asked.take().filter(|_| self.sudo == Sudo::AsksAgain) {
                             Some(prompt) => {
                                 channel.extended_data_bytes(1, prompt.clone().into_bytes()).await?;

@@ -3,14 +3,20 @@
 //! bmcd applies a stored USB mode `flash` whenever it starts (seen in its source, 2.3.7). The module of that slot then
 //! waits on USB instead of booting, and on a board with a USB hub it is the one that the next flash writes to.
 
+use std::time::Duration;
+
 use crate::change::{Change, Diff};
 use crate::deed::Deed;
-use crate::engine::{Act, Look};
+use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::names::{BoardName, Label, Slot, Target};
-use crate::probe::{FlashJob, JobPhase, Probe, StoredUsbBoot};
+use crate::probe::{FlashJob, FlashJobState, JobPhase, Probe, StoredUsbBoot};
 use crate::resource::{Applied, Resource};
+
+/// How long a flash that somebody else has begun is waited for.
+const FLASH_BOUND: Duration = Duration::from_secs(3600);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// A board whose stored USB mode is not `flash`.
 #[derive(Debug)]
@@ -39,15 +45,11 @@ impl Resource for UsbMode {
     }
 
     fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), StoredUsbBoot {}.into()), (Resource::target(self), FlashJob {}.into())]
+        vec![(Resource::target(self), StoredUsbBoot {}.into())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Option<Slot>, Fault> {
-        let bmc = Resource::target(self);
-        let stored = look.ask(&bmc, StoredUsbBoot {}).await?;
-        let job = look.ask(&bmc, FlashJob {}).await?;
-        // To set a mode would take the bus from whoever writes to a module now.
-        Ok(stored.filter(|_| job.is_none_or(|job| job.phase != JobPhase::Running)))
+        look.ask(&Resource::target(self), StoredUsbBoot {}).await
     }
 
     fn diff(&self, seen: &Option<Slot>) -> Diff {
@@ -62,9 +64,13 @@ impl Resource for UsbMode {
     }
 
     async fn apply(&self, seen: &Option<Slot>, act: &Act<'_>) -> Result<Applied, Fault> {
-        if let Some(slot) = *seen {
-            act.act(&Resource::target(self), Deed::ClearStoredUsbBoot { slot }).await?;
-        }
+        let Some(slot) = *seen else { return Ok(Applied::Changed) };
+        let bmc = Resource::target(self);
+        // Setting a mode would take the bus from a module that is being written. Nothing else of this run begins before.
+        let wait = Wait { target: &bmc, wanted: "the running flash to end", bound: FLASH_BOUND, every: EVERY };
+        let ended = |job: Option<FlashJobState>| job.is_none_or(|job| job.phase != JobPhase::Running).then_some(());
+        act.wait_until(wait, FlashJob {}, ended).await?;
+        act.act(&bmc, Deed::ClearStoredUsbBoot { slot }).await?;
         Ok(Applied::Changed)
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Download<Sum> {
 impl DownloadVariables<'_> {
     /// Reads a download that is one file. An address that needs a sum and has none is an error.
     pub fn read(&self, fields: &Fields<'_>, found: &mut Found) -> Download<Option<String>> {
-        let (url, sha256) = (fields.text(self.url, found), sum(fields, self.sha256, found));
+        let (url, sha256) = (self.address(fields, found), sum(fields, self.sha256, found));
         self.check(url.as_deref(), sha256.is_some(), fields, found);
         Download { url, sha256 }
     }
@@ -37,7 +37,7 @@ impl DownloadVariables<'_> {
     /// Reads a download that may be any of several files, such as one for each version or architecture: `sha256` is a
     /// text or a list. An address that needs a sum and has none is an error.
     pub fn read_several(&self, fields: &Fields<'_>, found: &mut Found) -> Download<Vec<String>> {
-        let url = fields.text(self.url, found);
+        let url = self.address(fields, found);
         let sums = fields.with(self.sha256, "a SHA-256 in hex or a list of them", found, |value| match value {
             Value::Array(items) => items.iter().map(parse_sum).collect(),
             one => parse_sum(one).map(|sum| vec![sum]),
@@ -45,6 +45,11 @@ impl DownloadVariables<'_> {
         let sha256: Vec<String> = sums.unwrap_or_default();
         self.check(url.as_deref(), !sha256.is_empty(), fields, found);
         Download { url, sha256 }
+    }
+
+    /// An empty one is how many sites say that they have none.
+    fn address(&self, fields: &Fields<'_>, found: &mut Found) -> Option<String> {
+        fields.text(self.url, found).filter(|url| !url.is_empty())
     }
 
     fn check(&self, url: Option<&str>, has_sum: bool, fields: &Fields<'_>, found: &mut Found) {
@@ -60,7 +65,10 @@ impl DownloadVariables<'_> {
             "`{}` {scheme} and `{}` is not set: anyone on the network could replace what is run from there",
             self.url, self.sha256
         );
-        let help = format!("use an https:// address, or set {} to the SHA-256 of {}", self.sha256, self.sum_of);
+        let help = format!(
+            "use an https:// address, a file:// address or a path, or set {} to the SHA-256 of {}",
+            self.sha256, self.sum_of
+        );
         found.push(place.error(message, Some(help)));
     }
 }
@@ -76,7 +84,7 @@ fn parse_sum(value: &Value) -> Option<String> {
 
 /// Whether nobody on the network can replace what is at an address: it has TLS, or is on a disk.
 fn is_tamper_proof(url: &str) -> bool {
-    url.starts_with('/') || has_scheme(url, "https://") || has_scheme(url, "file://")
+    url.starts_with('/') || has_scheme(url, "https://") || url.starts_with("file://")
 }
 
 /// Schemes may be written in upper case.
@@ -95,6 +103,8 @@ mod tests {
             ("HTTPS://a.example/x", true),
             ("file:///srv/x", true),
             ("/srv/x", true),
+            // It would be fetched by nobody.
+            ("FILE:///srv/x", false),
             ("http://a.example/x", false),
             ("HTTP://a.example/x", false),
             // curl takes an address without a scheme for http.

@@ -193,11 +193,12 @@ fn a_stored_usb_boot_is_told_and_put_back() {
     let controller = Controller::new(&bed, &SLOTS[..1], "");
     let board = ["apply", "-y", "--tags", "flash", "--limit", "board1", "-e", "do_flash=true"];
     assert_eq!(controller.run(&board).outcome("board1/usb_mode"), "in_sync");
-    bed.shell("board1", "tpi usb flash -n 3; /etc/init.d/S94bmcd restart");
+    let restart = "/etc/init.d/S94bmcd restart; until tpi power status; do sleep 1; done";
+    bed.shell("board1", &format!("tpi usb flash -n 3; {restart}"));
     let ran = controller.run(&board);
     assert_eq!(ran.outcome("board1/usb_mode"), "changed", "{:#?}", ran.troubles());
     assert!(ran.hazards().iter().any(|hazard| hazard.contains("clear_usb_boot")), "{:#?}", ran.hazards());
-    bed.shell("board1", "/etc/init.d/S94bmcd restart");
+    bed.shell("board1", restart);
     assert!(controller.run(&board).changed_nothing());
 }
 

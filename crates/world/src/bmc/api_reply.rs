@@ -78,10 +78,10 @@ pub(crate) fn power(value: &Value) -> Result<[bool; 4], Trouble> {
     Ok(powered)
 }
 
-/// The slot whose stored USB mode is `flash`.
+/// The slot whose stored USB mode is `flash`. Older firmware answers in other shapes, which tell nothing.
 pub(crate) fn stored_usb_boot(value: &Value) -> Result<Option<Slot>, Trouble> {
     let text = |name: &str| value.get(0).and_then(|usb| usb.get(name)).and_then(Value::as_str);
-    match text("mode").ok_or_else(|| odd(value))? {
+    match text("mode").unwrap_or_default() {
         "Flash" => text("node").and_then(slot_of_process).map(Some).ok_or_else(|| odd(value)),
         _ => Ok(None),
     }

@@ -61,9 +61,10 @@ fn a_usb_mode_that_comes_back_with_the_daemon_is_seen() {
         .collect();
     // The last was read during a flash of slot 1, which stores nothing.
     assert_eq!(stored, [None, Slot::new(2), None]);
-    for odd in
-        [json!([]), json!([{"mode": 2}]), json!([{"mode": "Flash", "node": "Node 9"}]), json!([{"mode": "Flash"}])]
-    {
+    for older in [json!([]), json!([{"mode": 2}]), json!({"mode": 2, "node": 1})] {
+        assert!(matches!(stored_usb_boot(&older), Ok(None)), "{older}");
+    }
+    for odd in [json!([{"mode": "Flash", "node": "Node 9"}]), json!([{"mode": "Flash"}])] {
         assert!(stored_usb_boot(&odd).is_err(), "{odd}");
     }
 }

@@ -227,7 +227,7 @@ fn pinned(install: &K3sInstall) -> String {
          case $(uname -m) in\n\
          x86_64 | amd64) arch=amd64 file=k3s ;;\n\
          aarch64 | arm64) arch=arm64 file=k3s-arm64 ;;\n\
-         *) echo \"k3s has no release for $(uname -m)\" >&2; return 1 ;;\nesac\n\
+         *) echo \"with k3s_artifact_sha256, k3s is fetched for amd64 and arm64 only, not for $(uname -m)\" >&2; return 1 ;;\nesac\n\
          release={release} new={HANDED}/fetched\n\
          list=$release/sha256sum-$arch.txt\n\
          get \"$list\" $new.sums || return 1\n\

@@ -87,10 +87,10 @@ impl Session {
         let command = word(&format!("echo {READY}; {command}"));
         let mut running = self.start(&format!("sudo -k -S -p {PROMPT} -- /bin/sh -c {command}")).await?;
         match timeout(SUDO_BOUND, answer_sudo(&mut running, password)).await {
-            Ok(Ok(true)) => Ok(running),
-            Ok(Ok(false)) => {
+            Ok(Ok(Said::Runs)) => Ok(running),
+            Ok(Ok(Said::Refused(why))) => {
                 let _ = self.sudo.set(Sudo::Refused);
-                Err(refused())
+                Err(Failure::NotRoot(why))
             }
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::NotRoot(format!("sudo does not answer within {} s", SUDO_BOUND.as_secs()))),
@@ -98,12 +98,22 @@ impl Session {
     }
 }
 
+const REFUSED: &str = "sudo rejected the password";
+
 fn refused() -> Failure {
-    Failure::NotRoot("sudo does not take the password".to_owned())
+    Failure::NotRoot(REFUSED.to_owned())
 }
 
-/// Gives the password when it is asked for; comes back when the command runs, or with `false` if it is asked for again.
-async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<bool, Failure> {
+/// What sudo makes of the password.
+enum Said {
+    /// The command runs.
+    Runs,
+    /// It asks again, or has ended: some systems allow one attempt. Why, in words.
+    Refused(String),
+}
+
+/// Gives the password when it is asked for, and comes back when sudo has decided.
+async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<Said, Failure> {
     let (mut output, mut asked) = (Output::default(), false);
     let (mut ready, mut prompt) = (Word::new(READY), Word::new(PROMPT));
     while let Some(message) = running.read.wait().await {
@@ -111,7 +121,7 @@ async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<boo
             ChannelMsg::Data { data } => {
                 keep(&mut output.out, &data);
                 if ready.comes(&data) {
-                    return Ok(true);
+                    return Ok(Said::Runs);
                 }
             }
             ChannelMsg::ExtendedData { data, ext: 1 } => {
@@ -120,7 +130,7 @@ async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<boo
                     continue;
                 }
                 if asked {
-                    return Ok(false);
+                    return Ok(Said::Refused(REFUSED.to_owned()));
                 }
                 (asked, output.err, prompt) = (true, Vec::new(), Word::new(PROMPT));
                 let line = format!("{}\n", password.expose());
@@ -132,6 +142,7 @@ async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<boo
         }
     }
     match output.status {
+        Some(status) if asked => Ok(Said::Refused(words(&output, status))),
         Some(status) => Err(Failure::NotRoot(words(&output, status))),
         // It was not sudo that said no: the host goes down, or the connection did.
         None => Err(Failure::Lost("it was closed before sudo answered".to_owned())),
