@@ -332,14 +332,12 @@ fn a_node_that_shows_what_a_deed_brought_does_not_get_it_shown() {
 
 #[test]
 fn a_sudo_that_refuses_is_given_the_password_once() {
-    for (sudo, said) in
-        [(Sudo::AsksAgain, "sudo rejected the password"), (Sudo::AsksOnce, "sudo: 1 incorrect password attempt")]
-    {
+    for sudo in [Sudo::AsksAgain, Sudo::AsksOnce] {
         let two = Two::of(honest("k3s-agent"), sudo, honestly_told);
         let ran = two.operator.run(&["plan", STAGES[0], STAGES[1]], &[]);
         assert_eq!((ran.status, ran.holds("good")), (SOMETHING_FAILED, Some(true)), "{}", ran.said());
         assert_eq!(two.evil.passwords().iter().filter(|password| *password == SUDO).count(), 1, "{}", ran.said());
-        assert!(ran.out.contains(said), "{}", ran.said());
+        assert!(ran.out.contains("sudo rejected the password"), "{}", ran.said());
     }
 }
 

@@ -142,7 +142,7 @@ async fn answer_sudo(running: &mut Running<'_>, password: &Secret) -> Result<Sai
         }
     }
     match output.status {
-        Some(status) if asked => Ok(Said::Refused(words(&output, status))),
+        Some(status) if asked => Ok(Said::Refused(format!("{REFUSED}\n{}", words(&output, status)))),
         Some(status) => Err(Failure::NotRoot(words(&output, status))),
         // It was not sudo that said no: the host goes down, or the connection did.
         None => Err(Failure::Lost("it was closed before sudo answered".to_owned())),
