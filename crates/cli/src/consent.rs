@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use bringup_core::hazard::Hazard;
-use bringup_core::names::NodeName;
+use bringup_core::ids::NodeName;
 use bringup_core::secret::Mask;
 
 use crate::terminal::Lines;
@@ -83,7 +83,7 @@ fn ask_for_names(hazards: &[&Hazard], mask: &Mask, ask: &mut dyn Ask) -> io::Res
 
 #[cfg(test)]
 mod tests {
-    use bringup_core::hazard::Liveness;
+    use bringup_core::hazard::{Disk, Liveness};
 
     use super::*;
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn erase(node: &str, liveness: Liveness) -> Hazard {
-        Hazard::Erase { node: NodeName::new(node), disk: "eMMC".to_owned(), liveness }
+        Hazard::Erase { node: NodeName::new(node), disk: Disk::Emmc, liveness }
     }
 
     #[test]

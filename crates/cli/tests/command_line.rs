@@ -300,6 +300,17 @@ fn too_few_files_are_an_error_in_words() {
     }
 }
 
+#[test]
+fn fewer_nodes_at_a_time_than_wanted_is_a_warning() {
+    let site = tools_site();
+    for (files, forks, warned) in [(100, "64", true), (100, "13", false), (1024, "64", false)] {
+        let plan = ["plan", "-i", ".", "--tags", "tools", "--forks", forks];
+        let run = with_shell(&format!("ulimit -n {files}"), site.path(), &plan);
+        let warning = format!("warning: 13 nodes at a time instead of {forks}: ");
+        assert_eq!(err(&run).contains(&warning), warned, "{files}, {forks}: {}", err(&run));
+    }
+}
+
 /// A program that is asked for the vault's password has the limits that the run has.
 #[test]
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 
 /// A helm that says what it is asked, and knows the plugins that are in its directory.
 const HELM: &str = r#"#!/bin/sh
@@ -66,12 +66,12 @@ fn files() -> Files {
     let helm_name = format!("helm-v3.19.9-{platform}.tar.gz");
     let kubeseal_name = format!("kubeseal-0.34.0-{platform}.tar.gz");
     let kubectl = format!("/kubectl/release/v1.35.4/bin/{}/kubectl", platform.replace('-', "/"));
-    let listed = |bytes: &[u8], name: &str| format!("{}  other\n{}  {name}\n", "0".repeat(64), sha256_hex(bytes));
+    let listed = |bytes: &[u8], name: &str| format!("{}  other\n{}  {name}\n", "0".repeat(64), Sha256::of(bytes));
     [
-        (format!("/helm/{helm_name}.sha256sum"), format!("{}  {helm_name}\n", sha256_hex(&helm)).into_bytes()),
+        (format!("/helm/{helm_name}.sha256sum"), format!("{}  {helm_name}\n", Sha256::of(&helm)).into_bytes()),
         (format!("/helm/{helm_name}"), helm),
         ("/kubectl/release/stable.txt".to_owned(), b"v1.35.4\n".to_vec()),
-        (format!("{kubectl}.sha256"), sha256_hex(KUBECTL.as_bytes()).into_bytes()),
+        (format!("{kubectl}.sha256"), Sha256::of(KUBECTL).to_string().into_bytes()),
         (kubectl, KUBECTL.as_bytes().to_vec()),
         ("/kubeseal/v0.34.0/sealed-secrets_0.34.0_checksums.txt".to_owned(), listed(&kubeseal, &kubeseal_name).into()),
         (format!("/kubeseal/v0.34.0/{kubeseal_name}"), kubeseal),
@@ -93,7 +93,7 @@ fn stated_sums() -> String {
         tool => tool.to_owned(),
     };
     let downloads = files().into_iter().filter(|(path, _)| is_download(path));
-    downloads.map(|(path, bytes)| format!("{}_sha256: {}\n", tool(&path), sha256_hex(&bytes))).collect()
+    downloads.map(|(path, bytes)| format!("{}_sha256: {}\n", tool(&path), Sha256::of(&bytes))).collect()
 }
 
 /// Serves files. A path that is to break off does so once, in its middle.
@@ -376,7 +376,9 @@ fn a_stated_sum_takes_precedence_over_the_published_one() {
         let (good, evil) = (&all[path], tgz(&[("evil", path)]));
         let directory = format!("{}/", path.rsplit_once('/').unwrap().0);
         let list = all.keys().find(|other| !is_download(other) && other.starts_with(&directory)).unwrap();
-        let lies = String::from_utf8(all[list].clone()).unwrap().replace(&sha256_hex(good), &sha256_hex(&evil));
+        let lies = String::from_utf8(all[list].clone())
+            .unwrap()
+            .replace(&Sha256::of(good).to_string(), &Sha256::of(&evil).to_string());
         for (replacement, done) in [(good, true), (&evil, false)] {
             let mut files = all.clone();
             files.insert(path.clone(), replacement.clone());

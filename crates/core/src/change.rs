@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::fault::Fault;
-use crate::names::Label;
+use crate::ids::Label;
 
 /// One field that is not as it should be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

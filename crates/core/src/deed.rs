@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::digest::sha256_hex;
+use crate::ids::{DiskPath, NodeName, Sha256, Slot};
 use crate::k3s_config;
 use crate::known_hosts::HostKey;
 use crate::kubeconfig::ClusterAccess;
-use crate::names::{NodeName, Slot};
 use crate::probe::{FlashMarkState, K3sRole, ObjectId};
 use crate::secret::Secret;
 use crate::version::Version;
@@ -55,7 +54,7 @@ pub enum Job {
     /// `ubuntu-rockchip-install DISK`.
     MoveRoot {
         /// To which disk.
-        disk: String,
+        disk: DiskPath,
     },
 }
 
@@ -74,7 +73,7 @@ impl Job {
 
     /// Hash of what is asked for: an old success never answers for a new job.
     pub fn hash(&self) -> String {
-        sha256_hex(format!("{self:?}").as_bytes())
+        Sha256::of(format!("{self:?}")).to_string()
     }
 }
 
@@ -138,8 +137,8 @@ pub struct K3sInstall {
     pub script: String,
     /// Mirror of the release artifacts, if any.
     pub artifact_url: Option<String>,
-    /// SHA-256s, in hex, one of which the release's list of sums must have; empty: only the install script checks anything.
-    pub artifact_sha256: Vec<String>,
+    /// Sums, one of which the release's list of sums must have; empty: only the install script checks anything.
+    pub artifact_sha256: Vec<Sha256>,
     /// What the controller hands over; `None`: the node fetches it by itself.
     pub handed: Option<K3sArtifacts>,
     /// The whole text of k3s's configuration file, the user's lines included.
@@ -180,7 +179,7 @@ pub enum Deed {
         /// From where.
         url: String,
         /// SHA-256 of what is fetched, in hex; none where the source publishes none and pins by its address.
-        sha256: Option<String>,
+        sha256: Option<Sha256>,
         /// Take this member out of the archive that was fetched.
         member: Option<String>,
         /// To where.
@@ -202,7 +201,7 @@ pub enum Deed {
         /// From where.
         url: String,
         /// SHA-256 of the file there, in hex, if the site pins it.
-        sha256: Option<String>,
+        sha256: Option<Sha256>,
         /// To where.
         path: String,
     },
@@ -229,7 +228,7 @@ pub enum Deed {
         /// URL of the archive: a gzipped tar with `plugin.yaml` and `bin/NAME` in the directory NAME.
         url: String,
         /// SHA-256 of the archive, in hex.
-        sha256: String,
+        sha256: Sha256,
         /// Which version.
         version: Version,
     },
@@ -271,7 +270,7 @@ pub enum Deed {
         /// From where: `https://`, `http://`, `file://` or an absolute path.
         url: String,
         /// SHA-256, in hex.
-        sha256: String,
+        sha256: Sha256,
         /// Absolute path where the controller keeps it.
         cached: String,
         /// On the BMC.
@@ -305,7 +304,7 @@ pub enum Deed {
         /// From where.
         source: ImageSource,
         /// SHA-256, in hex.
-        sha256: String,
+        sha256: Sha256,
     },
     /// BMC: set a slot's USB mode back to `device`, and let its module boot from its own storage again.
     ClearStoredUsbBoot {

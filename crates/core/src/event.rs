@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::change::{Outcome, Planned};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
-use crate::names::{Label, StageName, Target};
+use crate::ids::{Label, StageName, Target};
 
 /// Something that happened, and when.
 #[derive(Clone, PartialEq, Debug, Serialize)]

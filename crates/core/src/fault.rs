@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::names::Target;
+use crate::ids::Target;
 use crate::secret::Mask;
 
 /// What kind of thing went wrong: the only part of a fault that code decides by.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::names::{BoardName, NodeName, Slot, Target};
+use crate::ids::{BoardName, DiskPath, NodeName, Slot, Target};
 
 /// What is known of the machine whose disk would be erased.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -18,6 +18,63 @@ pub enum Liveness {
     Living,
 }
 
+/// A disk that a step erases. In events it is written as it is shown.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Disk {
+    /// The eMMC of a board's module.
+    Emmc,
+    /// One that the site names.
+    At {
+        /// By which path.
+        path: DiskPath,
+        /// What is there; `None` where nobody could look yet.
+        found: Option<DiskFound>,
+    },
+}
+
+/// What tells a disk from another that may take its path.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct DiskFound {
+    /// Its model, in its own words.
+    pub model: String,
+    /// Its serial number, in its own words.
+    pub serial: String,
+    /// What is on it.
+    pub holds: Vec<String>,
+}
+
+impl Disk {
+    /// Whether it is the other one, or was named before anybody could look at that.
+    fn foresees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::At { path, found: None }, Self::At { path: other_path, .. }) => path == other_path,
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Emmc => f.write_str("eMMC"),
+            Self::At { path, found: None } => write!(f, "{path}"),
+            Self::At { path, found: Some(DiskFound { model, serial, holds }) } => {
+                write!(f, "{path} ({model}, serial {serial}")?;
+                if !holds.is_empty() {
+                    write!(f, ", holds {}", holds.join(", "))?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+impl Serialize for Disk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A named thing that a step may destroy or interrupt.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(tag = "hazard", rename_all = "snake_case")]
@@ -26,8 +83,8 @@ pub enum Hazard {
     Erase {
         /// Whose disk.
         node: NodeName,
-        /// Which disk, as the operator knows it: `eMMC`, `/dev/nvme0n1 (model, serial)`.
-        disk: String,
+        /// Which disk.
+        disk: Disk,
         /// What is known of the node.
         liveness: Liveness,
     },
@@ -90,12 +147,7 @@ impl Hazard {
             (
                 Self::Erase { node, disk, liveness },
                 Self::Erase { node: other_node, disk: other_disk, liveness: other_liveness },
-            ) => {
-                let device = |disk: &str| disk.split(' ').next().map(str::to_owned);
-                node == other_node
-                    && liveness >= other_liveness
-                    && (disk == other_disk || (!disk.contains(' ') && device(disk) == device(other_disk)))
-            }
+            ) => node == other_node && liveness >= other_liveness && disk.foresees(other_disk),
             _ => self == other,
         }
     }
@@ -126,6 +178,41 @@ impl fmt::Display for Hazard {
                 write!(f, "change the USB mode of slot {slot} on {board} from flash to device")
             }
             Self::Delete { object } => write!(f, "delete {object}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Leave to erase a disk is leave for that one, whatever its own words are.
+    #[test]
+    fn leave_for_a_disk_covers_no_other() {
+        let found = |model: &str, holds: &[&str]| DiskFound {
+            model: model.to_owned(),
+            serial: "S1".to_owned(),
+            holds: holds.iter().map(|&held| held.to_owned()).collect(),
+        };
+        let at = |path: &str, found: Option<DiskFound>| Disk::At { path: DiskPath::parse(path).unwrap(), found };
+        let seen = at("/dev/sda", Some(found("A", &[])));
+        for (approved, happens, covers) in [
+            (Disk::Emmc, Disk::Emmc, true),
+            (Disk::Emmc, seen.clone(), false),
+            (seen.clone(), seen.clone(), true),
+            (at("/dev/sda", None), seen.clone(), true),
+            (at("/dev/sdb", None), seen.clone(), false),
+            (seen.clone(), at("/dev/sda", None), false),
+            (seen.clone(), at("/dev/sda", Some(found("B", &[]))), false),
+            (seen.clone(), at("/dev/sda", Some(found("A", &["ext4 photos"]))), false),
+            // As texts these two are the same.
+            (at("/dev/sda", Some(found("A", &["x, y"]))), at("/dev/sda", Some(found("A", &["x", "y"]))), false),
+        ] {
+            let erase =
+                |disk: &Disk, liveness| Hazard::Erase { node: NodeName::new("n"), disk: disk.clone(), liveness };
+            let covered = erase(&approved, Liveness::Idle).covers(&erase(&happens, Liveness::Idle));
+            assert_eq!(covered, covers, "{approved} → {happens}");
+            assert!(!erase(&approved, Liveness::Idle).covers(&erase(&happens, Liveness::Living)));
         }
     }
 }

@@ -70,8 +70,9 @@ const SECRET: [&str; 5] = ["token", "password", "secret", "datastore-endpoint", 
 pub fn secrets(text: &str) -> Vec<Secret> {
     let is_secret = |key: &str| {
         let names_a_file = key.ends_with("-file");
+        let names_an_object = key == "etcd-s3-config-secret";
         let is_a_choice = key.starts_with("secrets-encryption");
-        SECRET.iter().any(|word| key.contains(word)) && !names_a_file && !is_a_choice
+        SECRET.iter().any(|word| key.contains(word)) && !(names_a_file || names_an_object || is_a_choice)
     };
     let entries = entries(text).unwrap_or_default().into_iter();
     let values = entries.filter(|(key, _)| is_secret(key)).filter_map(|(_, raw)| match raw.value {
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn secrets_are_the_values_that_nobody_may_see() {
         let text = "token: 'one'\nagent-token: 2\netcd-s3-secret-key: three\ntoken-file: /etc/token\n\
-                    secrets-encryption: true\nsecrets-encryption-provider: aescbc\nnode-ip: 10.0.0.1\n";
+                    secrets-encryption: true\nsecrets-encryption-provider: aescbc\netcd-s3-config-secret: s3\nnode-ip: 10.0.0.1\n";
         assert_eq!(secrets(text), ["one", "2", "three"].map(Secret::new));
         assert_eq!(secrets("token: ["), []);
     }

@@ -16,9 +16,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
-use crate::digest::hex;
+use crate::ids::Sha256;
 
 mod key;
 #[cfg(test)]
@@ -174,9 +174,9 @@ impl KnownHosts {
     /// ask right after reading and again before writing. Computed once between edits.
     pub fn version(&self) -> &str {
         self.version.get_or_init(|| {
-            let mut hash = Sha256::new();
+            let mut hash = sha2::Sha256::new();
             self.texts().for_each(|text| hash.update(text));
-            hex(&hash.finalize())
+            Sha256::from(hash).to_string()
         })
     }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 pub use self::read::Refused;
 pub use self::users::{Entry, NotAKubeconfig, UserConfig};
 use crate::document::Document;
+use crate::ids::Sha256;
 use crate::resources::values_sha256;
 use crate::secret::Secret;
 
@@ -140,7 +141,7 @@ impl ClusterAccess {
     }
 
     /// SHA-256 of authority and identity, in hex: another one means another cluster or other credentials.
-    pub fn sha256(&self) -> String {
+    pub fn sha256(&self) -> Sha256 {
         values_sha256(&json!([{"certificate-authority-data": self.authority}, self.identity.fields()]))
     }
 

@@ -5,7 +5,6 @@
 
 pub mod change;
 pub mod deed;
-pub mod digest;
 pub mod document;
 pub mod engine;
 pub mod event;
@@ -13,12 +12,12 @@ pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod hazard;
+pub mod ids;
 pub mod k3s_config;
 pub mod k3s_journal;
 pub mod known_hosts;
 pub mod kubeconfig;
 pub mod marked_block;
-pub mod names;
 pub mod probe;
 pub mod report;
 pub mod resource;

@@ -14,9 +14,9 @@ pub use self::states::{
     SystemState, UnitState, UpgradeState,
 };
 use crate::deed::ImageSource;
+use crate::ids::{DiskPath, Label, NodeName, Sha256, Slot};
 use crate::known_hosts::HostKey;
 use crate::kubeconfig::ClusterAccess;
-use crate::names::{Label, NodeName, Slot};
 use crate::secret::Secret;
 use crate::version::Version;
 
@@ -136,14 +136,14 @@ probes! {
         /// Its names in known_hosts.
         names: Vec<String>
     } -> RememberedState;
-    /// Controller: the SHA-256, in hex, that a file in the cache had when it was fetched from this address, if a sum or TLS
+    /// Controller: the sum that a file in the cache had when it was fetched from this address, if a sum or TLS
     /// proved it then. `None`: it was not fetched from there, or nothing proved it.
     FetchedSum {
         /// Absolute path.
         path: String,
         /// The address.
         url: String
-    } -> Option<String>;
+    } -> Option<Sha256>;
     /// Node or BMC, from outside: what its name resolves to. Empty: it does not resolve.
     Addresses {} -> Vec<String>;
     /// Node or BMC, from outside: whether an SSH server speaks at any of its addresses. Bounded to 3 s.
@@ -171,8 +171,8 @@ probes! {
     ImageIsFit {
         /// Where they come from.
         source: ImageSource,
-        /// Their sum, in hex.
-        sha256: String
+        /// Their sum.
+        sha256: Sha256
     } -> ();
     /// BMC: the modules on its USB bus that wait there to be booted, as `VENDOR:PRODUCT at PORT`. bmcd writes to the first
     /// that it finds, whatever slot it is in.
@@ -195,8 +195,8 @@ probes! {
     RootPartition {} -> String;
     /// Node: a disk. `None`: there is none.
     Disk {
-        /// Its path, such as `/dev/nvme0n1`.
-        path: String
+        /// Its path.
+        path: DiskPath
     } -> Option<DiskState>;
     /// Node: where cloud-init stands.
     CloudInit {} -> CloudInitState;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::event::{Event, Pass, What};
-use crate::names::{Label, StageName, Target};
+use crate::ids::{Label, StageName, Target};
 
 /// A step of the chain that decided how long the run took.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -11,7 +11,7 @@ use crate::engine::{Act, Look, StepContext};
 use crate::event::{Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::probe::{Answer, Probe};
 use crate::sabotage::Guard;
 use crate::world::Going;

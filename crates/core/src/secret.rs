@@ -1,6 +1,7 @@
 //! Values that must not be seen.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -44,8 +45,8 @@ const HIDDEN_ANYWHERE: usize = 8;
 /// A secret is found as it was sent. One that comes back encoded, or in parts, is not.
 #[derive(Clone, Default, Debug)]
 pub struct Mask {
-    /// The longest first: a shorter one may be its beginning, and would leave its end.
-    secrets: Vec<Secret>,
+    /// The longest first: a shorter one may be its beginning, and would leave its end. Shared, as each event is given one.
+    secrets: Arc<Vec<Secret>>,
 }
 
 impl Mask {
@@ -57,7 +58,7 @@ impl Mask {
             let too_short = line.is_empty() || (line.len() < HIDDEN_ANYWHERE && line != whole);
             if !too_short && self.secrets.iter().all(|known| known.expose() != line) {
                 let at = self.secrets.partition_point(|known| known.expose().len() >= line.len());
-                self.secrets.insert(at, Secret::new(line));
+                Arc::make_mut(&mut self.secrets).insert(at, Secret::new(line));
             }
         }
     }

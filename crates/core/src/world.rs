@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use crate::deed::{Deed, Reply};
 use crate::fault::Fault;
-use crate::names::Target;
+use crate::ids::Target;
 use crate::probe::{Answer, Probe};
 
 /// A future that a world hands out.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use bringup_core::digest::sha256_hex;
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::ids::{BoardName, DiskPath, NodeName, Sha256, Target};
 use bringup_core::kubeconfig::ClusterAccess;
-use bringup_core::names::{BoardName, NodeName, Target};
 use bringup_core::probe::{
     Answer, CloudInitState, DiskState, ForeseenObject, ForeseenState, K3sRole, K3sState, KnownHostsState,
     KubeNodeState, ObjectState, Probe, RememberedState, SdCardState, SealedKeysState, SystemState, UnitState,
@@ -119,7 +118,7 @@ fn controller(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
         Probe::File(file) => Answer::File(controller.files.get(&file.path).cloned()),
         Probe::FetchedSum(file) => {
             let fetched = controller.fetched.get(&file.path).filter(|fetched| fetched.url == file.url);
-            Answer::FetchedSum(fetched.map(|fetched| fetched.sha256.clone()))
+            Answer::FetchedSum(fetched.map(|fetched| fetched.sha256))
         }
         // Whatever is in its directories is ours.
         Probe::HasLine(file) => Answer::HasLine(controller.files.get(&file.path).map(|_| true)),
@@ -129,7 +128,11 @@ fn controller(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
         Probe::ToolVersion(tool) => Answer::ToolVersion(controller.tools.get(&tool.path).cloned()),
         Probe::HelmPlugin(plugin) => Answer::HelmPlugin(controller.plugins.get(&plugin.name).cloned()),
         Probe::WebText(text) => {
-            let words = if text.url.ends_with("stable.txt") { "v1.34.2".to_owned() } else { sha256_hex(b"published") };
+            let words = if text.url.ends_with("stable.txt") {
+                "v1.34.2".to_owned()
+            } else {
+                Sha256::of("published").to_string()
+            };
             Answer::WebText(words)
         }
         Probe::KnownHostLines(lines) => {
@@ -303,11 +306,11 @@ fn trouble(of: u32, cluster: Option<u32>, api: bool, refused: bool) -> Option<&'
 const NVME: &str = "/dev/nvme0n1";
 const NVME_LINK: &str = "/dev/disk/by-id/nvme-sim";
 
-fn nvme(machine: &Machine, path: &str) -> Option<DiskState> {
+fn nvme(machine: &Machine, path: &DiskPath) -> Option<DiskState> {
     let carries_root = machine.system.as_ref().is_some_and(|system| system.root.starts_with(NVME));
-    (machine.kind == Kind::Rk1 && [NVME, NVME_LINK].contains(&path)).then(|| DiskState {
+    (machine.kind == Kind::Rk1 && [NVME, NVME_LINK].contains(&path.as_str())).then(|| DiskState {
         model: "WD Blue SN580 1TB".to_owned(),
-        serial: format!("SIM{}", sha256_hex(machine.name.as_str().as_bytes())[..8].to_uppercase()),
+        serial: format!("SIM{}", Sha256::of(machine.name.as_str()).to_string()[..8].to_uppercase()),
         size: 1_000_204_886_016,
         file_systems: machine.disk_holds_root.then(|| "ext4 cloudimg-rootfs".to_owned()).into_iter().collect(),
         holds_root: machine.disk_holds_root && !carries_root,
@@ -360,7 +363,7 @@ fn cluster(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
             Answer::ForeseenObject(foreseen(present, question))
         }
         // What the applications bring is not played.
-        Probe::SealedSecretsKeys(_) => Answer::SealedSecretsKeys(SealedKeysState::default()),
+        Probe::SealedSecretsKeys(_) => Answer::SealedSecretsKeys(SealedKeysState::none()),
         Probe::PodsSince(pods) => {
             let key = (pods.namespace.clone(), pods.name.clone());
             Answer::PodsSince(cluster.pods.get(&key).map(|ms| State::seconds(*ms)))

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bringup_core::ids::{NodeName, Slot};
 use bringup_core::known_hosts::HostKey;
-use bringup_core::names::{NodeName, Slot};
 use bringup_core::probe::{FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase};
 
 /// How a transfer will end.

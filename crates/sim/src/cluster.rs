@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bringup_core::names::NodeName;
+use bringup_core::ids::NodeName;
 use bringup_core::probe::{ObjectId, ReleaseState};
 use serde_json::Value;
 

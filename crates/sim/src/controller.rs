@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bringup_core::ids::{NodeName, Sha256};
 use bringup_core::known_hosts::KnownHosts;
-use bringup_core::names::NodeName;
 use bringup_core::probe::{FileState, KubeconfigState};
 
 /// What was recorded when a file was fetched.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetched {
     pub url: String,
-    /// In hex.
-    pub sha256: String,
+    pub sha256: Sha256,
 }
 
 /// The controller.

@@ -1,12 +1,11 @@
 //! What the simulated world makes of each deed.
 
 use bringup_core::deed::{Content, Deed, Job, K3sInstall, Reply, UnitAction};
-use bringup_core::digest::sha256_hex;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Hazard, Liveness};
+use bringup_core::ids::{BoardName, NodeName, Sha256, Slot, Target};
 use bringup_core::k3s_config;
 use bringup_core::known_hosts::KnownHosts;
-use bringup_core::names::{BoardName, NodeName, Slot, Target};
 use bringup_core::probe::{FileState, JobPhase, K3sRole, KubeconfigState, ReleaseState};
 use bringup_core::resources::{UNINSTALLED, value_sums};
 use bringup_core::secret::Secret;
@@ -39,7 +38,7 @@ fn nonsense(target: Target, deed: &Deed) -> Fault {
 }
 
 fn file(bytes: &[u8], mode: u32, now: u64) -> FileState {
-    FileState { sha256: sha256_hex(bytes), size: bytes.len() as u64, mode, modified: State::seconds(now) }
+    FileState { sha256: Sha256::of(bytes), size: bytes.len() as u64, mode, modified: State::seconds(now) }
 }
 
 fn written(content: &Content, mode: u32, now: u64) -> FileState {
@@ -54,10 +53,8 @@ fn controller(state: &mut State, deed: &Deed, before: Option<KnownHosts>) -> Res
     match deed {
         Deed::Fetch { url, sha256, path, mode, .. } => {
             let mut fetched = file(url.as_bytes(), *mode, now);
-            if let Some(sha256) = sha256 {
-                fetched.sha256.clone_from(sha256);
-            }
-            let record = Fetched { url: url.clone(), sha256: fetched.sha256.clone() };
+            fetched.sha256 = sha256.unwrap_or(fetched.sha256);
+            let record = Fetched { url: url.clone(), sha256: fetched.sha256 };
             state.controller.fetched.insert(path.clone(), record);
             state.controller.files.insert(path.clone(), fetched);
             if let Some(version) = version_in(url) {
@@ -125,7 +122,7 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
     let Some(board) = state.boards.get_mut(name) else { return Err(nonsense(target, deed)) };
     match deed {
         Deed::StageImage { to, sha256, cached, .. } => {
-            let staged = FileState { sha256: sha256.clone(), size: 1, mode: 0o644, modified: State::seconds(now) };
+            let staged = FileState { sha256: *sha256, size: 1, mode: 0o644, modified: State::seconds(now) };
             board.images.insert(to.clone(), staged.clone());
             state.controller.files.insert(cached.clone(), staged);
         }

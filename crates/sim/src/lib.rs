@@ -23,7 +23,7 @@ use std::time::Duration;
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::Liveness;
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::{Kind, Site};
 use bringup_core::world::{Going, Progress, World};

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bringup_core::deed::Job;
-use bringup_core::digest::sha256_hex;
 use bringup_core::hazard::Liveness;
+use bringup_core::ids::{NodeName, Sha256};
 use bringup_core::known_hosts::HostKey;
-use bringup_core::names::NodeName;
 use bringup_core::probe::{FileState, JobPhase, JobStatus, K3sRole};
 use bringup_core::site::Kind;
 use bringup_core::version::Version;
@@ -84,13 +83,7 @@ pub(crate) struct System {
 
 /// A key made from a word: the same word, the same key.
 pub(crate) fn key_of(word: &str) -> HostKey {
-    let digest = sha256_hex(word.as_bytes());
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digest.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair).unwrap_or("00");
-        *byte = u8::from_str_radix(pair, 16).unwrap_or(0);
-    }
-    HostKey::ed25519(&bytes)
+    HostKey::ed25519(Sha256::of(word).as_bytes())
 }
 
 impl System {

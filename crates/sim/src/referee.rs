@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bringup_core::hazard::{Hazard, Liveness};
-use bringup_core::names::NodeName;
+use bringup_core::hazard::{Disk, Hazard, Liveness};
+use bringup_core::ids::{DiskPath, NodeName};
 
 /// What the operator of a run gave leave for.
 #[derive(Clone, Debug, Default)]
@@ -36,9 +36,9 @@ impl Referee {
     }
 
     /// A root file system is copied to a disk, whose model and serial the approval may name.
-    pub fn moved(&mut self, node: &NodeName, disk: &str) {
+    pub fn moved(&mut self, node: &NodeName, disk: &DiskPath) {
         let approved = self.leave.approved.iter().any(|approved| match approved {
-            Hazard::Erase { node: other, disk: words, .. } => other == node && words.split(' ').next() == Some(disk),
+            Hazard::Erase { node: other, disk: Disk::At { path, .. }, .. } => other == node && path == disk,
             _ => false,
         });
         if !approved {
@@ -48,7 +48,7 @@ impl Referee {
 
     /// A slot's power is cut under a module in this condition.
     pub fn cut(&mut self, node: &NodeName, condition: Liveness) {
-        let erase = Hazard::Erase { node: node.clone(), disk: "eMMC".to_owned(), liveness: condition };
+        let erase = Hazard::Erase { node: node.clone(), disk: Disk::Emmc, liveness: condition };
         let cut = Hazard::CutPower { node: node.clone() };
         let approved = self.leave.approved.iter().any(|approved| approved.covers(&erase) || approved.covers(&cut));
         if condition != Liveness::Idle && !approved {
@@ -64,6 +64,6 @@ impl Referee {
         if condition != Liveness::Idle && !self.leave.named.contains(node) {
             self.violation(format!("{node} was {condition:?} and was flashed unnamed"));
         }
-        self.hazard(&Hazard::Erase { node: node.clone(), disk: "eMMC".to_owned(), liveness: condition });
+        self.hazard(&Hazard::Erase { node: node.clone(), disk: Disk::Emmc, liveness: condition });
     }
 }

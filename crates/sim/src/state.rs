@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bringup_core::hazard::Hazard;
+use bringup_core::ids::{BoardName, NodeName, Slot, Target};
 use bringup_core::known_hosts::{HostKey, host_pattern};
-use bringup_core::names::{BoardName, NodeName, Slot, Target};
 use bringup_core::site::{Connection, Kind, Site};
 
 use crate::board::Board;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bringup_core::hazard::Liveness;
+use bringup_core::ids::{BoardName, NodeName, Sha256, Slot};
 use bringup_core::known_hosts::KnownHosts;
-use bringup_core::names::{BoardName, NodeName, Slot};
 use bringup_core::probe::{FlashMarkState, FlashPhase};
 use bringup_core::site::{Node, Site};
 
@@ -160,23 +160,23 @@ fn machine(node: &Node, index: usize, condition: Condition, state: &mut State) -
             };
         }
         Condition::Flashed => {
-            if let Some(sha256) = state.site.settings.image(node.kind).map(|image| image.sha256.clone()) {
+            if let Some(sha256) = state.site.settings.image(node.kind).map(|image| image.sha256) {
                 machine.installs = 1;
                 machine.system = Some(System::of_image(&node.name, 1));
-                mark_flashed(node, &sha256, state);
+                mark_flashed(node, sha256, state);
             }
         }
     }
     machine
 }
 
-fn mark_flashed(node: &Node, sha256: &str, state: &mut State) {
+fn mark_flashed(node: &Node, sha256: Sha256, state: &mut State) {
     let Some(place) = &node.place else { return };
     let mark = FlashMarkState {
         node: node.name.clone(),
         phase: FlashPhase::Flashed,
         was: Liveness::Idle,
-        image_sha256: sha256.to_owned(),
+        image_sha256: sha256,
         instance_id: format!("{}-earlier", node.name),
         host_key: None,
         run: "earlier".to_owned(),

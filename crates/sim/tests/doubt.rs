@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bringup_core::change::Outcome;
 use bringup_core::event::What;
-use bringup_core::hazard::{Hazard, Liveness};
-use bringup_core::names::{NodeName, Target};
+use bringup_core::hazard::{Disk, Hazard, Liveness};
+use bringup_core::ids::{DiskPath, NodeName, Sha256, Target};
 use bringup_core::probe::FlashPhase;
 use bringup_core::site::{FlashTransport, Site, Stated};
 use bringup_core::version::Version;
@@ -85,11 +85,11 @@ fn a_mark_of_a_first_boot_does_not_make_a_silent_node_a_dead_one() {
         // With another image it would be flashed: then as one that may be alive.
         world.change_mark("node02", |mark| {
             mark.phase = FlashPhase::Booting;
-            mark.image_sha256 = "f".repeat(64);
+            mark.image_sha256 = Sha256::of("another image");
         });
         world.hang("node02");
         let other = Runner::new(&site, "other-image").run(&world).await.unwrap();
-        let disk = "eMMC".to_owned();
+        let disk = Disk::Emmc;
         let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
         assert!(other.planned.hazards.contains(&erase), "{:#?}", other.planned.hazards);
         assert!(matches!(outcome(&other, "node02/provisioned_slot"), Outcome::Blocked(_)));
@@ -111,7 +111,7 @@ fn what_once_lived_is_not_erased_without_its_name() {
                 world.change_mark("node02", |mark| mark.node = name("another"));
             }
             let done = Runner::new(&site, "off").run(&world).await.unwrap();
-            let disk = "eMMC".to_owned();
+            let disk = Disk::Emmc;
             let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
             assert!(done.planned.hazards.contains(&erase), "{forgets}: {:#?}", done.planned.hazards);
             assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Blocked(_)));
@@ -132,7 +132,7 @@ fn a_neighbour_that_waits_on_usb_is_not_written() {
     let site = one_board(|_| {});
     in_virtual_time(async {
         let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
-        world.leave_on_usb("turingpi", bringup_core::names::Slot::new(4).unwrap());
+        world.leave_on_usb("turingpi", bringup_core::ids::Slot::new(4).unwrap());
         let done = Runner::new(&site, "neighbour").run(&world).await.unwrap();
         assert!(!deeds(&done).iter().any(|deed| deed.starts_with("flash slot")), "{:#?}", deeds(&done));
         let Outcome::Failed(fault) = outcome(&done, "node02/provisioned_slot") else {
@@ -149,10 +149,10 @@ fn a_neighbour_that_waits_on_usb_is_not_written() {
 fn a_stored_usb_boot_is_told_and_put_back_before_anything_is_flashed() {
     let site = one_board(|_| {});
     in_virtual_time(async {
-        let slot = bringup_core::names::Slot::new(4).unwrap();
+        let slot = bringup_core::ids::Slot::new(4).unwrap();
         let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
         world.store_usb_boot("turingpi", slot);
-        let hazard = Hazard::ClearUsbBoot { board: bringup_core::names::BoardName::new("turingpi"), slot };
+        let hazard = Hazard::ClearUsbBoot { board: bringup_core::ids::BoardName::new("turingpi"), slot };
         let refuse = |one: &Hazard| *one != hazard;
         let refused = Runner { approve: &refuse, ..Runner::new(&site, "refused") }.run(&world).await.unwrap();
         assert!(refused.planned.hazards.contains(&hazard), "{:#?}", refused.planned.hazards);
@@ -184,7 +184,7 @@ fn an_old_transfer_never_answers_for_a_new_flash() {
         });
         world.switch_off("node02");
         let done = Runner::new(&site, "next").run(&world).await.unwrap();
-        let disk = "eMMC".to_owned();
+        let disk = Disk::Emmc;
         let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
         assert!(done.planned.hazards.contains(&erase), "{:#?}", done.planned.hazards);
         assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Blocked(_)));
@@ -235,7 +235,7 @@ fn a_written_module_that_has_power_is_left_alone() {
 fn a_disk_named_by_a_link_is_the_same_disk() {
     let site = one_board(|site| {
         site.nodes.iter_mut().filter(|node| node.root_dev.is_some()).for_each(|node| {
-            node.root_dev = Some("/dev/disk/by-id/nvme-sim".to_owned());
+            node.root_dev = DiskPath::parse("/dev/disk/by-id/nvme-sim");
         });
     });
     let snapshot = brought_up(&site);

@@ -7,10 +7,9 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 
 use bringup_core::deed::{Deed, Reply};
-use bringup_core::digest::sha256_hex;
 use bringup_core::event::What;
 use bringup_core::fault::Fault;
-use bringup_core::names::Target;
+use bringup_core::ids::{Sha256, Target};
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::Settings;
 use bringup_core::world::{Going, Progress, World};
@@ -103,8 +102,8 @@ fn the_release_of_nodes_without_internet_is_proved_once() {
 #[test]
 fn a_release_whose_list_of_sums_is_not_pinned_is_not_fetched() {
     // The list that the simulated web has.
-    let pinned = sha256_hex(sha256_hex(b"published").as_bytes());
-    for (sums, good) in [(vec!["1".repeat(64), pinned], true), (vec!["1".repeat(64)], false)] {
+    let pinned = Sha256::of(Sha256::of("published").to_string());
+    for (sums, good) in [(vec![Sha256::of("other"), pinned], true), (vec![Sha256::of("other")], false)] {
         in_virtual_time(async {
             let (done, lists) = Web::fresh().run("first", |settings| settings.k3s_artifact_sha256 = sums).await;
             assert_eq!(done.converged(), good, "{:#?}", done.troubles());

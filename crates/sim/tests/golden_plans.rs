@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bringup_core::change::{Change, Diff, Outcome, Planned};
 use bringup_core::event::{Event, Pass, What};
-use bringup_core::names::{BoardName, NodeName, StageName};
+use bringup_core::ids::{BoardName, NodeName, StageName};
 use bringup_core::site::Site;
 use bringup_sim::{Condition, SimWorld, Snapshot, Story, in_virtual_time};
 use common::{Done, Runner, approve_all};

@@ -137,7 +137,7 @@ pub struct Exec {
 pub struct Breaking {
     /// The host, or the board
     pub host: String,
-    /// What; of a board: usb-not-found, worker-stuck, wrong-bytes, power-cut, slow, msd-late, msd-letter, never-boots,
+    /// What; of a board: usb-not-found, usb-hub, worker-stuck, wrong-bytes, power-cut, slow, msd-late, msd-letter, never-boots,
     /// uart-text, bmcd-dead, sd-missing, sd-full
     pub what: String,
     /// How often, where or what, as the fault is

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 use bringup_core::known_hosts::KnownHosts;
 use bringup_world::ssh::{Logins, Route, Session, Upload};
 
@@ -37,7 +37,7 @@ async fn upload(
     to: &str,
 ) -> Result<f64, Box<dyn std::error::Error>> {
     let known = KnownHosts::parse(&std::fs::read_to_string(known_hosts)?);
-    let sha256 = sha256_hex(&std::fs::read(from)?);
+    let sha256 = Sha256::of(std::fs::read(from)?);
     let route = Route {
         host: host.to_owned(),
         port: 22,
@@ -54,7 +54,7 @@ async fn upload(
     let logins = Logins::of_user("/nonexistent", None, Box::new(|_| None));
     let began = std::time::Instant::now();
     let session = Session::open(route, &known, &logins).await.map_err(|failure| format!("{failure:?}"))?;
-    let file = Upload { from: Path::new(from), to, sha256: &sha256, mode: 0o644 };
+    let file = Upload { from: Path::new(from), to, sha256, mode: 0o644 };
     session.upload(file, &|_, _| {}).await.map_err(|trouble| format!("{trouble:?}"))?;
     Ok(began.elapsed().as_secs_f64())
 }

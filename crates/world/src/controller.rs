@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bringup_core::deed::{Content, Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use bringup_core::probe::{Answer, KnownHostsState, Probe, RememberedState};
 use bringup_core::world::Progress;
 
@@ -115,7 +115,7 @@ impl Controller {
             Deed::Fetch { url, sha256, member, path, mode } => {
                 let fetch = web::Fetch {
                     url,
-                    sha256: sha256.as_deref(),
+                    sha256: *sha256,
                     member: member.as_deref(),
                     path: Path::new(path),
                     parts: &self.cache,
@@ -139,7 +139,7 @@ impl Controller {
             }
             Deed::InstallHelmPlugin { helm, name, url, sha256, version } => {
                 let version = version.as_str();
-                let plugin = tools::Plugin { helm, name, url, sha256, version, cache: &self.cache };
+                let plugin = tools::Plugin { helm, name, url, sha256: *sha256, version, cache: &self.cache };
                 tools::install_plugin(&plugin, &|done, total| progress(done, total, "bytes")).await?;
             }
             Deed::WriteCompletion { tool, shell, path, mark } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::Connection;
 use bringup_core::world::Progress;
@@ -204,7 +204,7 @@ async fn run(
 
 #[cfg(test)]
 mod tests {
-    use bringup_core::names::NodeName;
+    use bringup_core::ids::NodeName;
     use bringup_core::probe::{AdminKubeconfig, JoinToken, K3sConfig};
 
     use super::*;

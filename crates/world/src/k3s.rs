@@ -6,12 +6,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bringup_core::deed::{Deed, K3sInstall};
-use bringup_core::digest::{hex, sha256_hex};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::{Sha256, Target};
 use bringup_core::world::Progress;
 use rustix::fs::OFlags;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use tokio::sync::mpsc;
 
 use crate::host::Place;
@@ -46,7 +45,7 @@ pub(crate) async fn deliver(
         let state = web::file_state(from).await.map_err(|error| local(&error))?;
         let sha256 = state.ok_or_else(|| local(&io::ErrorKind::NotFound.into()))?.sha256;
         let session = place.session(deed).await?;
-        let upload = Upload { from: Path::new(from), to: &to, sha256: &sha256, mode };
+        let upload = Upload { from: Path::new(from), to: &to, sha256, mode };
         let sent = session.upload(upload, &|done, total| progress(done, total, "bytes")).await;
         sent.map_err(|trouble| match trouble {
             Trouble::Host(failure) => failure.fault(place.target, &deed.to_string()),
@@ -76,7 +75,7 @@ pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, sit
             .next("run again; k3s is not uninstalled without a snapshot")
     };
     let mut lines = said.out.lines();
-    let (Some(path), Some(sha256)) = (lines.next(), lines.next()) else { return Err(odd()) };
+    let (Some(path), Some(sha256)) = (lines.next(), lines.next().and_then(Sha256::parse)) else { return Err(odd()) };
     let name = path.rsplit('/').next().filter(|name| is_of(name, &taken)).ok_or_else(odd)?;
     let local = |error: io::Error| {
         Fault::new(Cause::Failed, Target::Controller, deed.to_string())
@@ -94,7 +93,7 @@ pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, sit
         }
         let sum = bring(place, deed, "/var/lib/rancher/k3s/server/token", &token).await?.map_err(local)?;
         // Without its token no snapshot can be restored.
-        if sum == sha256_hex(b"") { Err(odd()) } else { Ok(()) }
+        if sum == Sha256::of("") { Err(odd()) } else { Ok(()) }
     };
     let brought = brought.await;
     if brought.is_err() {
@@ -121,8 +120,8 @@ struct To<'a> {
     longest: u64,
 }
 
-/// Brings a file of root's from there, 0600; its SHA-256.
-async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result<io::Result<String>, Fault> {
+/// Brings a file of root's from there, 0600; its sum.
+async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result<io::Result<Sha256>, Fault> {
     let open = || to.directory.open(to.name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC);
     if place.connection.local {
         let owner = match open().and_then(|file| file.metadata()) {
@@ -131,16 +130,16 @@ async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result
         };
         let path = to.directory.path().join(to.name);
         place.piece(&k3s::give(from, &path.to_string_lossy(), owner), deed).await?;
-        let mut hash = Sha256::new();
+        let mut hash = sha2::Sha256::new();
         let opened = to.directory.open(to.name, OFlags::RDONLY);
-        return Ok(opened.and_then(|mut file| io::copy(&mut file, &mut hash)).map(|_| hex(&hash.finalize())));
+        return Ok(opened.and_then(|mut file| io::copy(&mut file, &mut hash)).map(|_| hash.into()));
     }
     let session = place.session(deed).await?;
     let (pieces, mut coming) = mpsc::channel::<bytes::Bytes>(8);
     let command = k3s::bytes_of(from);
     let writing = async {
         let mut file = open()?;
-        let (mut hash, mut length) = (Sha256::new(), 0);
+        let (mut hash, mut length) = (sha2::Sha256::new(), 0);
         while let Some(piece) = coming.recv().await {
             length += piece.len() as u64;
             if length > to.longest {
@@ -152,7 +151,7 @@ async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result
             file.write_all(&piece)?;
         }
         file.sync_all()?;
-        Ok(hex(&hash.finalize()))
+        Ok(hash.into())
     };
     let (poured, written) = tokio::join!(session.pour(&command, pieces), writing);
     if written.is_ok() {

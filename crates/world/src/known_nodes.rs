@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bringup_core::change::Planned;
 use bringup_core::event::{Event, What};
-use bringup_core::names::{Label, NodeName, StageName, Target};
+use bringup_core::ids::{Label, NodeName, StageName, Target};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -304,7 +304,7 @@ mod tests {
     fn each_milestone_is_kept_with_its_first_run_and_its_last() {
         let site = tempfile::tempdir().unwrap();
         let mut known = KnownNodes::open(site.path()).unwrap();
-        let board = Target::Bmc(bringup_core::names::BoardName::new("bmc"));
+        let board = Target::Bmc(bringup_core::ids::BoardName::new("bmc"));
         for run in ["one", "two"] {
             known.learn(run, &ended("n1", StageName::Flash, "n1/provisioned_slot", board.clone())).unwrap();
             known.learn(run, &ended("n1", StageName::UpdatePackages, "n1/packages", node("n1"))).unwrap();

@@ -1,7 +1,7 @@
 //! What this build cannot do yet.
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 
 /// The fault of whoever tries it.
 pub(crate) fn fault(target: &Target, doing: String) -> Fault {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::Fault;
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::secret::{Mask, Secret};
 use bringup_core::site::{Place, Site};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bringup_core::document::Document;
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::{Sha256, Target};
 use tokio::process::Command;
 
 use crate::{program, site_files, web};
@@ -65,8 +65,8 @@ pub(crate) struct Plugin<'a> {
     pub name: &'a str,
     /// URL of its archive.
     pub url: &'a str,
-    /// SHA-256 of the archive, in hex.
-    pub sha256: &'a str,
+    /// Sum of the archive.
+    pub sha256: Sha256,
     /// Its version.
     pub version: &'a str,
     /// Directory for the archive.

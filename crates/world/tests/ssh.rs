@@ -166,10 +166,10 @@ async fn a_file_arrives_whole_or_not_at_all() {
     let bytes: Vec<u8> = (0..5_000_000u32).map(|number| (number % 251) as u8).collect();
     let (from, to) = (sshd.file("from"), sshd.file("it's there"));
     std::fs::write(&from, &bytes).unwrap();
-    let sha256 = bringup_core::digest::sha256_hex(&bytes);
-    let upload = Upload { from: &from, to: to.to_str().unwrap(), sha256: &sha256, mode: 0o640 };
+    let sha256 = bringup_core::ids::Sha256::of(&bytes);
+    let upload = Upload { from: &from, to: to.to_str().unwrap(), sha256, mode: 0o640 };
     // What an earlier try left of it is gone on with.
-    let part = format!("{}.{}.part", to.display(), &sha256[..16]);
+    let part = format!("{}.{}.part", to.display(), sha256.short());
     std::fs::write(&part, &bytes[..2_000_000]).unwrap();
     let least = AtomicU64::new(u64::MAX);
     session

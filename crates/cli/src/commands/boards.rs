@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bringup_core::fault::Fault;
-use bringup_core::names::NodeName;
+use bringup_core::ids::NodeName;
 use bringup_core::site::{Node, Place, Site, Source};
 use bringup_world::ssh::ClientConfig;
 use bringup_world::{Directories, LocalSource, RealWorld};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bringup_core::deed::Deed;
 use bringup_core::fault::Fault;
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use bringup_core::probe::{Answer, FlashJob, JobPhase, Probe, Question, SlotPower, SshBanner};
 use bringup_core::site::{Node, Place};
 use bringup_core::world::World;

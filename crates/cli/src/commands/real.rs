@@ -9,7 +9,7 @@ use bringup_core::engine::{Expected, Lane, Run, Stop, Walked, walk};
 use bringup_core::event::{Event, Pass};
 use bringup_core::hazard::Hazard;
 use bringup_core::sabotage::Guards;
-use bringup_core::site::{AnsibleCfg, Loaded, Scope, Source};
+use bringup_core::site::{Loaded, Scope, Source};
 use bringup_core::stages::lanes;
 use bringup_world::ssh::{ClientConfig, Logins};
 use bringup_world::{Directories, Journal, KnownNodes, LocalSource, RealWorld, RunLock, run_name};
@@ -79,6 +79,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         .enable_all()
         .build()
         .map_err(|error| failed("the operating system gives no event loop", error))?;
+    let forks = forks(arguments.forks.or(cfg.forks));
     let config = ClientConfig::read(Path::new(&LocalSource.home()));
     let directories = Directories { site: directory.to_path_buf(), cache: site::cache(&LocalSource.home()).into() };
     let world = RealWorld::new(Arc::new(loaded.site.clone()), config, logins, directories);
@@ -86,7 +87,7 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         loaded: &loaded,
         world: &world,
         scope: &scope,
-        cfg: &cfg,
+        forks,
         arguments,
         written_down: Mutex::new(WrittenDown { run: name.clone(), journal, known, warned: false }),
         name,
@@ -108,6 +109,19 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         terminal::error(format_args!("{} requests to the cluster's API", world.api_requests()));
     }
     Ok(status)
+}
+
+/// How many nodes are spoken to at the same moment. That they are fewer than wanted is said.
+fn forks(wanted: Option<usize>) -> usize {
+    let wanted = wanted.unwrap_or(crate::FORKS);
+    let forks = process_limits::forks(wanted);
+    if forks < wanted {
+        terminal::error(format_args!(
+            "warning: {forks} nodes at a time instead of {wanted}: this process may have too few files open; raise it with \
+             `ulimit -n`"
+        ));
+    }
+    forks
 }
 
 /// What hosts are logged in to with. Passwords are asked for now, passphrases when a key that has one is needed.
@@ -139,7 +153,7 @@ struct Real<'a> {
     loaded: &'a Loaded,
     world: &'a RealWorld,
     scope: &'a Scope,
-    cfg: &'a AnsibleCfg,
+    forks: usize,
     arguments: &'a RunArguments,
     name: String,
     written_down: Mutex<WrittenDown>,
@@ -284,7 +298,7 @@ impl Real<'_> {
             approved,
             expected,
             stop: self.stop.clone(),
-            forks: process_limits::forks(self.arguments.forks.or(self.cfg.forks).unwrap_or(crate::FORKS)),
+            forks: self.forks,
             events: &events,
             guards: Guards::default(),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bringup_core::event::{Event, Pass, What};
-use bringup_core::names::{Label, StageName};
+use bringup_core::ids::{Label, StageName};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Screen;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bringup_core::change::{Diff, Planned};
 use bringup_core::event::{Event, Pass, Tally, What};
 use bringup_core::hazard::Hazard;
-use bringup_core::names::Label;
+use bringup_core::ids::Label;
 
 use super::words::{change_lines, fault_lines, hazard_line, why};
 use crate::terminal::Lines;

@@ -2,7 +2,7 @@
 
 use bringup_core::change::{Change, Diff, Outcome, Reason};
 use bringup_core::fault::Fault;
-use bringup_core::hazard::Hazard;
+use bringup_core::hazard::{Disk, DiskFound, Hazard};
 
 use crate::terminal::value;
 
@@ -83,6 +83,10 @@ fn printable(line: &str) -> String {
 
 /// How long a value in a hazard may be.
 const VALUE: usize = 160;
+/// How long a disk's model, its serial number and the name of what is on it may be.
+const NAME: usize = 40;
+/// How many of the file systems on a disk are named.
+const HELD: usize = 8;
 /// How long a list in a hazard may be.
 const LIST: usize = 2000;
 
@@ -91,11 +95,16 @@ const LIST: usize = 2000;
 pub fn hazard_line(hazard: &Hazard) -> String {
     let mut shown = hazard.clone();
     match &mut shown {
-        Hazard::Erase { disk: chosen, .. }
-        | Hazard::TrustKey { fingerprint: chosen, .. }
-        | Hazard::Delete { object: chosen } => *chosen = value(chosen, VALUE),
+        Hazard::Erase { disk: Disk::At { found: Some(DiskFound { model, serial, holds }), .. }, .. } => {
+            (*model, *serial) = (value(model, NAME), value(serial, NAME));
+            *holds = holds.iter().take(HELD).map(|held| value(held, NAME)).collect();
+        }
+        Hazard::TrustKey { fingerprint: chosen, .. } | Hazard::Delete { object: chosen } => {
+            *chosen = value(chosen, VALUE)
+        }
         Hazard::LoseSealedKeys { keys: Some(keys) } => *keys = value(keys, LIST),
         Hazard::LoseSealedKeys { keys: None }
+        | Hazard::Erase { .. }
         | Hazard::ClearUsbBoot { .. }
         | Hazard::CutPower { .. }
         | Hazard::Reboot { .. }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 
 use crate::https::{Answer, Server, path};
 use crate::node::{Node, Sudo, honestly};
@@ -14,6 +14,10 @@ use crate::words;
 /// What the stage tools may write, were it given anything good.
 const PLACES: [&str; 5] = ["home/bin", "home/.local", "home/.bashrc", "home/.zshrc", "home/.cache"];
 const SCRIPT: &str = "#!/bin/sh\necho honest\n";
+
+/// The tools, with what they say of their versions.
+const TOOLS: [(&str, &str); 3] =
+    [("helm", "v3.19.9"), ("kubectl", "Client Version: v1.35.4"), ("kubeseal", "kubeseal version: 0.34.0")];
 
 type Way = fn(&str, &str) -> Answer;
 
@@ -36,16 +40,18 @@ fn tools_of(server: &Server) -> String {
     )
 }
 
-/// Installs the tools from it: what is on its own machine ends badly, with a cause, and leaves nothing in place.
-fn tools(way: Way) -> Ran {
+/// Has a tool installed from it, with the others in place: the run ends with a cause, and without the tool.
+fn install(tool: &str, way: Way) -> Ran {
     let (operator, server) = operator(way);
     operator.site(&tools_of(&server), "    {}\n");
-    let ran = operator.run(&["apply", "-y", "--tags", "tools"], &PLACES);
-    assert_eq!(ran.status, Some(1), "{}", ran.said());
-    for tool in ["helm", "kubectl", "kubeseal"] {
-        assert!(!operator.at("home/bin").join(tool).exists(), "{tool} is there: {}", ran.said());
+    for (name, version) in TOOLS.into_iter().filter(|(name, _)| *name != tool) {
+        operator.program(&format!("home/bin/{name}"), &format!("#!/bin/sh\necho {version}\n"));
     }
-    assert!(!server.heads().is_empty(), "it was asked");
+    let ran = operator.run(&["apply", "-y", "--tags", "tools"], &PLACES);
+    assert_eq!(ran.status, Some(1), "{tool}: {}", ran.said());
+    assert!(!operator.at("home/bin").join(tool).exists(), "{tool} is there: {}", ran.said());
+    let asked = server.heads().iter().any(|head| path(head).starts_with(&format!("/{tool}/")));
+    assert!(asked, "{tool}: {:?}", server.heads());
     ran
 }
 
@@ -77,14 +83,14 @@ fn with_its_sum(head: &str, file: &[u8]) -> Answer {
         return Answer::whole("v1.35.4\n");
     }
     if path.ends_with(".sha256sum") || path.ends_with(".sha256") {
-        return Answer::whole(sha256_hex(file));
+        return Answer::whole(Sha256::of(file).to_string());
     }
     if path.contains("checksums") || path.contains("sha256sum-") {
         let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
         let platform = format!("{system}-{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
         let names =
             [format!("kubeseal-0.34.0-{platform}.tar.gz"), format!("helm-diff-{platform}.tgz"), "k3s".to_owned()];
-        let lines: String = names.iter().map(|name| format!("{}  {name}\n", sha256_hex(file))).collect();
+        let lines: String = names.iter().map(|name| format!("{}  {name}\n", Sha256::of(file))).collect();
         return Answer::whole(lines);
     }
     Answer::whole(file)
@@ -111,9 +117,10 @@ fn an_archive_with_its_sum_writes_nothing_outside_and_follows_no_link() {
             with_its_sum(head, &tgz(&members))
         },
     ];
-    for way in ways {
-        let ran = tools(way);
-        assert!(ran.out.contains("it holds no file"), "{}", ran.said());
+    // kubectl comes in no archive.
+    for (tool, way) in [("helm", ways[0]), ("helm", ways[1]), ("kubeseal", ways[0]), ("kubeseal", ways[1])] {
+        let ran = install(tool, way);
+        assert!(ran.out.contains("it holds no file"), "{tool}: {}", ran.said());
     }
 }
 
@@ -122,7 +129,7 @@ fn what_is_not_what_its_sum_says_is_not_put_in_place() {
     let ways: [Way; 5] = [
         // Sums of something else.
         |_, head| match path(head).contains("sum") || path(head).ends_with(".sha256") {
-            true => Answer::whole(sha256_hex(b"another")),
+            true => Answer::whole(Sha256::of("another").to_string()),
             false => with_its_sum(head, b"#!/bin/sh\n"),
         },
         // Words where a sum or a version is wanted.
@@ -132,8 +139,8 @@ fn what_is_not_what_its_sum_says_is_not_put_in_place() {
         // Not even text.
         |_, _| Answer::whole([0xff, 0xfe, 0x1b, 0x00]),
     ];
-    for way in ways {
-        tools(way);
+    for (tool, _) in TOOLS {
+        ways.into_iter().for_each(|way| drop(install(tool, way)));
     }
 }
 
@@ -153,16 +160,21 @@ fn what_leads_elsewhere_or_is_longer_than_it_may_be_is_not_followed() {
             "more than a text",
         ),
         (
-            |_, head| match path(head).contains("sum") || path(head).ends_with(".sha256") {
+            |_, head| match [".sha256", ".sha256sum", "checksums.txt", "stable.txt"]
+                .iter()
+                .any(|end| path(head).ends_with(end))
+            {
                 true => with_its_sum(head, b"x"),
                 false => Answer::Endless("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", &[b'a'; 64 << 10]),
             },
             "longer than",
         ),
     ];
-    for (way, words) in ways {
-        let ran = tools(way);
-        assert!(ran.said().contains(words), "{words}: {}", ran.said());
+    for (tool, _) in TOOLS {
+        for (way, words) in ways {
+            let ran = install(tool, way);
+            assert!(ran.said().contains(words), "{tool}, {words}: {}", ran.said());
+        }
     }
 }
 
@@ -176,7 +188,7 @@ fn node_gets_nothing(way: Way, words: &str) {
     let variables = format!(
         "ansible_account: ops\nansible_password: x\ncontrol_plane: good\ncluster_domain: example.org\n\
          k3s_install_url: {url}/install.sh\nk3s_install_sha256: {}\nk3s_artifact_url: {url}/k3s\nk3s_airgap: true\n",
-        sha256_hex(SCRIPT.as_bytes())
+        Sha256::of(SCRIPT)
     );
     operator.site(&variables, &nodes);
     operator.file("home/.ssh/known_hosts", &good.known_hosts_line());

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::words::FORGED;
@@ -44,7 +44,7 @@ fn tree(directory: &Path, below: &Path, tree: &mut Tree) {
         let path = directory.join(&name);
         let data = fs::symlink_metadata(&path).unwrap();
         let content = match data.file_type() {
-            kind if kind.is_file() => sha256_hex(&fs::read(&path).unwrap()),
+            kind if kind.is_file() => Sha256::of(fs::read(&path).unwrap()).to_string(),
             kind if kind.is_symlink() => fs::read_link(&path).unwrap().display().to_string(),
             _ => String::new(),
         };
@@ -82,6 +82,12 @@ impl Operator {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path.display().to_string()
+    }
+
+    /// Writes a program below the root.
+    pub fn program(&self, path: &str, text: &str) {
+        let path = self.file(path, text);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// A path below the root.

@@ -13,7 +13,7 @@ use crate::change::{Outcome, Reason};
 use crate::event::{Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::probe::Probe;
 use crate::resource::Expectation;
 use crate::sabotage::{Guard, Guards};

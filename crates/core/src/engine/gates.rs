@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::names::Label;
+use crate::ids::Label;
 
 /// How a step or a lane ended, for those who wait.
 #[derive(Clone, PartialEq, Eq, Debug)]

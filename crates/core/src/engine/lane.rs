@@ -1,6 +1,6 @@
 //! Lanes: which steps stand in which order, and what they wait for.
 
-use crate::names::{Label, StageName};
+use crate::ids::{Label, StageName};
 use crate::resource::{Resource, Step};
 
 /// What a step waits for before it looks.

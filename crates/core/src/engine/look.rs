@@ -9,7 +9,7 @@ use super::StepContext;
 use crate::deed::{Deed, Reply};
 use crate::event::What;
 use crate::fault::{Cause, Fault};
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::probe::{Answer, Probe, Question};
 use crate::sabotage::Guards;
 

@@ -27,7 +27,7 @@ pub use self::stop::Stop;
 use crate::change::{Diff, Outcome, Planned, Reason};
 use crate::event::{Event, LaneOutline, Pass, Tally, What};
 use crate::hazard::Hazard;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::resource::{Concluded, Renewal};
 use crate::sabotage::Guards;
 use crate::world::World;

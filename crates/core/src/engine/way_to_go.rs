@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::lane::{Lane, Need};
-use crate::names::Label;
+use crate::ids::Label;
 
 /// For each step, by lane and place, the longest estimated time outside spans from it to the end of the run.
 ///

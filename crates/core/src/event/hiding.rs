@@ -4,7 +4,7 @@
 use super::{Event, What};
 use crate::change::{Diff, Outcome, Planned, Reason};
 use crate::fault::Fault;
-use crate::hazard::Hazard;
+use crate::hazard::{Disk, DiskFound, Hazard};
 use crate::secret::Mask;
 
 impl Event {
@@ -98,7 +98,10 @@ impl Hide<'_> {
 
     fn hazard(&self, hazard: &mut Hazard) {
         match hazard {
-            Hazard::Erase { disk, .. } => self.text(disk),
+            Hazard::Erase { disk: Disk::At { found: Some(DiskFound { model, serial, holds }), .. }, .. } => {
+                [model, serial].into_iter().chain(holds).for_each(|text| self.text(text));
+            }
+            Hazard::Erase { .. } => {}
             Hazard::LoseSealedKeys { keys } => keys.iter_mut().for_each(|keys| self.text(keys)),
             Hazard::Delete { object } => self.text(object),
             Hazard::ClearUsbBoot { .. }
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
     use crate::change::Change;
     use crate::hazard::Liveness;
-    use crate::names::{Label, NodeName, StageName, Target};
+    use crate::ids::{DiskPath, Label, NodeName, StageName, Target};
     use crate::secret::Secret;
 
     /// What a machine says reaches a screen in each of these.
@@ -124,8 +127,12 @@ mod tests {
         let said = || "it says s3cr3t".to_owned();
         let (step, target) = (Label::new("node01/x"), Target::Node(NodeName::new("node01")));
         let fault = || Fault::new(crate::fault::Cause::Failed, Target::Controller, "ask").said(said());
+        let disk = || Disk::At {
+            path: DiskPath::parse("/dev/sda").unwrap(),
+            found: Some(DiskFound { model: said(), serial: said(), holds: vec![said()] }),
+        };
         let hazards = vec![
-            Hazard::Erase { node: NodeName::new("node01"), disk: said(), liveness: Liveness::Living },
+            Hazard::Erase { node: NodeName::new("node01"), disk: disk(), liveness: Liveness::Living },
             Hazard::LoseSealedKeys { keys: Some(said()) },
             Hazard::Delete { object: said() },
         ];

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::ClusterAccess;
 use crate::document::{Document, Malformed};
+use crate::ids::Sha256;
 
 /// A kubeconfig that is the user's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,7 +16,7 @@ pub struct Entry {
     /// The API's URL, as it is written.
     pub server: String,
     /// [`ClusterAccess::sha256`]. `None`: it holds what we would not write, a program to run for one.
-    pub sha256: Option<String>,
+    pub sha256: Option<Sha256>,
 }
 
 /// Why a user's kubeconfig cannot be changed. It shows nothing of what is in it.

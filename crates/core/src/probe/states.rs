@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::hazard::Liveness;
+use crate::ids::{NodeName, Sha256, Slot};
 use crate::known_hosts::HostKey;
-use crate::names::{NodeName, Slot};
 use crate::version::Version;
 
 /// A file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileState {
-    /// SHA-256 of its bytes, in hex.
-    pub sha256: String,
+    /// Sum of its bytes.
+    pub sha256: Sha256,
     /// Size in bytes.
     pub size: u64,
     /// Permission bits.
@@ -38,7 +38,7 @@ pub struct KubeconfigState {
     pub server: String,
     /// [`ClusterAccess::sha256`](crate::kubeconfig::ClusterAccess::sha256) of what is in it. `None`: it holds what we would
     /// not write there, a program to run for one.
-    pub credentials_sha256: Option<String>,
+    pub credentials_sha256: Option<Sha256>,
     /// Permission bits of the file.
     pub mode: u32,
 }
@@ -83,8 +83,8 @@ pub struct FlashMarkState {
     pub phase: FlashPhase,
     /// What was known of the node when its flash was begun: until bytes are written, it may still be that.
     pub was: Liveness,
-    /// SHA-256 of the image.
-    pub image_sha256: String,
+    /// Sum of the image.
+    pub image_sha256: Sha256,
     /// cloud-init's instance id.
     pub instance_id: String,
     /// The host key that was made for it, from `Seeded` on.
@@ -300,8 +300,8 @@ pub struct ReleaseState {
     pub version: Version,
     /// Helm's word: `deployed`, `failed`, `pending-install` …
     pub status: String,
-    /// SHA-256, in hex, of each of the user's values, by its path: some are secrets.
-    pub values: BTreeMap<String, String>,
+    /// The sum of each of the user's values, by its path: some are secrets.
+    pub values: BTreeMap<String, Sha256>,
     /// The run that last forced it, from our mark.
     pub run: Option<String>,
 }
@@ -376,23 +376,23 @@ pub struct FieldConflict {
 }
 
 /// The keys of sealed-secrets.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedKeysState {
     /// Their secrets, as `namespace/name`.
     pub names: BTreeSet<String>,
-    /// SHA-256 of them all, in hex.
-    pub sha256: String,
+    /// Sum of them all.
+    pub sha256: Sha256,
 }
 
 impl SealedKeysState {
-    /// Enough of the sum to tell backups apart.
-    pub fn short_sum(&self) -> &str {
-        self.sha256.get(..16).unwrap_or(&self.sha256)
+    /// A cluster's that has none.
+    pub fn none() -> Self {
+        Self { names: BTreeSet::new(), sha256: Sha256::of("") }
     }
 
     /// The name of the file that a backup of them is in.
     pub fn file(&self) -> String {
-        format!("sealed-secrets-keys-{}.age", self.short_sum())
+        format!("sealed-secrets-keys-{}.age", self.sha256.short())
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::probe::{KubeObject, ObjectId, ObjectState, Probe};
 use crate::resource::{Applied, Resource};
 

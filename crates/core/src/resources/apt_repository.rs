@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use crate::change::{Change, Diff};
 use crate::deed::{Content, Deed};
-use crate::digest::sha256_hex;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Sha256, Target};
 use crate::probe::{File, Probe};
 use crate::resource::{Applied, Resource};
 
@@ -21,7 +20,7 @@ pub struct AptRepository {
     /// Where its key is fetched.
     pub key_url: String,
     /// SHA-256, in hex, of the file with its key, if the site pins it.
-    pub key_sha256: Option<String>,
+    pub key_sha256: Option<Sha256>,
     /// Where its key goes.
     pub keyring: String,
     /// Its file below `/etc/apt/sources.list.d`.
@@ -34,7 +33,7 @@ pub struct AptRepository {
 #[derive(Debug)]
 pub struct Seen {
     keyring: bool,
-    list_sha256: Option<String>,
+    list_sha256: Option<Sha256>,
 }
 
 impl Resource for AptRepository {
@@ -66,7 +65,7 @@ impl Resource for AptRepository {
             changes.push(Change::add(&self.keyring, &self.key_url));
         }
         match &seen.list_sha256 {
-            Some(sha256) if *sha256 == sha256_hex(self.line.as_bytes()) => {}
+            Some(sha256) if *sha256 == Sha256::of(&self.line) => {}
             Some(_) => changes.push(Change::new(&self.list, "other content", self.line.trim_end())),
             None => changes.push(Change::add(&self.list, self.line.trim_end())),
         }
@@ -76,7 +75,7 @@ impl Resource for AptRepository {
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let target = Resource::target(self);
         if !seen.keyring {
-            let (url, sha256, path) = (self.key_url.clone(), self.key_sha256.clone(), self.keyring.clone());
+            let (url, sha256, path) = (self.key_url.clone(), self.key_sha256, self.keyring.clone());
             act.act(&target, Deed::FetchKeyring { url, sha256, path }).await?;
         }
         let (path, content) = (self.list.clone(), Content::Plain(self.line.clone()));

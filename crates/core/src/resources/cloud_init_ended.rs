@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::change::{Change, Diff, Reason};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{CloudInit, CloudInitState, Probe};
 use crate::resource::{Applied, Resource};
 

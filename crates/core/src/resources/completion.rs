@@ -5,7 +5,7 @@ use crate::change::{Change, Diff};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::probe::{HasLine, Modified, Probe};
 use crate::resource::{Applied, Resource};
 

@@ -10,7 +10,7 @@ use super::maintenance;
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{PackagesBusy, Probe, RunningJobs};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;

@@ -6,7 +6,7 @@ use crate::change::{Change, Diff};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Sha256, Target};
 use crate::probe::{FetchedSum, File, Probe};
 use crate::resource::{Applied, Resource};
 
@@ -17,9 +17,9 @@ pub struct FetchedFile {
     pub purpose: &'static str,
     /// From where.
     pub url: String,
-    /// SHA-256, in hex, if the site states it. Otherwise the file must have the sum that was recorded when it was fetched
+    /// Its sum, if the site states it. Otherwise the file must have the sum that was recorded when it was fetched
     /// from that address.
-    pub sha256: Option<String>,
+    pub sha256: Option<Sha256>,
     /// Where it is kept.
     pub path: String,
 }
@@ -27,10 +27,10 @@ pub struct FetchedFile {
 /// What a look finds.
 #[derive(Debug)]
 pub struct Seen {
-    /// SHA-256 of the file, in hex; `None`: there is none.
-    present: Option<String>,
-    /// The SHA-256 that it should have; `None`: neither stated nor recorded.
-    wanted: Option<String>,
+    /// Sum of the file; `None`: there is none.
+    present: Option<Sha256>,
+    /// The sum that it should have; `None`: neither stated nor recorded.
+    wanted: Option<Sha256>,
 }
 
 impl FetchedFile {
@@ -64,8 +64,8 @@ impl Resource for FetchedFile {
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         let present = look.ask(&Target::Controller, self.file()).await?.map(|file| file.sha256);
-        let wanted = match &self.sha256 {
-            Some(sha256) => Some(sha256.clone()),
+        let wanted = match self.sha256 {
+            Some(sha256) => Some(sha256),
             None => look.ask(&Target::Controller, self.fetched()).await?,
         };
         Ok(Seen { present, wanted })
@@ -81,7 +81,7 @@ impl Resource for FetchedFile {
     }
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let (url, sha256, path) = (self.url.clone(), self.sha256.clone(), self.path.clone());
+        let (url, sha256, path) = (self.url.clone(), self.sha256, self.path.clone());
         act.act(&Target::Controller, Deed::Fetch { url, sha256, member: None, path, mode: 0o755 }).await?;
         Ok(Applied::Changed)
     }
@@ -95,6 +95,7 @@ impl Resource for FetchedFile {
 mod tests {
     use super::{FetchedFile, Seen};
     use crate::change::Diff;
+    use crate::ids::Sha256;
     use crate::resource::Resource;
 
     #[test]
@@ -112,7 +113,7 @@ mod tests {
             (Some("a"), Some("b"), false),
             (Some("a"), Some("a"), true),
         ] {
-            let seen = Seen { present: present.map(str::to_owned), wanted: wanted.map(str::to_owned) };
+            let seen = Seen { present: present.map(Sha256::of), wanted: wanted.map(Sha256::of) };
             assert_eq!(matches!(file.diff(&seen), Diff::InSync), in_sync, "{seen:?}");
         }
     }

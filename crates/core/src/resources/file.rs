@@ -2,16 +2,15 @@
 
 use crate::change::{Change, Diff};
 use crate::deed::{Content, Deed};
-use crate::digest::sha256_hex;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Sha256, Target};
 use crate::probe::{File, FileState, Probe};
 use crate::resource::{Applied, Resource};
 
 impl FileState {
     /// What is another than it should be: the content, the permission bits.
-    pub(super) fn compare(&self, path: &str, sha256: &str, size: usize, mode: u32) -> Diff {
+    pub(super) fn compare(&self, path: &str, sha256: Sha256, size: usize, mode: u32) -> Diff {
         let mut changes = Vec::new();
         if self.sha256 != sha256 {
             let from = format!("other content ({} bytes)", self.size);
@@ -68,7 +67,7 @@ impl Resource for ManagedFile {
     fn diff(&self, seen: &Option<FileState>) -> Diff {
         let size = self.text.len();
         match seen {
-            Some(seen) => seen.compare(&self.path, &sha256_hex(self.text.as_bytes()), size, self.mode),
+            Some(seen) => seen.compare(&self.path, Sha256::of(&self.text), size, self.mode),
             None => Diff::Change(vec![Change::add(&self.path, format!("{size} bytes"))]),
         }
     }

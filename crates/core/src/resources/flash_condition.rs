@@ -3,7 +3,7 @@
 use crate::engine::Look;
 use crate::fault::{Cause, Fault};
 use crate::hazard::Liveness;
-use crate::names::{BoardName, NodeName, Slot, Target};
+use crate::ids::{BoardName, NodeName, Sha256, Slot, Target};
 use crate::probe::{
     Addresses, FlashFailure, FlashJob, FlashJobState, FlashMark, FlashMarkState, FlashPhase, HostKeys, JobPhase,
     KubeNode, Remembered, SlotPower, SshBanner,
@@ -210,7 +210,7 @@ impl SlotOfNode {
     }
 
     /// Where the work would begin; `None` where nothing is to be done.
-    pub fn begin(&self, seen: &SlotCondition, image_sha256: &str) -> Option<Begin> {
+    pub fn begin(&self, seen: &SlotCondition, image_sha256: Sha256) -> Option<Begin> {
         if seen.liveness == Liveness::Living {
             if self.force && !seen.written_in_this_run {
                 return Some(Begin::Erase);

@@ -7,7 +7,7 @@ use crate::change::{Change, Diff};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Sha256, Target};
 use crate::probe::{HelmPlugin, Probe};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
@@ -25,7 +25,7 @@ pub struct HelmPluginInstalled {
     /// URL of the published sums.
     pub sums_url: String,
     /// SHA-256 of the archive, in hex, if the site states it; it takes precedence over the published one.
-    pub sha256: Option<String>,
+    pub sha256: Option<Sha256>,
     /// Which version.
     pub version: Stated<Version>,
 }
@@ -69,7 +69,7 @@ impl Resource for HelmPluginInstalled {
         let at = |url: &str| url.replace("VERSION", version.as_str());
         let url = at(&self.url);
         let sha256 = match &self.sha256 {
-            Some(sha256) => sha256.clone(),
+            Some(sha256) => *sha256,
             None => published_sum(&act.look(), &at(&self.sums_url), &url).await?,
         };
         let (helm, name) = (self.helm.clone(), self.name.to_owned());

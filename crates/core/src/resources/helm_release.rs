@@ -7,11 +7,10 @@ use serde_json::Value;
 
 use crate::change::{Change, Diff, Reason};
 use crate::deed::Deed;
-use crate::digest::sha256_hex;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Sha256, Target};
 use crate::probe::{HelmRelease, Probe, ReleaseState};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
@@ -57,14 +56,14 @@ impl HelmReleaseInstalled {
 }
 
 /// SHA-256 of values in their canonical form: JSON with its keys sorted.
-pub fn values_sha256(values: &Value) -> String {
+pub fn values_sha256(values: &Value) -> Sha256 {
     let mut sorted = values.clone();
     sorted.sort_all_objects();
-    sha256_hex(sorted.to_string().as_bytes())
+    Sha256::of(sorted.to_string())
 }
 
 /// SHA-256 of each value by its path, of JSON with its keys sorted. Lists are values; so are maps without a key.
-pub fn value_sums(values: &Value) -> BTreeMap<String, String> {
+pub fn value_sums(values: &Value) -> BTreeMap<String, Sha256> {
     let mut sums = BTreeMap::new();
     if values.as_object().is_some_and(|values| !values.is_empty()) {
         add_sums(values, "", &mut sums);
@@ -72,7 +71,7 @@ pub fn value_sums(values: &Value) -> BTreeMap<String, String> {
     sums
 }
 
-fn add_sums(value: &Value, path: &str, sums: &mut BTreeMap<String, String>) {
+fn add_sums(value: &Value, path: &str, sums: &mut BTreeMap<String, Sha256>) {
     match value.as_object().filter(|fields| !fields.is_empty()) {
         Some(fields) => {
             for (key, value) in fields {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::deed::{Deed, Job};
 use crate::engine::{Act, Wait};
 use crate::fault::{Cause, Fault};
-use crate::names::Target;
+use crate::ids::Target;
 use crate::probe::{BootId, JobPhase, JobState, JobStatus};
 use crate::resource::Applied;
 use crate::sabotage::Guard;

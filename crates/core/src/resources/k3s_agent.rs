@@ -8,8 +8,8 @@ use crate::deed::{Deed, Join};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
+use crate::ids::{Label, NodeName, Target};
 use crate::k3s_journal::Trouble;
-use crate::names::{Label, NodeName, Target};
 use crate::probe::{Addresses, AgentToken, JoinToken, KubeNode, Probe, Reaches};
 use crate::resource::{Applied, Resource};
 

@@ -2,10 +2,9 @@
 
 use super::tool::{read_sums, sum_of};
 use crate::deed::{Deed, K3sArtifacts};
-use crate::digest::sha256_hex;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
-use crate::names::{Label, Target};
+use crate::ids::{Label, Sha256, Target};
 use crate::probe::{FetchedSum, File, System};
 use crate::version::Version;
 
@@ -14,8 +13,8 @@ use crate::version::Version;
 pub struct ArtifactSource {
     /// URL above `download/VERSION/`.
     pub url: String,
-    /// SHA-256s, in hex, one of which a release's list of sums must have; empty: not pinned.
-    pub sums: Vec<String>,
+    /// Sums, one of which a release's list of sums must have; empty: not pinned.
+    pub sums: Vec<Sha256>,
     /// Directory on the controller.
     pub cache: String,
 }
@@ -36,7 +35,9 @@ impl ArtifactSource {
         let base = format!("{}/download/{}", self.url, version.as_str().replace('+', "%2B"));
         let sums_url = format!("{base}/sha256sum-{architecture}.txt");
         let images_name = format!("k3s-airgap-images-{architecture}.tar.zst");
-        let kept = |what: &str| format!("{}/k3s-{version}-{architecture}-{what}", self.cache);
+        // Sites with other mirrors may use the same cache at the same moment.
+        let source = Sha256::of(&self.url).short();
+        let kept = |what: &str| format!("{}/k3s-{version}-{architecture}-{source}-{what}", self.cache);
         let (binary, images) = (kept("binary"), kept("images.tar.zst"));
         // Many nodes of one kind need the same at the same moment.
         let span = Label::of("controller", format_args!("k3s-artifacts-{architecture}"));
@@ -64,7 +65,7 @@ impl ArtifactSource {
         }
         let sums = self.read_list(sums_url, &look).await?;
         let sha256 = sum_of(&sums, sums_url, &url)?;
-        if present.as_ref() == Some(&sha256) {
+        if present == Some(sha256) {
             return Ok(());
         }
         act.act(&controller, Deed::Fetch { url, sha256: Some(sha256), member: None, path, mode: 0o644 }).await?;
@@ -74,7 +75,7 @@ impl ArtifactSource {
     /// Reads a release's list of sums, and checks it if the site pins any.
     async fn read_list(&self, sums_url: &str, look: &Look<'_>) -> Result<String, Fault> {
         let sums = read_sums(look, sums_url).await?;
-        let sha256 = sha256_hex(sums.as_bytes());
+        let sha256 = Sha256::of(&sums);
         if self.sums.is_empty() || self.sums.contains(&sha256) {
             return Ok(sums);
         }

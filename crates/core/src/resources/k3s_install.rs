@@ -7,9 +7,9 @@ use crate::change::{Change, Diff, Reason};
 use crate::deed::{Deed, Join, K3sInstall, KeptFiles, UnitAction};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
+use crate::ids::{NodeName, Sha256, Target};
 use crate::k3s_config::{self, Merged, Setting};
 use crate::k3s_journal::{Trouble, message};
-use crate::names::{NodeName, Target};
 use crate::probe::{K3s, K3sBefore, K3sConfig, K3sRole, K3sState, K3sTrouble, KubeNode, KubeNodeState, Probe};
 use crate::secret::Secret;
 use crate::site::Stated;
@@ -38,7 +38,7 @@ pub struct K3sWanted {
     /// Mirror of the release artifacts, if any.
     pub artifact_url: Option<String>,
     /// SHA-256s, in hex, one of which a release's list of sums must have; empty: not pinned.
-    pub artifact_sha256: Vec<String>,
+    pub artifact_sha256: Vec<Sha256>,
     /// Where binary and images come from, if the controller hands them over.
     pub handed: Option<ArtifactSource>,
     /// What we set in its configuration file.

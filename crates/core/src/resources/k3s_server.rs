@@ -9,7 +9,7 @@ use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::Probe;
 use crate::resource::{Applied, Renewal, Resource};
 

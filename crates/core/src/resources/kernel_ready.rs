@@ -3,7 +3,7 @@
 use crate::change::{Diff, Reason};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{MissingKernelFeatures, Probe};
 use crate::resource::{Applied, Resource};
 

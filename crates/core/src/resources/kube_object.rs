@@ -6,7 +6,7 @@ use crate::change::{Change, Diff, Reason};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::probe::{FieldConflict, Fields, ForeseenObject, ForeseenState, ObjectId, Probe};
 use crate::resource::{Applied, Resource};
 

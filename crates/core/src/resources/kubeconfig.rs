@@ -7,8 +7,8 @@ use crate::change::{Change, Diff};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
+use crate::ids::{Label, NodeName, Target};
 use crate::kubeconfig::ClusterAccess;
-use crate::names::{Label, NodeName, Target};
 use crate::probe::{AdminKubeconfig, KubeconfigContext, KubeconfigState, Probe};
 use crate::resource::{Applied, Resource};
 
@@ -77,7 +77,7 @@ impl Resource for Kubeconfig {
         if present.server != server {
             changes.push(Change::new(format!("server of {field}"), &present.server, server));
         }
-        if present.credentials_sha256.as_ref() != Some(&access.sha256()) {
+        if present.credentials_sha256 != Some(access.sha256()) {
             changes.push(Change::new(format!("credentials of {field}"), "others", "the control plane's"));
         }
         if present.mode != 0o600 {

@@ -8,7 +8,7 @@ use super::cloud_init_ended::cloud_init_ends;
 use crate::deed::Deed;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{BootId, InMaintenance, K3s, KubeNode, KubeNodeState, PackagesBusy};
 use crate::sabotage::Guard;
 

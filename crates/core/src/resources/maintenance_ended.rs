@@ -7,7 +7,7 @@ use super::maintenance::{self, Membership};
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::resource::{Applied, Resource};
 
 /// A node without our maintenance mark, once k3s runs on it.

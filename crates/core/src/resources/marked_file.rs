@@ -2,10 +2,9 @@
 
 use crate::change::{Change, Diff};
 use crate::deed::{Content, Deed};
-use crate::digest::sha256_hex;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Sha256, Target};
 use crate::probe::{File, FileState, HasLine, Probe};
 use crate::resource::{Applied, Resource};
 
@@ -79,7 +78,7 @@ impl Resource for MarkedScript {
         match seen {
             Seen::Theirs => Diff::InSync,
             Seen::Absent => Diff::Change(vec![Change::add(&self.path, format!("{size} bytes"))]),
-            Seen::Ours(state) => state.compare(&self.path, &sha256_hex(self.text.as_bytes()), size, Self::MODE),
+            Seen::Ours(state) => state.compare(&self.path, Sha256::of(&self.text), size, Self::MODE),
         }
     }
 
@@ -108,12 +107,8 @@ mod tests {
     fn only_a_file_with_our_mark_is_replaced() {
         let script = MarkedScript::new("argo.sh", "/home/me/bin/argo.sh".to_owned(), "true\n");
         assert!(script.text.lines().any(|line| line == MARK));
-        let state = |text: &str| FileState {
-            sha256: sha256_hex(text.as_bytes()),
-            size: text.len() as u64,
-            mode: 0o755,
-            modified: 0,
-        };
+        let state =
+            |text: &str| FileState { sha256: Sha256::of(text), size: text.len() as u64, mode: 0o755, modified: 0 };
         for (seen, changes, notices) in [
             (Seen::Absent, true, 0),
             (Seen::Ours(state(&script.text)), false, 0),

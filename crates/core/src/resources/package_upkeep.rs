@@ -7,7 +7,7 @@ use crate::change::{Change, Diff};
 use crate::deed::Job;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{Probe, UpgradeState, Upgrades};
 use crate::resource::{Applied, Resource};
 

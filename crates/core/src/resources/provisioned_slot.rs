@@ -14,9 +14,9 @@ use crate::change::{Change, Diff};
 use crate::deed::{CloudSeed, Deed, ImageSource, Reply};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
-use crate::hazard::{Hazard, Liveness};
+use crate::hazard::{Disk, Hazard, Liveness};
+use crate::ids::{Label, Target};
 use crate::known_hosts::HostKey;
-use crate::names::{Label, Target};
 use crate::probe::{
     Addresses, BootId, Console, FlashFailure, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile,
     ImageIsFit, JobPhase, SlotPower, SshBanner, WaitingModules,
@@ -74,7 +74,7 @@ pub struct ProvisionedSlot {
 
 impl ProvisionedSlot {
     fn begin(&self, seen: &SlotCondition) -> Option<Begin> {
-        self.slot.begin(seen, &self.image.sha256)
+        self.slot.begin(seen, self.image.sha256)
     }
 
     /// The mark of a flash that begins.
@@ -83,7 +83,7 @@ impl ProvisionedSlot {
             node: self.slot.node.clone(),
             phase: FlashPhase::Flashing,
             was,
-            image_sha256: self.image.sha256.clone(),
+            image_sha256: self.image.sha256,
             instance_id: format!("{}-{run}", self.slot.node),
             host_key: None,
             run: run.to_owned(),
@@ -125,7 +125,7 @@ impl ProvisionedSlot {
     /// The bytes to write are an image, and where they will be read from, before anything is erased for them. To fetch them may take
     /// long: what was seen before is looked at again.
     async fn image_is_there(&self, act: &Act<'_>, seen: &SlotCondition) -> Result<(), Fault> {
-        let (source, sha256) = (self.source(), self.image.sha256.clone());
+        let (source, sha256) = (self.source(), self.image.sha256);
         if self.transport == FlashTransport::Staged {
             self.still_staged(act).await?;
             return act.look().ask(&self.slot.bmc(), ImageIsFit { source, sha256 }).await;
@@ -151,7 +151,7 @@ impl ProvisionedSlot {
             node: self.slot.node.clone(),
             order: mark.instance_id.clone(),
             source: self.source(),
-            sha256: self.image.sha256.clone(),
+            sha256: self.image.sha256,
         };
         act.act(&bmc, deed).await.map(|_| ())
     }
@@ -413,7 +413,7 @@ impl Resource for ProvisionedSlot {
 
     fn hazards(&self, seen: Option<&SlotCondition>) -> Vec<Hazard> {
         let node = self.slot.node.clone();
-        let erase = |liveness| vec![Hazard::Erase { node: node.clone(), disk: "eMMC".to_owned(), liveness }];
+        let erase = |liveness| vec![Hazard::Erase { node: node.clone(), disk: Disk::Emmc, liveness }];
         let Some(seen) = seen else { return erase(Liveness::Idle) };
         match self.begin(seen) {
             Some(Begin::Erase) => erase(seen.liveness),

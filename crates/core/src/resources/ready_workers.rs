@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{Probe, ReadyNodes};
 use crate::resource::{Applied, Resource};
 

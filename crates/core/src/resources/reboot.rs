@@ -7,7 +7,7 @@ use crate::change::{Change, Diff};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{Probe, RebootRequired};
 use crate::resource::{Applied, Resource};
 

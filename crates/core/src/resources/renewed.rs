@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::names::{NodeName, Target};
+use crate::ids::{NodeName, Target};
 use crate::probe::{Answer, CloudInitState, ForeseenState, Probe, SealedKeysState};
 use crate::resource::Renewal;
 
@@ -57,7 +57,7 @@ fn fresh_cluster(probe: &Probe) -> Option<Answer> {
             conflicts: Vec::new(),
             kept: Vec::new(),
         }),
-        Probe::SealedSecretsKeys(_) => Answer::SealedSecretsKeys(SealedKeysState::default()),
+        Probe::SealedSecretsKeys(_) => Answer::SealedSecretsKeys(SealedKeysState::none()),
         Probe::PodsSince(_) => Answer::PodsSince(None),
         _ => return None,
     })

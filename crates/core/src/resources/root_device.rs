@@ -8,8 +8,8 @@ use crate::change::{Change, Diff, Reason};
 use crate::deed::Job;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
-use crate::hazard::{Hazard, Liveness};
-use crate::names::{Label, NodeName, Target};
+use crate::hazard::{self, DiskFound, Hazard, Liveness};
+use crate::ids::{DiskPath, Label, NodeName, Target};
 use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, JobStatus, Probe, RootPartition, SshBanner};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;
@@ -29,7 +29,7 @@ pub struct RootDevice {
     /// What it is: only an RK1's image brings what moves a root.
     pub kind: Kind,
     /// The disk, such as `/dev/nvme0n1`.
-    pub root_dev: String,
+    pub root_dev: DiskPath,
     /// Someone sits at it, or it is the machine that this runs on: it is not rebooted.
     pub workstation: bool,
     /// How long the reboot to it may take.
@@ -93,19 +93,17 @@ impl RootDevice {
     /// Whether `/` is where it should be: the disk may be named by a link.
     fn holds(&self, seen: &Seen) -> bool {
         let carries_root = seen.disk.as_ref().and_then(Option::as_ref).is_some_and(|disk| disk.carries_root);
-        carries_root || is_on(&seen.partition, &self.root_dev)
+        carries_root || self.root_dev.has(&seen.partition)
     }
 
-    fn disk_words(&self, seen: Option<&Seen>) -> String {
-        let Some(disk) = seen.and_then(|seen| seen.disk.as_ref()).and_then(Option::as_ref) else {
-            return self.root_dev.clone();
-        };
-        let holds = match (disk.holds_root, disk.file_systems.as_slice()) {
-            (true, _) => ", holds an older root".to_owned(),
-            (false, []) => String::new(),
-            (false, file_systems) => format!(", holds {}", file_systems.join(", ")),
-        };
-        format!("{} ({}, serial {}{holds})", self.root_dev, disk.model, disk.serial)
+    fn disk_to_erase(&self, seen: Option<&Seen>) -> hazard::Disk {
+        let disk = seen.and_then(|seen| seen.disk.as_ref()).and_then(Option::as_ref);
+        let found = disk.map(|disk| DiskFound {
+            model: disk.model.clone(),
+            serial: disk.serial.clone(),
+            holds: if disk.holds_root { vec!["an older root".to_owned()] } else { disk.file_systems.clone() },
+        });
+        hazard::Disk::At { path: self.root_dev.clone(), found }
     }
 }
 
@@ -177,7 +175,7 @@ impl Resource for RootDevice {
         if seen.is_some_and(|seen| seen.copied.is_some()) {
             return vec![reboot];
         }
-        let disk = self.disk_words(seen);
+        let disk = self.disk_to_erase(seen);
         vec![Hazard::Erase { node: self.node.clone(), disk, liveness: Liveness::Idle }, reboot]
     }
 
@@ -209,33 +207,5 @@ impl Resource for RootDevice {
 
     fn patience(&self) -> Duration {
         maintenance::PATIENCE
-    }
-}
-
-/// Whether a partition is one of a disk: `/dev/nvme0n1p2` of `/dev/nvme0n1`, `/dev/sda2` of `/dev/sda`.
-fn is_on(partition: &str, disk: &str) -> bool {
-    partition.strip_prefix(disk).is_some_and(|rest| {
-        let number =
-            if disk.ends_with(|last: char| last.is_ascii_digit()) { rest.strip_prefix('p') } else { Some(rest) };
-        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_on;
-
-    #[test]
-    fn a_partition_is_told_from_a_longer_disk_name() {
-        for (partition, disk, on) in [
-            ("/dev/nvme0n1p2", "/dev/nvme0n1", true),
-            ("/dev/nvme0n12p2", "/dev/nvme0n1", false),
-            ("/dev/nvme0n1", "/dev/nvme0n1", false),
-            ("/dev/sda2", "/dev/sda", true),
-            ("/dev/sdab2", "/dev/sda", false),
-            ("/dev/mmcblk0p2", "/dev/nvme0n1", false),
-        ] {
-            assert_eq!(is_on(partition, disk), on, "{partition} on {disk}");
-        }
     }
 }

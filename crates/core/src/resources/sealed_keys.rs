@@ -7,7 +7,7 @@ use crate::deed::{Content, Deed};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{File, K3s, Probe, SealedKeysBackup, SealedKeysBackupState, SealedKeysState, SealedSecretsKeys};
 use crate::resource::{Applied, Resource};
 
@@ -82,7 +82,7 @@ impl Resource for SealedKeysKept {
             Err(fault) => return Err(fault),
         };
         let path = match self.recipients.is_empty() {
-            true => self.note(keys.short_sum()),
+            true => self.note(&keys.sha256.short()),
             false => format!("{}/{}", self.directory, keys.file()),
         };
         Ok(if self.exists(path, look).await? { Kept::SeenTo } else { Kept::Keys(keys) })
@@ -119,7 +119,7 @@ impl Resource for SealedKeysKept {
                 act.act(&Target::Cluster, Deed::BackUpSealedKeys { to, recipients }).await?;
                 return Ok(Applied::Changed);
             }
-            Kept::Keys(keys) => (self.note(keys.short_sum()), in_words(&keys.names)),
+            Kept::Keys(keys) => (self.note(&keys.sha256.short()), in_words(&keys.names)),
             Kept::Unread => (self.note(act.run()), "(the cluster did not answer)".to_owned()),
         };
         let (path, names) = note;
@@ -194,9 +194,10 @@ impl Resource for SealedKeysRestored {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Sha256;
 
     fn keys() -> SealedKeysState {
-        SealedKeysState { names: ["kube-system/key".to_owned()].into(), sha256: "ab".repeat(32) }
+        SealedKeysState { names: ["kube-system/key".to_owned()].into(), sha256: Sha256::of("keys") }
     }
 
     #[test]

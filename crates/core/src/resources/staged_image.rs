@@ -7,7 +7,7 @@ use crate::change::{Change, Diff, Reason};
 use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{BoardName, Label, Target};
+use crate::ids::{BoardName, Label, Sha256, Target};
 use crate::probe::{File, ImageFile, Probe, SdCard};
 use crate::resource::{Applied, Resource};
 use crate::site::Image;
@@ -35,8 +35,8 @@ pub struct Seen {
     needed: bool,
     /// `None`: no SD card is mounted.
     free: Option<u64>,
-    /// SHA-256 of what lies there.
-    staged: Option<String>,
+    /// The sum of what lies there.
+    staged: Option<Sha256>,
 }
 
 impl StagedImage {
@@ -71,13 +71,13 @@ impl Resource for StagedImage {
         let mut needed = false;
         for slot in &self.slots {
             let condition = slot.look(look).await?;
-            needed |= matches!(slot.begin(&condition, &self.image.sha256), Some(Begin::Erase));
+            needed |= matches!(slot.begin(&condition, self.image.sha256), Some(Begin::Erase));
         }
         Ok(Seen { needed, free, staged })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
-        if !seen.needed || seen.staged.as_deref() == Some(self.image.sha256.as_str()) {
+        if !seen.needed || seen.staged == Some(self.image.sha256) {
             return Diff::InSync;
         }
         if seen.free.is_none() {
@@ -96,7 +96,7 @@ impl Resource for StagedImage {
     }
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let (url, sha256) = (self.image.url.clone(), self.image.sha256.clone());
+        let (url, sha256) = (self.image.url.clone(), self.image.sha256);
         let (cached, to) = (self.cached.clone(), self.staged.clone());
         act.act(&self.bmc(), Deed::StageImage { url, sha256, cached, to }).await?;
         Ok(Applied::Changed)
@@ -113,13 +113,13 @@ impl Resource for StagedImage {
 
 /// Brings an image to the controller, once, whoever needs it first.
 pub(super) async fn fetch(act: &Act<'_>, image: &Image, cached: &str) -> Result<(), Fault> {
-    act.holding(Label::of("controller", &image.sha256), async {
+    act.holding(Label::of("controller", image.sha256), async {
         let controller = Target::Controller;
         let present = act.look().ask(&controller, File { path: cached.to_owned() }).await?;
         if present.is_some_and(|file| file.sha256 == image.sha256) {
             return Ok(());
         }
-        let (url, sha256, path) = (image.url.clone(), Some(image.sha256.clone()), cached.to_owned());
+        let (url, sha256, path) = (image.url.clone(), Some(image.sha256), cached.to_owned());
         act.act(&controller, Deed::Fetch { url, sha256, member: None, path, mode: 0o644 }).await.map(|_| ())
     })
     .await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::change::{Change, Diff};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
-use crate::names::{Label, Target};
+use crate::ids::{Label, Target};
 use crate::probe::{Probe, ReadyDeployments};
 use crate::resource::{Applied, Resource};
 

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use crate::change::{Change, Diff};
 use crate::deed::Deed;
-use crate::digest::parse_sha256;
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
-use crate::names::{Label, Target};
+use crate::ids::{Label, Sha256, Target};
 use crate::probe::{Probe, ToolVersion, WebText};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
@@ -22,10 +21,10 @@ pub struct ToolSource {
     pub member: Option<String>,
     /// URL of the published sum.
     pub sums_url: String,
-    /// Sum that is pinned for a version: version and SHA-256.
-    pub pinned: Option<(String, String)>,
-    /// SHA-256 of what is fetched, in hex, if the site states it; it takes precedence over all others.
-    pub sha256: Option<String>,
+    /// Sum that is pinned for a version.
+    pub pinned: Option<(String, Sha256)>,
+    /// Sum of what is fetched, if the site states it; it takes precedence over all others.
+    pub sha256: Option<Sha256>,
 }
 
 /// A tool. An installed one is left as it is unless the site states another version.
@@ -58,22 +57,22 @@ impl PinnedTool {
 }
 
 /// The SHA-256 of a file out of what is published beside it: its line of a list of sums, or the one sum that is there.
-pub(super) fn sum_in(sums: &str, file: &str) -> Option<String> {
+pub(super) fn sum_in(sums: &str, file: &str) -> Option<Sha256> {
     let lines = || sums.lines().map(str::split_whitespace);
     let named = lines().find_map(|mut words| {
         let sum = words.next()?;
-        words.next().is_some_and(|name| name.trim_start_matches('*') == file).then(|| sum.to_owned())
+        words.next().is_some_and(|name| name.trim_start_matches('*') == file).then_some(sum)
     });
     // One sum without a name is that of the file that it stands beside; a list that does not name it says nothing of it.
     let alone = || match (lines().next()?.collect::<Vec<_>>().as_slice(), lines().nth(1)) {
-        ([sum], None) => Some((*sum).to_owned()),
+        ([sum], None) => Some(*sum),
         _ => None,
     };
-    named.or_else(alone).and_then(|sum| parse_sha256(&sum))
+    named.or_else(alone).and_then(Sha256::parse)
 }
 
 /// Asks for a file's published sum.
-pub(super) async fn published_sum(look: &Look<'_>, sums_url: &str, url: &str) -> Result<String, Fault> {
+pub(super) async fn published_sum(look: &Look<'_>, sums_url: &str, url: &str) -> Result<Sha256, Fault> {
     sum_of(&read_sums(look, sums_url).await?, sums_url, url)
 }
 
@@ -83,7 +82,7 @@ pub(super) async fn read_sums(look: &Look<'_>, sums_url: &str) -> Result<String,
 }
 
 /// Finds a file's sum in the list that was read from `sums_url`.
-pub(super) fn sum_of(sums: &str, sums_url: &str, url: &str) -> Result<String, Fault> {
+pub(super) fn sum_of(sums: &str, sums_url: &str, url: &str) -> Result<Sha256, Fault> {
     let file = url.rsplit('/').next().unwrap_or_default();
     sum_in(sums, file).ok_or_else(|| {
         Fault::new(Cause::Mismatch, Target::Controller, format!("check {file}"))
@@ -140,8 +139,8 @@ impl Resource for PinnedTool {
         let Some(version) = seen.wanted.as_ref().map(Version::as_str) else { return Ok(Applied::Changed) };
         let url = self.source.url.replace("VERSION", version);
         let sha256 = match (&self.source.sha256, &self.source.pinned) {
-            (Some(sha256), _) => sha256.clone(),
-            (None, Some((pinned, sha256))) if *pinned == version => sha256.clone(),
+            (Some(sha256), _) => *sha256,
+            (None, Some((pinned, sha256))) if *pinned == version => *sha256,
             _ => published_sum(&act.look(), &self.source.sums_url.replace("VERSION", version), &url).await?,
         };
         let (member, sha256) = (self.source.member.clone(), Some(sha256));
@@ -157,14 +156,16 @@ impl Resource for PinnedTool {
 #[cfg(test)]
 mod tests {
     use super::sum_in;
+    use crate::ids::Sha256;
 
     #[test]
     fn a_sum_is_taken_from_a_list_or_from_a_bare_one() {
         let (one, other) = ("a".repeat(64), "B".repeat(64));
+        let sum = |text: &str| Some(Sha256::parse(text).unwrap());
         let list = format!("{one}  helm-v3-linux-arm64.tar.gz\n{other} *helm-v3-linux-amd64.tar.gz\n");
         for (sums, file, expected) in [
-            (list.as_str(), "helm-v3-linux-amd64.tar.gz", Some(other.to_lowercase())),
-            (one.as_str(), "kubectl", Some(one.clone())),
+            (list.as_str(), "helm-v3-linux-amd64.tar.gz", sum(&other)),
+            (one.as_str(), "kubectl", sum(&one)),
             (list.as_str(), "helm-v3-linux-arm.tar.gz", None),
             (&format!("{one}\n{other}\n"), "kubectl", None),
             ("<html>not found</html>", "kubectl", None),

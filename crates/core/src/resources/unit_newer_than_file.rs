@@ -6,7 +6,7 @@ use crate::change::{Change, Diff};
 use crate::deed::{Deed, UnitAction};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::names::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Target};
 use crate::probe::{File, Probe, Unit};
 use crate::resource::{Applied, Resource};
 

@@ -10,7 +10,7 @@ use crate::deed::Deed;
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
-use crate::names::{BoardName, Label, Slot, Target};
+use crate::ids::{BoardName, Label, Slot, Target};
 use crate::probe::{FlashJob, FlashJobState, JobPhase, Probe, StoredUsbBoot};
 use crate::resource::{Applied, Resource};
 

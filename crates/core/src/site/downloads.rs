@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, Found};
-use crate::digest::parse_sha256;
+use crate::ids::Sha256;
 
 /// The two variables of a download.
 pub(crate) struct DownloadVariables<'a> {
@@ -18,17 +18,17 @@ pub(crate) struct DownloadVariables<'a> {
     pub sum_of: &'a str,
 }
 
-/// A download as the site states it. `Sum` is `Option<String>`, or `Vec<String>` where several files may be meant.
+/// A download as the site states it. `Sum` is `Option<Sha256>`, or `Vec<Sha256>` where several files may be meant.
 pub(crate) struct Download<Sum> {
     /// Its address; `None`: the default, which has TLS.
     pub url: Option<String>,
-    /// Its SHA-256, in hex.
+    /// Its sum.
     pub sha256: Sum,
 }
 
 impl DownloadVariables<'_> {
     /// Reads a download that is one file. An address that needs a sum and has none is an error.
-    pub fn read(&self, fields: &Fields<'_>, found: &mut Found) -> Download<Option<String>> {
+    pub fn read(&self, fields: &Fields<'_>, found: &mut Found) -> Download<Option<Sha256>> {
         let (url, sha256) = (self.address(fields, found), sum(fields, self.sha256, found));
         self.check(url.as_deref(), sha256.is_some(), fields, found);
         Download { url, sha256 }
@@ -36,13 +36,13 @@ impl DownloadVariables<'_> {
 
     /// Reads a download that may be any of several files, such as one for each version or architecture: `sha256` is a
     /// text or a list. An address that needs a sum and has none is an error.
-    pub fn read_several(&self, fields: &Fields<'_>, found: &mut Found) -> Download<Vec<String>> {
+    pub fn read_several(&self, fields: &Fields<'_>, found: &mut Found) -> Download<Vec<Sha256>> {
         let url = self.address(fields, found);
         let sums = fields.with(self.sha256, "a SHA-256 in hex or a list of them", found, |value| match value {
             Value::Array(items) => items.iter().map(parse_sum).collect(),
             one => parse_sum(one).map(|sum| vec![sum]),
         });
-        let sha256: Vec<String> = sums.unwrap_or_default();
+        let sha256: Vec<Sha256> = sums.unwrap_or_default();
         self.check(url.as_deref(), !sha256.is_empty(), fields, found);
         Download { url, sha256 }
     }
@@ -73,13 +73,13 @@ impl DownloadVariables<'_> {
     }
 }
 
-/// The SHA-256 that the site states for a file, in hex.
-pub(crate) fn sum(fields: &Fields<'_>, name: &str, found: &mut Found) -> Option<String> {
+/// The sum that the site states for a file.
+pub(crate) fn sum(fields: &Fields<'_>, name: &str, found: &mut Found) -> Option<Sha256> {
     fields.with(name, "a SHA-256 in hex", found, parse_sum)
 }
 
-fn parse_sum(value: &Value) -> Option<String> {
-    parse_sha256(value.as_str()?)
+fn parse_sum(value: &Value) -> Option<Sha256> {
+    Sha256::parse(value.as_str()?)
 }
 
 /// Whether nobody on the network can replace what is at an address: it has TLS, or is on a disk.

@@ -9,7 +9,7 @@ use super::inventory::Inventory;
 use super::model::{Board, Connection, Kind, Node, Place, Settings, Stated};
 use super::nearest::did_you_mean;
 use super::yaml::Origin;
-use crate::names::{BoardName, NodeName, Slot};
+use crate::ids::{BoardName, DiskPath, NodeName, Slot};
 
 /// The names of a site's nodes, in the inventory's order, with the board of those that sit in one.
 pub(crate) struct Roll<'a> {
@@ -174,13 +174,9 @@ fn kind(name: &str, on_board: bool, fields: &Fields<'_>, origin: Option<&Origin>
     }
 }
 
-fn root_dev(fields: &Fields<'_>, found: &mut Found) -> Option<String> {
-    fields.with("root_dev", "the path of a disk such as /dev/nvme0n1", found, |value| {
-        let path = value.as_str()?;
-        let name = path.strip_prefix("/dev/")?;
-        let good = |character: char| character.is_ascii_alphanumeric() || "-_/".contains(character);
-        (!name.is_empty() && name.chars().all(good) && !path.contains("//")).then(|| path.to_owned())
-    })
+fn root_dev(fields: &Fields<'_>, found: &mut Found) -> Option<DiskPath> {
+    let wanted = "the path of a disk such as /dev/nvme0n1";
+    fields.with("root_dev", wanted, found, |value| value.as_str().and_then(DiskPath::parse))
 }
 
 fn connection(

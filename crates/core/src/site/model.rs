@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::names::{BoardName, NodeName, Slot};
+use crate::ids::{BoardName, DiskPath, NodeName, Sha256, Slot};
 use crate::secret::Secret;
 use crate::version::Version;
 
@@ -107,7 +107,7 @@ pub struct Node {
     /// How it is reached.
     pub connection: Connection,
     /// The disk that its root should be on, such as `/dev/nvme0n1`.
-    pub root_dev: Option<String>,
+    pub root_dev: Option<DiskPath>,
     /// It has an NVIDIA GPU that pods shall use.
     pub nvidia_gpu_node: bool,
     /// Someone sits at it: never rebooted, tainted against ordinary pods.
@@ -125,8 +125,8 @@ pub struct Node {
 pub struct Image {
     /// Where it is: `https://…`, or a path on the controller.
     pub url: String,
-    /// SHA-256 of the file as it is fetched, in hex.
-    pub sha256: String,
+    /// Sum of the file as it is fetched.
+    pub sha256: Sha256,
 }
 
 impl Image {
@@ -168,8 +168,8 @@ pub enum Service {
 pub struct DownloadSource {
     /// URL without a slash at the end.
     pub url: String,
-    /// SHA-256, in hex, of the file that is fetched from there, if the site states it. Otherwise the published sum is used.
-    pub sha256: Option<String>,
+    /// Sum of the file that is fetched from there, if the site states it. Otherwise the published sum is used.
+    pub sha256: Option<Sha256>,
 }
 
 /// Versions and sources of the controller's tools.
@@ -223,11 +223,11 @@ pub struct Settings {
     /// Where k3s's install script is.
     pub k3s_install_url: String,
     /// SHA-256 of k3s's install script, if the site pins it.
-    pub k3s_install_sha256: Option<String>,
+    pub k3s_install_sha256: Option<Sha256>,
     /// Where k3s's releases are, above `download/VERSION/`, if not where the script looks by itself.
     pub k3s_artifact_url: Option<String>,
-    /// SHA-256s, in hex, one of which a release's list of sums (`sha256sum-ARCH.txt`) must have; empty: not pinned.
-    pub k3s_artifact_sha256: Vec<String>,
+    /// Sums, one of which a release's list of sums (`sha256sum-ARCH.txt`) must have; empty: not pinned.
+    pub k3s_artifact_sha256: Vec<Sha256>,
     /// The controller hands k3s's binary and images to the nodes, which then need no internet.
     pub k3s_airgap: bool,
     /// What the cluster stage installs.
@@ -254,8 +254,8 @@ pub struct Settings {
     pub zsh_theme: Option<String>,
     /// Where NVIDIA's container toolkit repository is.
     pub nvidia_toolkit_url: String,
-    /// SHA-256, in hex, of the file with its signing key, if the site pins it.
-    pub nvidia_toolkit_key_sha256: Option<String>,
+    /// Sum of the file with its signing key, if the site pins it.
+    pub nvidia_toolkit_key_sha256: Option<Sha256>,
     /// OCI reference of Argo CD's chart.
     pub argocd_chart: String,
     /// Version of it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::names::{BoardName, NodeName, StageName};
+use crate::ids::{BoardName, NodeName, StageName};
 
 /// The stages and targets that a run may change.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -7,7 +7,7 @@ use super::model::Site;
 use super::nearest::did_you_mean;
 use super::problem::{Problem, Problems, Severity};
 use super::scope::Scope;
-use crate::names::{BoardName, NodeName, StageName};
+use crate::ids::{BoardName, NodeName, StageName};
 
 impl Scope {
     /// Selects as Ansible does. A node brings its board along; a board does not bring its nodes. The controller, and

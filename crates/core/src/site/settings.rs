@@ -8,7 +8,7 @@ use super::downloads::{self, Download, DownloadVariables};
 use super::fields::{Fields, Found};
 use super::model::{BmcInterface, DownloadSource, FlashTransport, Image, Service, Settings, Stated, Toolchain};
 use super::nearest::did_you_mean;
-use crate::names::NodeName;
+use crate::ids::{NodeName, Sha256};
 use crate::version::Version;
 
 /// Variables that the site as a whole may set.
@@ -82,14 +82,14 @@ pub(crate) const KNOWN: [&str; 65] = [
 ];
 
 const ARGOCD_CHART: &str = "oci://ghcr.io/argoproj/argo-helm/argo-cd";
-const RK1_IMAGE: (&str, &str) = (
+const RK1_IMAGE: (&str, Sha256) = (
     "https://github.com/Joshua-Riek/ubuntu-rockchip/releases/download/v2.4.0/\
      ubuntu-24.04-preinstalled-server-arm64-turing-rk1.img.xz",
-    "88584d5797bac01efd3bb1063935ce9f00947e4d4aa0c671d0a39ec8db6ca8f7",
+    Sha256::known("88584d5797bac01efd3bb1063935ce9f00947e4d4aa0c671d0a39ec8db6ca8f7"),
 );
-const CM4_IMAGE: (&str, &str) = (
+const CM4_IMAGE: (&str, Sha256) = (
     "https://cdimage.ubuntu.com/releases/24.04/release/ubuntu-24.04.4-preinstalled-server-arm64+raspi.img.xz",
-    "790652faeb4f61ce7bb12f5cb61734595c61d3cd882915b8b5f9918106c80d37",
+    Sha256::known("790652faeb4f61ce7bb12f5cb61734595c61d3cd882915b8b5f9918106c80d37"),
 );
 
 /// Reads the settings. The environment may say where tools go and where the kubeconfig is. `nodes` are the names that `control_plane` may be; `keys` the site's own public keys.
@@ -339,26 +339,26 @@ fn interface(fields: &Fields<'_>, transport: FlashTransport, found: &mut Found) 
 }
 
 /// The k3s install script.
-fn install_script(fields: &Fields<'_>, found: &mut Found) -> Download<Option<String>> {
+fn install_script(fields: &Fields<'_>, found: &mut Found) -> Download<Option<Sha256>> {
     let (url, sha256, sum_of) = ("k3s_install_url", "k3s_install_sha256", "the install script");
     DownloadVariables { url, sha256, sum_of }.read(fields, found)
 }
 
 /// The k3s releases. The sums are those of their lists of sums: a list proves the other files of its release.
-fn releases(fields: &Fields<'_>, found: &mut Found) -> Download<Vec<String>> {
+fn releases(fields: &Fields<'_>, found: &mut Found) -> Download<Vec<Sha256>> {
     let (url, sha256) = ("k3s_artifact_url", "k3s_artifact_sha256");
     let sum_of = "the release's sha256sum-ARCH.txt, one for each architecture of your nodes";
     DownloadVariables { url, sha256, sum_of }.read_several(fields, found)
 }
 
 /// NVIDIA's repository. The sum is that of its key: apt checks the packages with the key, however they are fetched.
-fn nvidia_toolkit(fields: &Fields<'_>, found: &mut Found) -> Download<Option<String>> {
+fn nvidia_toolkit(fields: &Fields<'_>, found: &mut Found) -> Download<Option<Sha256>> {
     let (url, sha256) = ("nvidia_toolkit_url", "nvidia_toolkit_key_sha256");
     let sum_of = "the repository's gpgkey, which apt checks the packages with";
     DownloadVariables { url, sha256, sum_of }.read(fields, found)
 }
 
-fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, &str), found: &mut Found) -> Image {
+fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, Sha256), found: &mut Found) -> Image {
     let (url_name, sum_name) = (format!("{kind}_image_url"), format!("{kind}_image_sha256"));
     let stated_url = fields.text(&url_name, found);
     let sum = downloads::sum(fields, &sum_name, found);
@@ -370,7 +370,7 @@ fn image(fields: &Fields<'_>, kind: &str, (url, sha256): (&str, &str), found: &m
         let help = format!("set {sum_name} to the sum of that file");
         found.push(origin.error(format!("`{url_name}` is another image, and `{sum_name}` is not set"), Some(help)));
     }
-    Image { url: stated_url.unwrap_or_else(|| url.to_owned()), sha256: sum.unwrap_or_else(|| sha256.to_owned()) }
+    Image { url: stated_url.unwrap_or_else(|| url.to_owned()), sha256: sum.unwrap_or(sha256) }
 }
 
 fn toolchain(fields: &Fields<'_>, found: &mut Found) -> Toolchain {

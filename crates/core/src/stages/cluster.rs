@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Wanted;
 use super::lanes::Lanes;
 use crate::engine::{Lane, Need};
-use crate::names::StageName;
+use crate::ids::StageName;
 use crate::probe::ObjectId;
 use crate::resources::{
     ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers, SealedKeysKept,

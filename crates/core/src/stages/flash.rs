@@ -7,7 +7,7 @@ use super::known_hosts::place_board;
 use super::lanes::Lanes;
 use super::usual;
 use crate::engine::Need;
-use crate::names::{BoardName, Label, StageName};
+use crate::ids::{BoardName, Label, StageName};
 use crate::resources::{ProvisionedSlot, SlotOfNode, StagedImage, UsbMode};
 use crate::site::{FlashTransport, Kind};
 

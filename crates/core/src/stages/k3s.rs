@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Wanted;
 use super::lanes::Lanes;
 use crate::engine::Need;
+use crate::ids::{Label, Sha256, StageName, Target};
 use crate::k3s_config::Setting;
-use crate::names::{Label, StageName, Target};
 use crate::probe::K3sRole;
 use crate::resources::{
     ArtifactSource, FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory,
@@ -30,10 +30,12 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     let settings = &wanted.site.settings;
     let Some(control_plane) = wanted.control_plane() else { return };
     let server = K3sServer::label_of(&control_plane.name);
-    let script = format!("{}/k3s-install-{}.sh", wanted.options.cache, settings.k3s_version.value);
+    // Named by where it comes from: sites with other addresses may use the same cache at the same moment.
+    let source = Sha256::of(&settings.k3s_install_url).short();
+    let script = format!("{}/k3s-install-{}-{source}.sh", wanted.options.cache, settings.k3s_version.value);
     if wanted.nodes().next().is_some() {
         let url = settings.k3s_install_url.clone();
-        let (sha256, path) = (settings.k3s_install_sha256.clone(), script.clone());
+        let (sha256, path) = (settings.k3s_install_sha256, script.clone());
         let fetched = FetchedFile { purpose: "k3s_script", url, sha256, path };
         lanes.controller().push(STAGE, fetched);
     }

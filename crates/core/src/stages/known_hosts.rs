@@ -2,7 +2,7 @@
 
 use super::Wanted;
 use super::lanes::Lanes;
-use crate::names::{Label, StageName, Target};
+use crate::ids::{Label, StageName, Target};
 use crate::resources::KnownHost;
 use crate::site::Board;
 

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::Options;
 use crate::engine::Lane;
+use crate::ids::{BoardName, Label, NodeName, Target};
 use crate::known_hosts::host_pattern;
-use crate::names::{BoardName, Label, NodeName, Target};
 use crate::resources::{KnownHost, SlotOfNode};
 use crate::site::{Board, Connection, Node, Place, Scope, Site};
 

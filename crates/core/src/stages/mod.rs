@@ -14,7 +14,7 @@ use self::lanes::Lanes;
 pub use self::lanes::Wanted;
 pub use self::tools::SHELL_BLOCKS;
 use crate::engine::Lane;
-use crate::names::StageName;
+use crate::ids::StageName;
 use crate::site::{Scope, Site};
 
 /// What a site wants, strung on lanes: the controller's, the boards', the nodes' and the cluster's.

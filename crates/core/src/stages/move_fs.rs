@@ -3,7 +3,7 @@
 use super::Wanted;
 use super::lanes::Lanes;
 use crate::deed::Job;
-use crate::names::StageName;
+use crate::ids::StageName;
 use crate::resources::{CloudInitEnded, EarlierWorkEnded, RootDevice};
 
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {

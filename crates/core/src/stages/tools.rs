@@ -3,7 +3,7 @@
 use super::Wanted;
 use super::lanes::Lanes;
 use crate::engine::Lane;
-use crate::names::StageName;
+use crate::ids::{Sha256, StageName};
 use crate::resources::{Completion, HelmPluginInstalled, MarkedScript, PinnedTool, ShellBlock, ToolSource};
 use crate::shell_text::{self, Forward, Shell};
 use crate::site::Settings;
@@ -12,9 +12,10 @@ use crate::version::Version;
 const STAGE: StageName = StageName::Tools;
 
 /// Sums that this build knows; the others are published beside the files.
-const HELM_LINUX_AMD64: (&str, &str) = ("3.20.0", "dbb4c8fc8e19d159d1a63dda8db655f9ffa4aac1b9a6b188b34a40957119b286");
-const KUBESEAL_LINUX_AMD64: (&str, &str) =
-    ("0.35.0", "a34e855d7a52992a093701f7bf5c65d9768a52a4e2c9159d686def742b2c9875");
+const HELM_LINUX_AMD64: (&str, Sha256) =
+    ("3.20.0", Sha256::known("dbb4c8fc8e19d159d1a63dda8db655f9ffa4aac1b9a6b188b34a40957119b286"));
+const KUBESEAL_LINUX_AMD64: (&str, Sha256) =
+    ("0.35.0", Sha256::known("a34e855d7a52992a093701f7bf5c65d9768a52a4e2c9159d686def742b2c9875"));
 
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     if !wanted.scope.controller {
@@ -36,7 +37,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             name: "diff",
             url: format!("{helm_diff}/helm-diff-{system}-{}.tgz", platform.1),
             sums_url: format!("{helm_diff}/helm-diff_VERSION_checksums.txt"),
-            sha256: tools.helm_diff.sha256.clone(),
+            sha256: tools.helm_diff.sha256,
             version: tools.helm_diff_version.clone(),
         },
     );
@@ -59,8 +60,8 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
 
 fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lane: &mut Lane) {
     let tools = &settings.toolchain;
-    let here = |(version, sum): (&str, &str)| {
-        (system == "linux" && architecture == "amd64").then(|| (version.to_owned(), sum.to_owned()))
+    let here = |(version, sum): (&str, Sha256)| {
+        (system == "linux" && architecture == "amd64").then(|| (version.to_owned(), sum))
     };
     let helm = format!("{}/helm-vVERSION-{system}-{architecture}.tar.gz", tools.helm.url);
     let kubectl = format!("{}/release/vVERSION/bin/{system}/{architecture}/kubectl", tools.kubectl.url);
@@ -78,7 +79,7 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
                 url: helm,
                 member: Some(format!("{system}-{architecture}/helm")),
                 pinned: here(HELM_LINUX_AMD64),
-                sha256: tools.helm.sha256.clone(),
+                sha256: tools.helm.sha256,
             },
         },
     );
@@ -95,7 +96,7 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
                 url: kubectl,
                 member: None,
                 pinned: None,
-                sha256: tools.kubectl.sha256.clone(),
+                sha256: tools.kubectl.sha256,
             },
         },
     );
@@ -111,7 +112,7 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
                 sums_url: format!("{kubeseal}/sealed-secrets_VERSION_checksums.txt"),
                 member: Some("kubeseal".to_owned()),
                 pinned: here(KUBESEAL_LINUX_AMD64),
-                sha256: tools.kubeseal.sha256.clone(),
+                sha256: tools.kubeseal.sha256,
             },
         },
     );

@@ -4,7 +4,7 @@ use super::Wanted;
 use super::lanes::Lanes;
 use super::usual;
 use crate::engine::Lane;
-use crate::names::{Label, StageName, Target};
+use crate::ids::{Label, StageName, Target};
 use crate::probe::K3sRole;
 use crate::resources::{
     AptRepository, CloudInitEnded, EarlierWorkEnded, GpuDriverInstalled, InstalledPackages, ManagedFile, PackageUpkeep,
@@ -72,7 +72,7 @@ fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings
             node: node.name.clone(),
             purpose: "gpu_repository",
             key_url: format!("{base}/gpgkey"),
-            key_sha256: settings.nvidia_toolkit_key_sha256.clone(),
+            key_sha256: settings.nvidia_toolkit_key_sha256,
             keyring: keyring.to_owned(),
             list: "/etc/apt/sources.list.d/nvidia-container-toolkit.list".to_owned(),
             line: format!("deb [signed-by={keyring}] {base}/stable/deb/$(ARCH) /\n"),

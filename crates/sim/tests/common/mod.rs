@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use bringup_core::engine::{Expected, Run, Stop, Walked, walk};
 use bringup_core::event::{Event, Pass};
 use bringup_core::hazard::{Hazard, Liveness};
-use bringup_core::names::{BoardName, NodeName, Slot, StageName};
+use bringup_core::ids::{BoardName, DiskPath, NodeName, Sha256, Slot, StageName};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{
     BmcInterface, Board, Connection, DownloadSource, FlashTransport, Image, Kind, Node, Place, Scope, Service,
@@ -45,7 +45,7 @@ pub fn node(name: &str, kind: Kind, place: Option<(&str, u8)>) -> Node {
         kind,
         place: place.map(|(board, slot)| Place { board: BoardName::new(board), slot: Slot::new(slot).unwrap() }),
         connection: connection(name, "ansible"),
-        root_dev: (kind == Kind::Rk1).then(|| "/dev/nvme0n1".to_owned()),
+        root_dev: (kind == Kind::Rk1).then(|| DiskPath::parse("/dev/nvme0n1").unwrap()),
         nvidia_gpu_node: false,
         workstation: false,
         node_ip: None,
@@ -62,7 +62,7 @@ fn unstated(value: &str) -> Stated<Version> {
 pub fn settings(control_plane: &str) -> Settings {
     let image = |name: &str, sum: char| Image {
         url: format!("https://images.example/{name}.img.xz"),
-        sha256: sum.to_string().repeat(64),
+        sha256: Sha256::parse(&sum.to_string().repeat(64)).unwrap(),
     };
     let source = |url: &str| DownloadSource { url: url.to_owned(), sha256: None };
     Settings {

@@ -138,7 +138,7 @@ fn set_power(bmcd: &Bmcd, query: &Query) -> Answer {
 fn usb(bmcd: &Bmcd) -> Value {
     let usb = lock(&bmcd.board).usb.clone();
     json!([{
-        "bus_type": "Single bus",
+        "bus_type": if bmcd.seat.has_hub() { "Usb hub" } else { "Single bus" },
         "mode": usb.mode,
         "node": format!("Node {}", usb.node + 1),
         "route": usb.route,
@@ -163,8 +163,8 @@ async fn into_msd(bmcd: &Bmcd, node: usize) -> Answer {
         board.turn(node, Drive::Dark, now);
     });
     match bmcd.enumerate(node).await {
-        Ok(_) => {
-            bmcd.change(|board, now| board.turn(node, Drive::Msd, now));
+        Ok((found, _)) => {
+            bmcd.change(|board, now| board.turn(found, Drive::Msd, now));
             Answer::ok()
         }
         Err(why) => Answer::error(500, &format!("Failed to {why}: {why}")),

@@ -116,7 +116,7 @@ impl Worker<'_> {
             board.turn(node, Drive::Flash, now);
         });
         let found = self.wait(self.bmcd.enumerate(node)).and_then(|emmc| {
-            let emmc = emmc.map_err(Stop::Failed)?;
+            let (_, emmc) = emmc.map_err(Stop::Failed)?;
             Ok(OpenOptions::new().read(true).write(true).open(emmc)?)
         });
         match &found {

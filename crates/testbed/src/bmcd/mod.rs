@@ -111,17 +111,18 @@ impl Bmcd {
         }
     }
 
-    /// Looks for a module on USB: its eMMC, or what bmcd says.
-    async fn enumerate(&self, node: usize) -> Result<PathBuf, String> {
+    /// Looks for a slot's module on USB: the slot of the one that is found and its eMMC, or what bmcd says.
+    async fn enumerate(&self, node: usize) -> Result<(usize, PathBuf), String> {
         let timing = *lock(&self.timing);
         tokio::time::sleep(timing.settle).await;
-        let emmc = self.seat.emmc(node).filter(|_| !self.seat.count_down("usb-not-found", node));
+        let found = self.seat.found_on_usb(node);
+        let emmc = self.seat.emmc(found).filter(|_| !self.seat.count_down("usb-not-found", node));
         if emmc.is_none() {
             tokio::time::sleep(timing.enumerate).await;
             // A replay looks at what is said before it is given up, too.
             self.gate.pass(1, 0).await;
         }
-        emmc.ok_or_else(|| flash::NO_USB.to_owned())
+        emmc.map(|emmc| (found, emmc)).ok_or_else(|| flash::NO_USB.to_owned())
     }
 }
 

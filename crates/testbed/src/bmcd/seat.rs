@@ -37,6 +37,31 @@ impl Seat {
         Some(self.of_slot(node, "emmc.img")).filter(|path| path.exists())
     }
 
+    /// Whether the board has a USB hub. Without one the bus goes to one slot at a time.
+    pub fn has_hub(&self) -> bool {
+        self.directory.join("faults/usb-hub").exists()
+    }
+
+    /// Whether a slot's module is on the BMC's USB bus and waits for a boot.
+    pub fn waits_on_usb(&self, node: usize) -> bool {
+        let waits = match self.power(node).0 {
+            Drive::Flash => true,
+            Drive::Dark => self.has_hub(),
+            Drive::Off | Drive::Normal | Drive::Msd => false,
+        };
+        waits && self.emmc(node).is_some()
+    }
+
+    /// The slot whose module bmcd finds when it is asked for this one's: with a hub it takes the first that waits.
+    pub fn found_on_usb(&self, node: usize) -> usize {
+        (0..SLOTS).find(|other| self.has_hub() && self.waits_on_usb(*other)).unwrap_or(node)
+    }
+
+    /// The USB port at which a slot's module shows up, as the kernel names it.
+    pub fn usb_port(&self, node: usize) -> String {
+        if self.has_hub() { format!("1-1.{}", node + 1) } else { "1-1".to_owned() }
+    }
+
     /// What a module does, and its number.
     pub fn power(&self, node: usize) -> (Drive, u64) {
         let text = fs::read_to_string(self.of_slot(node, "power")).unwrap_or_default();

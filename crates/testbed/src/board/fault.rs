@@ -26,6 +26,8 @@ pub enum Fault {
     Slow,
     /// A module's disk appears so many seconds late (8)
     MsdLate,
+    /// The board has a USB hub, as those from v2.5 on: the first module that waits is written, whatever the slot
+    UsbHub,
     /// A module's disk has this letter (c), and another disk is the first
     MsdLetter,
     /// A module hangs in its boot loader

@@ -44,7 +44,11 @@ fn sd_card(testbed: &Testbed, bmc: &Host) -> PathBuf {
 /// Makes what is missing of a board.
 pub fn make(testbed: &Testbed, bmc: &Host) -> Result<(), Failure> {
     let (directory, seat) = (directory(testbed, bmc), seat(testbed, bmc));
-    for path in [directory.join("faults"), directory.join("sys-block"), testbed.directory().join("bin")] {
+    for path in ["faults", "sys-block", "sys-bus/usb/devices"]
+        .map(|name| directory.join(name))
+        .into_iter()
+        .chain([testbed.directory().join("bin")])
+    {
         fs::create_dir_all(&path).tried(|| format!("make {}", path.display()))?;
     }
     if !program(testbed).exists() {

@@ -114,7 +114,7 @@ fn images_that_are_none_erase_nothing() {
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
 
     let before = bed.boot_id("node01");
-    let sum = |bytes: &[u8]| format!("rk1_image_sha256={}", bringup_core::digest::sha256_hex(bytes));
+    let sum = |bytes: &[u8]| format!("rk1_image_sha256={}", bringup_core::ids::Sha256::of(bytes));
     let file = |name: &str, bytes: &[u8]| {
         let path = controller.file(name);
         fs::write(&path, bytes).unwrap();

@@ -59,10 +59,13 @@ fn four_empty_slots_become_four_prepared_nodes() {
 fn a_slot_is_flashed_again_in_each_of_the_other_ways() {
     let bed = Bed::up("board-ways", &["--boards", "1", "--slots", "2"]);
     let controller = Controller::new(&bed, &SLOTS[..2], "");
+    bed.run(&["break", "board1", "usb-hub"]);
+    a_neighbour_that_waits_is_not_written(&bed, &controller);
     let first = flash(&controller, &["-e", "flash_transport=stream"]);
     assert!(first.converged(), "{:#?}\n{}", first.troubles(), first.stderr);
     assert_eq!(believed(&first), [""; 0]);
     are_ours(&bed, &controller, &SLOTS[..2]);
+    assert_eq!(bed.shell("board1", "cat /root/.bringup/port-1 /root/.bringup/port-2"), "1.1\n1.2");
     let again = flash(&controller, &["-e", "flash_transport=stream"]);
     assert!(again.changed_nothing(), "{again:#?}");
 
@@ -77,6 +80,15 @@ fn a_slot_is_flashed_again_in_each_of_the_other_ways() {
     are_ours(&bed, &controller, &SLOTS[..2]);
     let again = flash(&controller, &["-e", "bmc_interface=tpi"]);
     assert!(again.changed_nothing(), "{again:#?}");
+}
+
+/// On a board with a hub bmcd would write to the first module that waits for a boot, whatever slot it was asked for.
+fn a_neighbour_that_waits_is_not_written(bed: &Bed, controller: &Controller) {
+    bed.shell("board1", "tpi usb flash -n 1 && tpi power on -n 1 && tpi usb device -n 2");
+    let refused = flash(controller, &["-e", "flash_transport=stream", "--limit", "node02"]);
+    let fault = refused.fault("node02/provisioned_slot", &["refused"]);
+    assert!(fault["said"].to_string().contains("1-1.1"), "{fault:#}");
+    bed.shell("board1", "tpi power off -n 1 && tpi usb device -n 1");
 }
 
 /// Runs until an event that is like this, and kills it.

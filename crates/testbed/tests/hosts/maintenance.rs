@@ -8,7 +8,7 @@ use bringup_core::deed::{Deed, Reply};
 use bringup_core::engine::{Expected, Run, Stop, walk};
 use bringup_core::event::Pass;
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::{NodeName, Target};
+use bringup_core::ids::{NodeName, Target};
 use bringup_core::probe::{Answer, BootId, K3sRole, K3sState, KubeNodeState, Probe};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{LoadOptions, Scope, load};

@@ -1,6 +1,6 @@
 //! What bmcd answers, understood. The shapes are those of `bmcd-http.jsonl` and `bmcd-progress.jsonl` in the tests.
 
-use bringup_core::names::Slot;
+use bringup_core::ids::Slot;
 use serde_json::Value;
 
 use super::trouble::Trouble;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bringup_core::names::{Slot, Target};
+use bringup_core::ids::{Sha256, Slot, Target};
 use bringup_core::site::{BmcInterface, Connection};
 use tokio::time::{Instant, sleep};
 
@@ -64,7 +64,7 @@ pub(super) struct Board {
     /// A transfer that was seen to run, by its order and handle: an earlier run died before it could note the handle.
     pub seen: Mutex<Option<(String, u64)>>,
     /// What images on its card were like when they were read, and their sums.
-    pub sums: Mutex<BTreeMap<String, (String, String)>>,
+    pub sums: Mutex<BTreeMap<String, (String, Sha256)>>,
     /// When its daemon was found dead and started again.
     revived: tokio::sync::Mutex<Option<Instant>>,
     /// A flash found other bytes than it should have: what is kept of sums is not believed.

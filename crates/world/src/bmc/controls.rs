@@ -1,6 +1,6 @@
 //! What a BMC does with its slots, whichever way it is told.
 
-use bringup_core::names::Slot;
+use bringup_core::ids::Slot;
 use bringup_core::world::Going;
 
 use super::api_reply::Transfer;

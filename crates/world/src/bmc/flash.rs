@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use bringup_core::deed::ImageSource;
-use bringup_core::names::Slot;
+use bringup_core::ids::{Sha256, Slot};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -37,7 +37,7 @@ impl Bmc<'_> {
         slot: Slot,
         order: &str,
         source: &ImageSource,
-        sha256: &str,
+        sha256: Sha256,
     ) -> Result<(), Trouble> {
         let (image, way) = self.fit(source, sha256).await?;
         match (way.by, source) {
@@ -52,7 +52,7 @@ impl Bmc<'_> {
     }
 
     /// What is to be written and by which way, if it is an image and that way can bring it to a module.
-    pub(super) async fn fit(&self, source: &ImageSource, sha256: &str) -> Result<(Image, Way), Trouble> {
+    pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way), Trouble> {
         let image = self.image(sha256, source).await?;
         let way = self.way().await?;
         match (&way.by, source) {
@@ -76,7 +76,7 @@ impl Bmc<'_> {
     }
 
     /// What an image is: kept on the BMC for whoever asks next, and read from the image where it is not.
-    pub(super) async fn image(&self, sha256: &str, source: &ImageSource) -> Result<Image, Trouble> {
+    pub(super) async fn image(&self, sha256: Sha256, source: &ImageSource) -> Result<Image, Trouble> {
         let name = record::image_name(sha256);
         let kept = self.read(&bmc::read_state(&name)).await?;
         if let Some(image) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
@@ -170,7 +170,7 @@ impl Bmc<'_> {
         slot: Slot,
         order: &str,
         path: &str,
-        sha256: &str,
+        sha256: Sha256,
         image: &Image,
         unpacks: bool,
     ) -> Result<(), Trouble> {
@@ -189,8 +189,7 @@ impl Bmc<'_> {
         let connection = Connection::open(&api.session, api.port).await?;
         let sum = (!unpack && unpacks).then_some(sha256);
         let handle = api_reply::handle(&api.ask(&query::flash_upload(slot, name, length, sum)).await?)?;
-        let sending =
-            Sending { path: PathBuf::from(path), name: name.to_owned(), unpack, length, sha256: sha256.to_owned() };
+        let sending = Sending { path: PathBuf::from(path), name: name.to_owned(), unpack, length, sha256 };
         let upload = Upload::start(connection, handle, sending);
         *self.board.upload.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
         record.handle = Some(handle);

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use bringup_core::names::Slot;
+use bringup_core::ids::Slot;
 use bringup_core::probe::{
     Answer, FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase, Probe, SdCardState,
 };
@@ -27,7 +27,7 @@ impl Bmc<'_> {
             Probe::FlashJob(_) => Answer::FlashJob(self.flash_job().await?),
             Probe::ImageFile(question) => Answer::ImageFile(self.image_file(&question.path).await?),
             Probe::ImageIsFit(question) => {
-                Answer::ImageIsFit(self.fit(&question.source, &question.sha256).await.map(drop)?)
+                Answer::ImageIsFit(self.fit(&question.source, question.sha256).await.map(drop)?)
             }
             Probe::WaitingModules(_) => {
                 let modules = self.read(bmc::WAITING_MODULES).await?.unwrap_or_default();
@@ -117,11 +117,11 @@ impl Bmc<'_> {
     async fn image_file(&self, path: &str) -> Result<Option<FileState>, Trouble> {
         let sums = || self.board.sums.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sums().get(path).cloned();
-        let known = known.as_ref().map(|(like, sum)| (like.as_str(), sum.as_str()));
+        let known = known.as_ref().map(|(like, sum)| (like.as_str(), *sum));
         let doubted = self.board.doubted.load(Ordering::Relaxed);
         let Some(text) = self.read(&bmc::image_file(path, known, doubted)).await? else { return Ok(None) };
         let file = crate::shell::file(&text).ok_or_else(|| Trouble::Script(format!("{path}: {text}")))?;
-        sums().insert(path.to_owned(), (format!("{} {}", file.size, file.modified), file.sha256.clone()));
+        sums().insert(path.to_owned(), (format!("{} {}", file.size, file.modified), file.sha256));
         Ok(Some(file))
     }
 

@@ -24,7 +24,7 @@ mod upload;
 
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::Fault;
-use bringup_core::names::{Slot, Target};
+use bringup_core::ids::{Slot, Target};
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::site::Site;
 use bringup_core::world::Progress;
@@ -109,7 +109,7 @@ impl Bmc<'_> {
         self.hold().await?;
         match deed {
             Deed::StageImage { url, sha256, cached, to } => {
-                self.stage(Staging { url, sha256, cached, to }, progress).await?;
+                self.stage(Staging { url, sha256: *sha256, cached, to }, progress).await?;
             }
             Deed::WriteFlashMark { slot, mark } => {
                 self.keep(&record::mark_name(*slot), &record::write_mark(mark)).await?;
@@ -117,7 +117,7 @@ impl Bmc<'_> {
             Deed::PowerOff { slot } => self.power_off(*slot).await?,
             Deed::PowerOn { slot } => self.power_on(*slot).await?,
             Deed::StartFlash { slot, order, source, sha256, .. } => {
-                self.start_flash(*slot, order, source, sha256).await?;
+                self.start_flash(*slot, order, source, *sha256).await?;
             }
             Deed::ClearStoredUsbBoot { slot } => {
                 let controls = self.controls().await?;

@@ -1,6 +1,6 @@
 //! The paths of bmcd's API.
 
-use bringup_core::names::Slot;
+use bringup_core::ids::{Sha256, Slot};
 
 /// A slot as the API counts: from 0.
 fn node(slot: Slot) -> u8 {
@@ -43,7 +43,7 @@ pub(crate) fn flash_local(slot: Slot, path: &str) -> String {
 }
 
 /// Announces a file of so many bytes that will be uploaded.
-pub(crate) fn flash_upload(slot: Slot, name: &str, length: u64, sha256: Option<&str>) -> String {
+pub(crate) fn flash_upload(slot: Slot, name: &str, length: u64, sha256: Option<Sha256>) -> String {
     let sum = sha256.map(|sha256| format!("&sha256={sha256}")).unwrap_or_default();
     format!("/api/bmc?opt=set&type=flash&node={}&file={}&length={length}{sum}", node(slot), encoded(name))
 }
@@ -85,7 +85,7 @@ mod tests {
             include_str!("../../tests/recordings/bmcd-progress.jsonl"),
         ]
         .concat();
-        let sum = "b4c0c1574140652a4454fb2c4e1369b9f075b4f9322eb370413af399c0908135";
+        let sum = Sha256::parse("b4c0c1574140652a4454fb2c4e1369b9f075b4f9322eb370413af399c0908135").unwrap();
         for path in [
             get("power"),
             get("flash"),

@@ -1,9 +1,8 @@
 //! What we keep on a BMC: a mark a slot, and a record of the last transfer that we started.
 
-use bringup_core::digest::parse_sha256;
 use bringup_core::hazard::Liveness;
+use bringup_core::ids::{NodeName, Sha256, Slot};
 use bringup_core::known_hosts::HostKey;
-use bringup_core::names::{NodeName, Slot};
 use bringup_core::probe::{FlashFailure, FlashJobState, FlashMarkState, FlashPhase, JobPhase};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +14,7 @@ pub(crate) fn mark_name(slot: Slot) -> String {
 }
 
 /// The file of what an image is.
-pub(crate) fn image_name(sha256: &str) -> String {
+pub(crate) fn image_name(sha256: Sha256) -> String {
     format!("image-{sha256}")
 }
 
@@ -27,7 +26,7 @@ struct Mark {
     node: String,
     phase: String,
     was: String,
-    image_sha256: String,
+    image_sha256: Sha256,
     instance_id: String,
     host_key: Option<String>,
     run: String,
@@ -52,7 +51,7 @@ pub(crate) fn write_mark(mark: &FlashMarkState) -> String {
         node: mark.node.to_string(),
         phase: mark.phase.word().to_owned(),
         was: was.to_owned(),
-        image_sha256: mark.image_sha256.clone(),
+        image_sha256: mark.image_sha256,
         instance_id: mark.instance_id.clone(),
         host_key: mark.host_key.as_ref().map(HostKey::to_string),
         run: mark.run.clone(),
@@ -71,7 +70,7 @@ pub(crate) fn read_mark(text: &str) -> Option<FlashMarkState> {
         node: NodeName::new(kept.node),
         phase: PHASES.into_iter().find(|phase| phase.word() == kept.phase)?,
         was: LIVENESS.iter().find(|(_, word)| *word == kept.was)?.0,
-        image_sha256: parse_sha256(&kept.image_sha256)?,
+        image_sha256: kept.image_sha256,
         instance_id: kept.instance_id,
         host_key,
         run: kept.run,
@@ -198,7 +197,7 @@ mod tests {
             node: NodeName::new("node03"),
             phase: FlashPhase::Seeded,
             was: Liveness::Doubtful,
-            image_sha256: "ab".repeat(32),
+            image_sha256: Sha256::of("image"),
             instance_id: "node03-20260101T000000Z-apply-7".to_owned(),
             host_key: Some(HostKey::ed25519(&[7; 32])),
             run: "20260101T000000Z-apply-7".to_owned(),
@@ -216,9 +215,8 @@ mod tests {
         let without = FlashMarkState { host_key: None, ..mark() };
         assert_eq!(read_mark(&write_mark(&without)), Some(without));
         let (whole, path) = (write_mark(&mark()), format!("../{}", "ab".repeat(31)));
-        for odd in
-            ["", "{", "{\"node\":\"a\"}", &whole.replace("seeded", "sown"), &whole.replace(&"ab".repeat(32), &path)]
-        {
+        let sum = Sha256::of("image").to_string();
+        for odd in ["", "{", "{\"node\":\"a\"}", &whole.replace("seeded", "sown"), &whole.replace(&sum, &path)] {
             assert_eq!(read_mark(odd), None, "{odd}");
         }
     }

@@ -1,8 +1,8 @@
 //! A flashed module's identity.
 
 use bringup_core::deed::CloudSeed;
+use bringup_core::ids::{Slot, Target};
 use bringup_core::known_hosts::HostKey;
-use bringup_core::names::{Slot, Target};
 use bringup_core::site::{Kind, Site};
 
 use super::board::Bmc;
@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use super::{cloud, record};
 use crate::image::Image;
 use crate::shell::bmc;
-use crate::shell::bmc_seed::{self, NO_DISK, OTHER_BYTES, On, PLACES, SeedFile, SeedScript};
+use crate::shell::bmc_seed::{self, NO_DISK, OTHER_BYTES, OTHER_PORT, On, PLACES, SeedFile, SeedScript};
 
 /// Where a password would still be taken if the image's own configuration said so: sshd goes by the first that it reads.
 const NO_PASSWORDS: &str = "# Written by bringup.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n";
@@ -40,9 +40,10 @@ impl Bmc<'_> {
         let witnesses: Vec<_> = image
             .witnesses
             .iter()
-            .map(|witness| (witness.offset, witness.length, witness.sha256.as_str(), witness.what.as_str()))
+            .map(|witness| (witness.offset, witness.length, witness.sha256, witness.what.as_str()))
             .collect();
         let script = bmc_seed::seed(&SeedScript {
+            slot: slot.number(),
             vendor: vendor(site, self.target, slot),
             witnesses: &witnesses,
             seed: image.seed,
@@ -72,6 +73,11 @@ impl Bmc<'_> {
             0 => Ok(()),
             NO_DISK => Err(Trouble::NoModule(section.err)),
             OTHER_BYTES => Err(Trouble::Other(section.err)),
+            OTHER_PORT => Err(Trouble::Unable(
+                section.err,
+                "see which module was written, and that no other waits for a boot over USB; if the board was changed for \
+                 another, remove /root/.bringup/port-* on the BMC; then run again",
+            )),
             status => {
                 Err(Trouble::Script(format!("{}\nexit status {status}", section.err.trim()).trim_start().to_owned()))
             }
@@ -89,7 +95,7 @@ impl Bmc<'_> {
         let mark = self.read(&bmc::read_state(&record::mark_name(slot))).await?;
         let mark =
             mark.and_then(|text| record::read_mark(&text)).ok_or_else(|| unknown("there is no mark of its flash"))?;
-        let image = self.read(&bmc::read_state(&record::image_name(&mark.image_sha256))).await?;
+        let image = self.read(&bmc::read_state(&record::image_name(mark.image_sha256))).await?;
         let image = image.and_then(|text| serde_json::from_str(&text).ok());
         image.ok_or_else(|| unknown("what its image is, is not kept"))
     }

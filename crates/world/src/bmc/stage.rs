@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bringup_core::deed::ImageSource;
+use bringup_core::ids::Sha256;
 use bringup_core::world::Progress;
 use tokio::io::duplex;
 
@@ -24,8 +25,8 @@ const BETWEEN: usize = 1 << 20;
 pub(super) struct Staging<'a> {
     /// From where.
     pub url: &'a str,
-    /// SHA-256, in hex.
-    pub sha256: &'a str,
+    /// Its sum.
+    pub sha256: Sha256,
     /// Where the controller keeps it.
     pub cached: &'a str,
     /// On the BMC.
@@ -99,11 +100,11 @@ impl Bmc<'_> {
         }
         let out = String::from_utf8_lossy(&output.out);
         // The last word but `-`: a login shell may have said something before.
-        let got = out.split_whitespace().rfind(|word| word.len() == 64).unwrap_or_default();
-        if got == sha256 {
-            return Ok(());
+        match out.split_whitespace().rev().find_map(Sha256::parse) {
+            Some(got) if got == sha256 => Ok(()),
+            Some(got) => Err(Trouble::Mismatch(format!("what arrived has the sha256 {got}, not {sha256}"))),
+            None => Err(Trouble::Script(format!("no SHA-256 of what arrived came back: {}", out.trim()))),
         }
-        Err(Trouble::Mismatch(format!("what arrived has the sha256 {got}, not {sha256}")))
     }
 
     /// Looks at the image as soon as all of it is here: nobody waits for the slower way to hear that it is none.

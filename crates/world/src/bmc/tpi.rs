@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bringup_core::names::Slot;
+use bringup_core::ids::Slot;
 use bringup_core::world::Going;
 
 use super::api_reply::Transfer;

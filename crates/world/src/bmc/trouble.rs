@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::{Slot, Target};
+use bringup_core::ids::{Slot, Target};
 
 use crate::image::NoImage;
 use crate::ssh::{self, Failure};

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use bringup_core::digest::hex;
+use bringup_core::ids::Sha256;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::CONTENT_TYPE;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
 
@@ -38,8 +38,8 @@ pub(super) struct Sending {
     pub unpack: bool,
     /// Bytes that are sent.
     pub length: u64,
-    /// SHA-256 of the file, in hex.
-    pub sha256: String,
+    /// Sum of the file.
+    pub sha256: Sha256,
 }
 
 /// A file that is being sent.
@@ -151,7 +151,7 @@ fn give(queue: &mpsc::Sender<Piece>, bytes: Bytes) -> io::Result<()> {
 /// Reads the file once: its sum is known when its last byte is, and the form is not ended if it is wrong.
 fn read(sending: &Sending, queue: &mpsc::Sender<Piece>) -> io::Result<()> {
     let other = |words: String| io::Error::other(words);
-    let mut summed = Summed { file: File::open(&sending.path)?, hash: Sha256::new() };
+    let mut summed = Summed { file: File::open(&sending.path)?, hash: sha2::Sha256::new() };
     let mut sent = 0;
     let mut pass = |from: &mut dyn Read| -> io::Result<()> {
         loop {
@@ -174,7 +174,7 @@ fn read(sending: &Sending, queue: &mpsc::Sender<Piece>) -> io::Result<()> {
     } else {
         pass(&mut summed)?;
     }
-    let sha256 = hex(&summed.hash.finalize());
+    let sha256 = Sha256::from(summed.hash);
     if sha256 != sending.sha256 {
         return Err(other(format!("the image's sha256 is {sha256}, not {}", sending.sha256)));
     }
@@ -186,7 +186,7 @@ fn read(sending: &Sending, queue: &mpsc::Sender<Piece>) -> io::Result<()> {
 
 struct Summed {
     file: File,
-    hash: Sha256,
+    hash: sha2::Sha256,
 }
 
 impl Read for Summed {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,7 +20,7 @@ async fn given(file: &[u8], change: impl Fn(&mut Sending)) -> Result<(u64, Vec<u
         name: "an \"odd\"\r\nname.img".to_owned(),
         unpack: false,
         length: file.len() as u64,
-        sha256: sha256_hex(file),
+        sha256: Sha256::of(file),
     };
     change(&mut sending);
     let (body, why) = Multipart::of(sending);
@@ -53,8 +53,9 @@ async fn a_form_is_as_long_as_it_was_announced_and_holds_the_file() {
 async fn a_file_that_is_not_what_it_should_be_is_never_sent_to_its_end() {
     let raw = samples::image(false);
     let packed = samples::xz(&raw);
-    let other = given(&raw, |sending| sending.sha256 = "0".repeat(64)).await.unwrap_err();
-    assert!(other.contains(&sha256_hex(&raw)) && other.contains(&"0".repeat(64)), "{other}");
+    let sum = Sha256::of("another");
+    let other = given(&raw, |sending| sending.sha256 = sum).await.unwrap_err();
+    assert!(other.contains(&Sha256::of(&raw).to_string()) && other.contains(&sum.to_string()), "{other}");
     // One that unpacks to more than it said, by gigabytes or by a byte, and one that is cut off.
     let bomb = samples::bomb(64);
     let words = given(&bomb, |sending| (sending.unpack, sending.length) = (true, 1 << 20)).await.unwrap_err();
@@ -70,7 +71,7 @@ async fn a_file_that_is_not_what_it_should_be_is_never_sent_to_its_end() {
 }
 
 /// Uploads to a server that answers with this; what it got (`None`: it broke off), and what we think went wrong.
-async fn uploaded(status: u16, answer: &'static str, sum: Option<&str>) -> (Option<(String, usize)>, Option<String>) {
+async fn uploaded(status: u16, answer: &'static str, sum: Option<Sha256>) -> (Option<(String, usize)>, Option<String>) {
     let directory = tempfile::tempdir().unwrap();
     let (path, raw) = (directory.path().join("image"), samples::image(true));
     std::fs::write(&path, &raw).unwrap();
@@ -93,7 +94,7 @@ async fn uploaded(status: u16, answer: &'static str, sum: Option<&str>) -> (Opti
         let _ = server.await;
     });
     let connection = Connection::over(ours).await.ok().unwrap();
-    let sha256 = sum.map_or_else(|| sha256_hex(&raw), str::to_owned);
+    let sha256 = sum.unwrap_or_else(|| Sha256::of(&raw));
     let sending = Sending { path, name: "x.img".to_owned(), unpack: false, length: raw.len() as u64, sha256 };
     let upload = Upload::start(connection, 77, sending);
     let got = tokio::time::timeout(Duration::from_secs(20), told).await.unwrap().unwrap();
@@ -113,7 +114,7 @@ async fn what_the_daemon_says_of_an_upload_is_kept() {
     let (got, trouble) = uploaded(500, "missing 626 kB bytes", None).await;
     assert!(got.is_some());
     assert_eq!(trouble.as_deref(), Some("missing 626 kB bytes"));
-    let (got, trouble) = uploaded(200, "", Some(&"0".repeat(64))).await;
+    let (got, trouble) = uploaded(200, "", Some(Sha256::of("another"))).await;
     assert_eq!(got, None, "it is not told that it has all");
     assert!(trouble.unwrap().contains("sha256"));
 }

@@ -4,8 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::ids::Target;
 use bringup_core::kubeconfig::{ClusterAccess, Identity};
-use bringup_core::names::Target;
 use bringup_core::probe::{AdminKubeconfig, Answer, K3s, K3sRole, Question};
 use bringup_core::secret::Mask;
 use bringup_core::site::{Node, Site};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::{NodeName, Target};
+use bringup_core::ids::{NodeName, Target};
 use bringup_core::world::Progress;
 use http::Method;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -207,7 +207,7 @@ mod tests {
     use std::path::Path;
 
     use bringup_core::fault::{Cause, Fault};
-    use bringup_core::names::Target;
+    use bringup_core::ids::Target;
     use serde_json::json;
 
     use super::{Install, failed, install_words};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::{NodeName, Target};
+use bringup_core::ids::{NodeName, Target};
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::world::Progress;
 use futures_util::future::join_all;

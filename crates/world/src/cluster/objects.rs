@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use bringup_core::probe::{FieldConflict, ForeseenObject, ForeseenState, ObjectId, ObjectState};
 use http::Method;
 use serde_json::{Value, json};

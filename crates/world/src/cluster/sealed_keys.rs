@@ -9,14 +9,13 @@ use std::path::Path;
 
 use age::x25519;
 use bringup_core::deed::Content;
-use bringup_core::digest::sha256_hex;
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::{Sha256, Target};
 use bringup_core::probe::{SealedKeysBackupState, SealedKeysState};
-use bringup_core::secret::Secret;
+use bringup_core::secret::{Mask, Secret};
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::nodes::{items, name};
 use super::session::{FIELD_MANAGER, Sent, Session};
@@ -66,7 +65,7 @@ async fn keys(session: &Session) -> Result<Vec<Value>, Trouble> {
 fn state(keys: &[Value]) -> SealedKeysState {
     let mut whole = json!(keys);
     whole.sort_all_objects();
-    let sha256 = sha256_hex(whole.to_string().as_bytes());
+    let sha256 = Sha256::of(whole.to_string());
     SealedKeysState { names: keys.iter().map(full_name).collect(), sha256 }
 }
 
@@ -152,14 +151,23 @@ pub(super) async fn restore(session: &Session, from: &Path, identity: &Path, doi
             .next("let sealed_secrets_identity name the file with the identity of one of its recipients")
     })?;
     let list: Value = serde_json::from_str(&text).map_err(|error| disk(&std::io::Error::other(error), from, doing))?;
+    // An API server may repeat what it refuses.
+    let mask = mask(&list);
     for secret in items(&list) {
         let namespace = namespace(secret);
         let made = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         make(session, "/api/v1/namespaces", made).await.map_err(|trouble| trouble.fault(doing))?;
         let all = format!("/api/v1/namespaces/{namespace}/secrets");
-        make(session, &all, secret.clone()).await.map_err(|trouble| trouble.fault(doing))?;
+        make(session, &all, secret.clone()).await.map_err(|trouble| trouble.fault(doing).masked(&mask))?;
     }
     Ok(())
+}
+
+/// Hides the data of these secrets.
+fn mask(list: &Value) -> Mask {
+    let data = items(list).filter_map(|secret| secret["data"].as_object()).flat_map(Map::values);
+    let secrets: Vec<Secret> = data.filter_map(Value::as_str).map(Secret::new).collect();
+    secrets.iter().collect()
 }
 
 /// Makes an object, unless it is there.
@@ -174,7 +182,13 @@ async fn make(session: &Session, all: &str, object: Value) -> Result<(), Trouble
 mod tests {
     use age::secrecy::ExposeSecret;
 
-    use super::{decrypt, encrypt};
+    use super::{decrypt, encrypt, mask};
+
+    #[test]
+    fn what_an_api_server_repeats_of_a_restored_key_is_hidden() {
+        let list = serde_json::json!({"items": [{"data": {"tls.key": "LS0tLS1CRUdJTg=="}}, {"metadata": {}}]});
+        assert_eq!(mask(&list).hide_in("refused: LS0tLS1CRUdJTg=="), "refused: (secret)");
+    }
 
     #[test]
     fn only_a_recipient_reads_a_backup() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::Target;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -6,7 +6,7 @@ mod xz;
 
 use std::io::{self, Read};
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 use serde::{Deserialize, Serialize};
 
 use self::partitions::{FileSystem, Partition, TABLE};
@@ -44,7 +44,7 @@ pub(crate) struct Witness {
     /// How many there are.
     pub length: u64,
     /// Their sum.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// What they are.
     pub what: String,
 }
@@ -123,7 +123,7 @@ fn look(mut file: impl Read) -> Result<(u32, u32, Vec<Witness>), NoImage> {
 }
 
 fn witness(offset: u64, bytes: &[u8], what: String) -> Witness {
-    Witness { offset, length: bytes.len() as u64, sha256: sha256_hex(bytes), what }
+    Witness { offset, length: bytes.len() as u64, sha256: Sha256::of(bytes), what }
 }
 
 #[cfg(test)]

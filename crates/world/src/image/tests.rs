@@ -17,7 +17,7 @@ fn an_image_is_known_by_its_table_and_file_systems() {
         assert_eq!(unpacked.witnesses, plain.witnesses);
         for witness in &plain.witnesses {
             let (from, to) = (witness.offset as usize, (witness.offset + witness.length) as usize);
-            assert_eq!(sha256_hex(&raw[from..to]), witness.sha256, "{}", witness.what);
+            assert_eq!(Sha256::of(&raw[from..to]), witness.sha256, "{}", witness.what);
         }
         let what: Vec<&str> = plain.witnesses.iter().map(|witness| witness.what.as_str()).collect();
         assert_eq!(what, ["partition table", "vfat of partition 1", "ext4 of partition 2"]);

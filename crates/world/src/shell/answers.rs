@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bringup_core::digest::parse_sha256;
+use bringup_core::ids::Sha256;
 use bringup_core::kubeconfig::{ClusterAccess, Refused};
 use bringup_core::probe::{
     Answer, CloudInitState, DiskState, FileState, JobPhase, JobStatus, K3sRole, K3sState, Probe, SystemState,
@@ -116,7 +116,7 @@ fn is_job(name: &str) -> bool {
 /// Reads a sum, then size, permission bits and time of a file.
 pub(crate) fn file(out: &str) -> Option<FileState> {
     let (sum, rest) = out.split_once('\n')?;
-    let sha256 = sum.split_whitespace().next().and_then(parse_sha256)?;
+    let sha256 = sum.split_whitespace().next().and_then(Sha256::parse)?;
     let mut numbers = rest.split_whitespace();
     let size = numbers.next()?.parse().ok()?;
     let mode = u32::from_str_radix(numbers.next()?, 8).ok()?;

@@ -1,5 +1,7 @@
 //! What a BMC is asked and told besides its daemon, as shell for a busybox without `stat` and `timeout`.
 
+use bringup_core::ids::Sha256;
+
 use super::quote::word;
 
 /// Exit status that says "there is none".
@@ -7,7 +9,7 @@ pub(crate) const NONE: i32 = 44;
 
 /// Where marks and records live. The overlay keeps it over reboots, as it does root's `authorized_keys`; an SD card may be
 /// pulled, and a board that is flashed by streaming has none.
-const STATE: &str = "/root/.bringup";
+pub(super) const STATE: &str = "/root/.bringup";
 
 /// A function of shell that gives the size of a file in bytes.
 const SIZE: &str = "size() { set -- $(ls -ln \"$1\"); echo \"$5\"; }";
@@ -78,8 +80,8 @@ done";
 /// What an image on the SD card is: sum, then size, mode and time. `known` is what it was like and its sum when it was
 /// last read; a file that is still like that is not read again. So is one whose sum stands beside it, unless it is
 /// `doubted`.
-pub(crate) fn image_file(path: &str, known: Option<(&str, &str)>, doubted: bool) -> String {
-    let (like, sum) = known.unwrap_or_default();
+pub(crate) fn image_file(path: &str, known: Option<(&str, Sha256)>, doubted: bool) -> String {
+    let (like, sum) = known.map_or_else(Default::default, |(like, sum)| (like, sum.to_string()));
     format!(
         "path={}\n[ -f \"$path\" ] || exit {NONE}\n\
          set -- $(ls -ln \"$path\") && size=$5 && time=$(date -r \"$path\" +%s) || exit 1\n\
@@ -89,7 +91,7 @@ pub(crate) fn image_file(path: &str, known: Option<(&str, &str)>, doubted: bool)
          sum=$(sha256sum < \"$path\") || exit 1\nsum=${{sum%% *}}\nfi\n\
          printf '%s\\n%s 644 %s\\n' \"$sum\" \"$size\" \"$time\"",
         word(path),
-        word(sum),
+        word(&sum),
         word(like),
         if doubted { "yes" } else { "no" },
     )
@@ -107,27 +109,27 @@ pub(crate) fn sd_card(directory: &str) -> String {
 }
 
 /// How much of a file has arrived: `there` if all of it.
-pub(crate) fn arrived(to: &str, sha256: &str) -> String {
+pub(crate) fn arrived(to: &str, sha256: Sha256) -> String {
     format!(
         "{SIZE}\nto={}; sum={}\numask 022; mkdir -p \"${{to%/*}}\" || exit 1\n\
          if [ -f \"$to\" ]; then have=$(sha256sum < \"$to\"); [ \"${{have%% *}}\" != \"$sum\" ] || {{ echo there; exit; }}; fi\n\
          part={}\n[ -f \"$part\" ] || {{ echo 0; exit; }}\nsize \"$part\"",
         word(to),
-        word(sha256),
+        word(&sha256.to_string()),
         part(to, sha256)
     )
 }
 
 /// The name of a file while it arrives, as a word: named for its content, so another file's part is never gone on with.
-fn part(to: &str, sha256: &str) -> String {
-    word(&format!("{to}.{}.part", sha256.get(..16).unwrap_or(sha256)))
+fn part(to: &str, sha256: Sha256) -> String {
+    word(&format!("{to}.{}.part", sha256.short()))
 }
 
 /// Takes bytes from standard input behind those that have arrived, and prints the sum of all. What was written is summed
 /// while more comes, before the system has dropped it from memory: to read a large file again takes as long as to write it.
 /// Not through `tee`, as busybox's reads 1 KiB at a time: `ssh BMC 'tee FILE | sha256sum'` took 13 to 17 s for 1000 MiB
 /// on a testbed where this took 7.
-pub(crate) fn receive(to: &str, sha256: &str, anew: bool) -> String {
+pub(crate) fn receive(to: &str, sha256: Sha256, anew: bool) -> String {
     let part = part(to, sha256);
     let start = if anew { format!(": > {part} || exit 1\n") } else { String::new() };
     // An empty line for each piece that was written; the far end of the pipe goes on in the file from where it was. A
@@ -143,20 +145,20 @@ pub(crate) fn receive(to: &str, sha256: &str, anew: bool) -> String {
 }
 
 /// Puts a file that has arrived in place, with its sum beside it.
-pub(crate) fn place(to: &str, sha256: &str) -> String {
+pub(crate) fn place(to: &str, sha256: Sha256) -> String {
     format!(
         "to={}; sum={}; part={}\nchmod 0644 \"$part\" && {sync} && mv -f \"$part\" \"$to\" || exit 1\n\
          set -- $(ls -ln \"$to\") && time=$(date -r \"$to\" +%s) \
          && printf '%s %s %s\\n' \"$sum\" \"$5\" \"$time\" > \"${{to%/*}}/.${{to##*/}}.sum\"; :",
         word(to),
-        word(sha256),
+        word(&sha256.to_string()),
         part(to, sha256),
         sync = sync("\"$part\""),
     )
 }
 
 /// Takes away what arrived and is not what was sent.
-pub(crate) fn discard(to: &str, sha256: &str) -> String {
+pub(crate) fn discard(to: &str, sha256: Sha256) -> String {
     format!("rm -f {}", part(to, sha256))
 }
 

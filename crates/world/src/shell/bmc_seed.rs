@@ -1,11 +1,15 @@
 //! A module that is a disk of the BMC: found, held against its image, mounted, given an identity, unmounted.
 
 use super::quote::word;
+use bringup_core::ids::Sha256;
 
 /// Exit status: no module shows up as a disk.
 pub(crate) const NO_DISK: i32 = 45;
 /// Exit status: what is on the module is not what was written to it.
 pub(crate) const OTHER_BYTES: i32 = 46;
+
+/// Exit status: the module shows up where another slot's does.
+pub(crate) const OTHER_PORT: i32 = 47;
 
 /// How many seconds a module has to show up.
 const PATIENCE: u32 = 60;
@@ -13,33 +17,38 @@ const PATIENCE: u32 = 60;
 /// What goes where.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeedScript<'a> {
+    /// The slot that it is in.
+    pub slot: u8,
     /// How the vendor of its disk begins: `Rockchip`, `RPi-MSD-`.
     pub vendor: &'a str,
     /// Offset, length, SHA-256 and name of bytes that the disk must have.
-    pub witnesses: &'a [(u64, u64, &'a str, &'a str)],
+    pub witnesses: &'a [(u64, u64, Sha256, &'a str)],
     /// Number of the partition for cloud-init's files.
     pub seed: u32,
     /// Number of the partition with the root file system.
     pub root: u32,
     /// Path from the root or the seed partition, text, permission bits.
     pub files: &'a [SeedFile<'a>],
-    /// Where the kernel shows disks and their device files: `/sys/block`, `/dev`; others for tests.
+    /// Where the kernel shows disks and their device files, and where we keep what is known; others for tests.
     pub places: Places<'a>,
 }
 
-/// Where a kernel shows its disks.
+/// Where things are on a BMC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places<'a> {
     /// `/sys/block`.
     pub disks: &'a str,
     /// `/dev`.
     pub devices: &'a str,
+    /// The directory of marks and records.
+    pub state: &'a str,
     /// What `test` calls a device file.
     pub is: &'a str,
 }
 
 /// The real ones.
-pub(crate) const PLACES: Places<'static> = Places { disks: "/sys/block", devices: "/dev", is: "-b" };
+pub(crate) const PLACES: Places<'static> =
+    Places { disks: "/sys/block", devices: "/dev", state: super::bmc::STATE, is: "-b" };
 
 /// A file to write.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +72,15 @@ pub(crate) enum On {
     Root,
 }
 
+/// Takes a disk's USB port out of its path in `/sys`, without the number of the bus: `1.2` of `…/1-1.2/1-1.2:1.0/host0/…`.
+/// A slot's port is wired; on boards with a hub each slot has its own.
+const PORT: &str = r"s#.*/[0-9]*-\([0-9.]*\):[0-9.]*/.*#\1#p";
+
 /// The whole of it as one piece. Texts are written by the shell's own `printf`, and so show in no process list; what is
 /// mounted is unmounted however it ends.
 pub(crate) fn seed(script: &SeedScript<'_>) -> String {
-    let Places { disks, devices, is } = script.places;
+    let Places { disks, devices, state, is } = script.places;
+    let (state, slot) = (word(state), script.slot);
     let mut text = format!(
         "umask 022\nwork=$(mktemp -d /tmp/bringup.XXXXXX) && mkdir \"$work/seed\" \"$work/root\" || exit 1\n\
          leave() {{\ncd /\nfor at in \"$work/seed\" \"$work/root\"; do\n\
@@ -83,7 +97,13 @@ pub(crate) fn seed(script: &SeedScript<'_>) -> String {
          tries=$((tries + 1))\n\
          [ $tries -lt {PATIENCE} ] || {{ echo 'no module of this kind shows up as a disk' >&2; exit {NO_DISK}; }}\n\
          sleep 1\ndone\n\
-         disk={devices}/$1\ncase $disk in *[0-9]) p=p;; *) p=;; esac\n",
+         disk={devices}/$1\ncase $disk in *[0-9]) p=p;; *) p=;; esac\n\
+         port=$(readlink -f {disks}/\"$1\"/device | sed -n '{PORT}')\n\
+         for record in {state}/port-*; do\n[ -n \"$port\" ] && [ -r \"$record\" ] && read -r known < \"$record\" || continue\n\
+         case ${{record##*-}} in\n\
+         {slot}) [ \"$known\" = \"$port\" ] || {{ echo \"the module shows up at USB port $port, that of slot {slot} was at $known\" >&2; exit {OTHER_PORT}; }};;\n\
+         *) case $port in *.*) [ \"$known\" != \"$port\" ] || {{ echo \"the module shows up at USB port $port, which is slot ${{record##*-}}'s\" >&2; exit {OTHER_PORT}; }};; esac;;\n\
+         esac\ndone\n",
         disks = word(disks),
         devices = word(devices),
         vendor = word(script.vendor),
@@ -92,7 +112,7 @@ pub(crate) fn seed(script: &SeedScript<'_>) -> String {
         text.push_str(&format!(
             "got=$(dd if=\"$disk\" bs=1 skip={offset} count={length} 2>/dev/null | sha256sum)\n\
              [ \"${{got%% *}}\" = {} ] || {{ echo {} >&2; exit {OTHER_BYTES}; }}\n",
-            word(sha256),
+            word(&sha256.to_string()),
             word(&format!("the {what} is not that of the image")),
         ));
     }
@@ -109,7 +129,9 @@ pub(crate) fn seed(script: &SeedScript<'_>) -> String {
     for file in script.files {
         text.push_str(&write(file));
     }
-    text.push_str("trap - EXIT HUP INT TERM\nleave || exit 1\n");
+    text.push_str(&format!(
+        "trap - EXIT HUP INT TERM\nleave || exit 1\n[ -z \"$port\" ] || echo \"$port\" > {state}/port-{slot}\n"
+    ));
     text
 }
 

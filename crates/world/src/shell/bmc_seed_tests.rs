@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -31,8 +31,9 @@ impl Board {
         for path in ["dev", "vfat", "ext4/var/lib/cloud/instances/old", "ext4/etc/ssh", "sys"] {
             fs::create_dir_all(board.at(path)).unwrap();
         }
-        board.disk("sda", "SanDisk ");
-        board.disk("sdb", "Rockchip");
+        fs::create_dir(board.at("state")).unwrap();
+        board.disk("sda", "SanDisk ", "1-9");
+        board.disk("sdb", "Rockchip", "1-1.2");
         fs::write(board.at("dev/sdb"), image).unwrap();
         fs::write(board.at("dev/sdb1"), "").unwrap();
         fs::write(board.at("dev/sdb2"), "").unwrap();
@@ -40,8 +41,11 @@ impl Board {
         board
     }
 
-    fn disk(&self, name: &str, vendor: &str) {
-        fs::create_dir_all(self.at(&format!("sys/{name}/device"))).unwrap();
+    fn disk(&self, name: &str, vendor: &str, port: &str) {
+        let device = format!("usb1/1-1/{port}/{port}:1.0/host0/target0:0:0/0:0:0:0");
+        fs::create_dir_all(self.at(&device)).unwrap();
+        fs::create_dir_all(self.at(&format!("sys/{name}"))).unwrap();
+        symlink(self.at(&device), self.at(&format!("sys/{name}/device"))).unwrap();
         fs::write(self.at(&format!("sys/{name}/device/vendor")), format!("{vendor}\n")).unwrap();
     }
 
@@ -60,21 +64,27 @@ impl Board {
         let witnesses: Vec<_> = known
             .witnesses
             .iter()
-            .map(|witness| (witness.offset, witness.length, witness.sha256.as_str(), witness.what.as_str()))
+            .map(|witness| (witness.offset, witness.length, witness.sha256, witness.what.as_str()))
             .collect();
         let files = [
             SeedFile { on: On::Root, path: "etc/ssh/ssh_host_ed25519_key", text: texts.0, mode: 0o600 },
             SeedFile { on: On::Root, path: "etc/cloud/cloud.cfg.d/zz-bringup.cfg", text: "{}\n", mode: 0o644 },
             SeedFile { on: On::Seed, path: "user-data", text: texts.1, mode: 0o644 },
         ];
-        let (disks, devices) = (self.at("sys"), self.at("dev"));
+        let (disks, devices, state) = (self.at("sys"), self.at("dev"), self.at("state"));
         let piece = seed(&SeedScript {
+            slot: 2,
             vendor: "Rockchip",
             witnesses: &witnesses,
             seed: known.seed,
             root: known.root,
             files: &files,
-            places: Places { disks: disks.to_str().unwrap(), devices: devices.to_str().unwrap(), is: "-e" },
+            places: Places {
+                disks: disks.to_str().unwrap(),
+                devices: devices.to_str().unwrap(),
+                state: state.to_str().unwrap(),
+                is: "-e",
+            },
         });
         let text = format!("{FAKES}\n(\n{piece}\n)\nexit $?\n");
         let script = self.at("script");
@@ -157,7 +167,7 @@ fn a_module_has_its_time_and_is_never_guessed() {
         assert_eq!(output.status.code(), Some(NO_DISK), "{}", said(&output));
         assert_eq!(board.log().matches("sleep").count(), 59);
         let board = Board::new(&samples::image(true));
-        board.disk("sdc", "Rockchip USB");
+        board.disk("sdc", "Rockchip USB", "1-1.3");
         let output = board.run(&shell, ("", ""));
         assert_eq!(output.status.code(), Some(NO_DISK));
         assert!(said(&output).contains("sdb sdc"), "{}", said(&output));
@@ -166,5 +176,35 @@ fn a_module_has_its_time_and_is_never_guessed() {
         fs::remove_file(board.at("dev/sdb1")).unwrap();
         assert_eq!(board.run(&shell, ("", "")).status.code(), Some(0));
         assert!(board.log().contains("blockdev --rereadpt"), "{shell:?}: {}", board.log());
+    }
+}
+
+#[test]
+fn a_module_at_another_slots_port_gets_no_identity() {
+    for shell in shells() {
+        // What is recorded, whether it goes on, and what is recorded then.
+        for (records, status, after) in [
+            (&[][..], 0, "1.2\n"),
+            (&[("port-2", "1.2\n"), ("port-1", "1.1\n")], 0, "1.2\n"),
+            // What a power cut left.
+            (&[("port-2", "")], 0, "1.2\n"),
+            (&[("port-2", "1.3\n")], OTHER_PORT, "1.3\n"),
+            (&[("port-4", "1.2\n")], OTHER_PORT, ""),
+        ] {
+            let board = Board::new(&samples::image(true));
+            let record = |name: &str| board.at(&format!("state/{name}"));
+            records.iter().for_each(|(name, text)| fs::write(record(name), text).unwrap());
+            let output = board.run(&shell, ("", ""));
+            assert_eq!(output.status.code(), Some(status), "{shell:?} {records:?}: {}", said(&output));
+            assert_eq!(fs::read_to_string(record("port-2")).unwrap_or_default(), after, "{records:?}");
+            assert_eq!(board.log().is_empty(), status == OTHER_PORT, "{records:?}: {}", board.log());
+        }
+        // Without a hub all slots share a port.
+        let board = Board::new(&samples::image(true));
+        fs::remove_dir_all(board.at("sys/sdb")).unwrap();
+        board.disk("sdb", "Rockchip", "1-1");
+        fs::write(board.at("state/port-1"), "1\n").unwrap();
+        assert_eq!(board.run(&shell, ("", "")).status.code(), Some(0));
+        assert_eq!(fs::read_to_string(board.at("state/port-2")).unwrap(), "1\n");
     }
 }

@@ -3,7 +3,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 
 use super::*;
 
@@ -129,18 +129,18 @@ fn an_image_is_read_once_and_again_when_it_changed_or_is_doubted() {
         let path = bmc.text("an image.img");
         assert_eq!(bmc.run(&image_file(&path, None, false)), (NONE, String::new()));
         fs::write(&path, "bytes").unwrap();
-        let sum = sha256_hex(b"bytes");
+        let sum = Sha256::of(b"bytes");
         let (status, text) = bmc.run(&image_file(&path, None, false));
         let file = super::super::file(&text).unwrap();
-        assert_eq!((status, &file.sha256, file.size), (0, &sum, 5));
+        assert_eq!((status, file.sha256, file.size), (0, sum, 5));
         assert!(file.modified > 1_700_000_000);
-        let (like, other) = (format!("5 {}", file.modified), "0".repeat(64));
+        let (like, other) = (format!("5 {}", file.modified), Sha256::of("other"));
         let sum_of = |known, doubted| {
             let (_, text) = bmc.run(&image_file(&path, known, doubted));
-            text.split_whitespace().next().unwrap().to_owned()
+            Sha256::parse(text.split_whitespace().next().unwrap()).unwrap()
         };
-        assert_eq!(sum_of(Some((like.as_str(), other.as_str())), false), other);
-        assert_eq!(sum_of(Some(("4 1", other.as_str())), false), sum);
+        assert_eq!(sum_of(Some((like.as_str(), other)), false), other);
+        assert_eq!(sum_of(Some(("4 1", other)), false), sum);
         fs::write(bmc.at(".an image.img.sum"), format!("{other} {like}\n")).unwrap();
         assert_eq!(sum_of(None, false), other);
         assert_eq!(sum_of(None, true), sum);
@@ -162,22 +162,22 @@ fn a_directory_without_a_card_is_none() {
 #[test]
 fn a_file_arrives_in_parts_and_is_summed_as_a_whole() {
     let bytes: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
-    let sum = sha256_hex(&bytes);
+    let sum = Sha256::of(&bytes);
     for bmc in bmcs() {
         let to = bmc.text("images/it's.img");
-        assert_eq!(bmc.run(&arrived(&to, &sum)), (0, "0\n".to_owned()));
-        let half = bmc.feed(&receive(&to, &sum, true), &bytes[..300_000]);
-        assert!(String::from_utf8_lossy(&half.stdout).starts_with(&sha256_hex(&bytes[..300_000])));
-        assert_eq!(bmc.run(&arrived(&to, &sum)), (0, "300000\n".to_owned()));
-        let rest = bmc.feed(&receive(&to, &sum, false), &bytes[300_000..]);
-        assert!(String::from_utf8_lossy(&rest.stdout).starts_with(&sum), "{rest:?}");
+        assert_eq!(bmc.run(&arrived(&to, sum)), (0, "0\n".to_owned()));
+        let half = bmc.feed(&receive(&to, sum, true), &bytes[..300_000]);
+        assert!(String::from_utf8_lossy(&half.stdout).starts_with(&Sha256::of(&bytes[..300_000]).to_string()));
+        assert_eq!(bmc.run(&arrived(&to, sum)), (0, "300000\n".to_owned()));
+        let rest = bmc.feed(&receive(&to, sum, false), &bytes[300_000..]);
+        assert!(String::from_utf8_lossy(&rest.stdout).starts_with(&sum.to_string()), "{rest:?}");
         assert!(rest.stderr.is_empty() && !Path::new(&to).exists());
-        assert_eq!(bmc.run(&place(&to, &sum)), (0, String::new()));
+        assert_eq!(bmc.run(&place(&to, sum)), (0, String::new()));
         assert_eq!(fs::read(&to).unwrap(), bytes);
-        assert_eq!(bmc.run(&arrived(&to, &sum)), (0, "there\n".to_owned()));
-        assert_eq!(bmc.run(&image_file(&to, None, false)).1.lines().next(), Some(sum.as_str()));
+        assert_eq!(bmc.run(&arrived(&to, sum)), (0, "there\n".to_owned()));
+        assert_eq!(bmc.run(&image_file(&to, None, false)).1.lines().next(), Some(sum.to_string().as_str()));
         assert_eq!(bmc.run(&size_of(&to)), (0, "800000\n".to_owned()));
-        bmc.run(&discard(&to, &sum));
+        bmc.run(&discard(&to, sum));
         let left = fs::read_dir(bmc.at("images")).unwrap().count();
         assert_eq!(left, 2, "the image and its sum");
     }
@@ -187,9 +187,10 @@ fn a_file_arrives_in_parts_and_is_summed_as_a_whole() {
 fn a_full_card_is_said() {
     for bmc in bmcs() {
         fs::create_dir_all(bmc.at("images")).unwrap();
-        let part = bmc.at("images/x.0123456789abcdef.part");
+        let sum = Sha256::of("x");
+        let part = bmc.at(&format!("images/x.{}.part", sum.short()));
         std::os::unix::fs::symlink("/dev/full", &part).unwrap();
-        let output = bmc.feed(&receive(&bmc.text("images/x"), "0123456789abcdef", true), &[7; 100_000]);
+        let output = bmc.feed(&receive(&bmc.text("images/x"), sum, true), &[7; 100_000]);
         let err = String::from_utf8_lossy(&output.stderr);
         assert!(err.contains("No space left on device") && err.ends_with("failed\n"), "{:?}: {err}", bmc.shell);
     }

@@ -1,6 +1,7 @@
 //! Deeds on a node, as shell that acts.
 
 use bringup_core::deed::{Content, Deed, UnitAction};
+use bringup_core::ids::Sha256;
 
 use super::quote::word;
 use super::{jobs, k3s};
@@ -12,7 +13,7 @@ pub(crate) fn effect(deed: &Deed) -> Option<String> {
             Content::Plain(text) => write_file(path, text, *mode),
             Content::Hidden(secret) => write_file(path, secret.expose(), *mode),
         },
-        Deed::FetchKeyring { url, sha256, path } => fetch_keyring(url, sha256.as_deref(), path),
+        Deed::FetchKeyring { url, sha256, path } => fetch_keyring(url, *sha256, path),
         Deed::MakeDirectory { path } => format!("mkdir -p {}", word(path)),
         Deed::StartJob { job } => jobs::start(job),
         // Comes back when systemd has taken the order, mostly before the connection dies of it.
@@ -51,7 +52,7 @@ fn write_file(path: &str, text: &str, mode: u32) -> String {
 
 /// apt's own helper fetches: a minimal Debian has neither curl nor wget. A key in armour is taken out of it, as apt
 /// wants it for `signed-by` a `.gpg`. The helper refuses a file with another sum, and a redirection from https to http.
-fn fetch_keyring(url: &str, sha256: Option<&str>, path: &str) -> String {
+fn fetch_keyring(url: &str, sha256: Option<Sha256>, path: &str) -> String {
     let sum = sha256.map(|sha256| format!(" {}", word(&format!("SHA256:{sha256}")))).unwrap_or_default();
     let (url, path) = (word(url), word(path));
     format!(

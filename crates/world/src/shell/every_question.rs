@@ -1,5 +1,6 @@
 //! Every question that is asked of a node's shell, for the tests that ask or answer all of them.
 
+use bringup_core::ids::DiskPath;
 use bringup_core::probe::{
     AgentToken, BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, JoinToken, K3s, K3sBefore, K3sConfig,
     K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Probe, Reaches, RebootRequired, RootPartition,
@@ -9,7 +10,8 @@ use bringup_core::probe::{
 /// Those about the machine.
 pub(super) fn questions() -> Vec<Probe> {
     let names = ["open-iscsi", "openssh-server", "no-such-package"].map(str::to_owned);
-    vec![
+    let disks = ["/dev/loop0", "/dev/loop1", "/dev/nvme9n1"].into_iter().filter_map(DiskPath::parse);
+    let mut all: Vec<Probe> = vec![
         BootId {}.into(),
         File { path: "/etc/hostname".to_owned() }.into(),
         File { path: "/nonexistent/it's".to_owned() }.into(),
@@ -17,9 +19,9 @@ pub(super) fn questions() -> Vec<Probe> {
         Directory { path: "/etc/hostname".to_owned() }.into(),
         System {}.into(),
         RootPartition {}.into(),
-        Disk { path: "/dev/loop0".to_owned() }.into(),
-        Disk { path: "/dev/loop1".to_owned() }.into(),
-        Disk { path: "/dev/nvme9n1".to_owned() }.into(),
+    ];
+    all.extend(disks.map(|path| Disk { path }.into()));
+    all.extend([
         CloudInit {}.into(),
         Packages { names: names.into() }.into(),
         Upgrades {}.into(),
@@ -30,7 +32,8 @@ pub(super) fn questions() -> Vec<Probe> {
         RunningJobs {}.into(),
         PackagesBusy {}.into(),
         GpuDriver {}.into(),
-    ]
+    ]);
+    all
 }
 
 /// Those about k3s.

@@ -101,7 +101,7 @@ fn work(job: &Job) -> String {
         Job::MoveRoot { disk } => format!(
             "printf 'y\\n' > answer && ubuntu-rockchip-install {} < answer > said; status=$?\ncat said\n\
              [ $status -eq 0 ] && grep -q 'Done!' said",
-            word(disk)
+            word(disk.as_str())
         ),
     }
 }

@@ -167,9 +167,8 @@ pub(super) fn install(install: &K3sInstall) -> String {
         }
         Some(artifacts) => {
             line(&format!(
-                "if [ -e {HANDED}/binary ]; then\n\
-                 mkdir -p -m 0755 /usr/local/bin; install -m 0755 {HANDED}/binary /usr/local/bin/.k3s.new \
-                 && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s || exit 1\n\
+                "{PUT_IN_PLACE}\nif [ -e {HANDED}/binary ]; then\n\
+                 put_in_place {HANDED}/binary || exit 1\n\
                  mkdir -p /var/lib/rancher/k3s/agent/images && mv -f {HANDED}/images /var/lib/rancher/k3s/agent/images/{} \
                  || exit 1\nfi",
                 word(&artifacts.images_name)
@@ -206,6 +205,13 @@ pub(super) fn install(install: &K3sInstall) -> String {
     script
 }
 
+/// Puts a binary where the install script would.
+const PUT_IN_PLACE: &str = "\
+put_in_place() {
+mkdir -p -m 0755 /usr/local/bin
+install -m 0755 \"$1\" /usr/local/bin/.k3s.new && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s
+}";
+
 const PROGRAM_FOR_FETCHING: &str = "\
 command -v curl >/dev/null || command -v wget >/dev/null || {
 echo 'there is neither curl nor wget to fetch k3s with; with k3s_airgap: true the controller brings it' >&2
@@ -217,9 +223,10 @@ fn pinned(install: &K3sInstall) -> String {
     // Without an address nothing can be fetched.
     let url = install.artifact_url.as_deref().unwrap_or_default();
     let release = word(&format!("{url}/download/{}", install.version.as_str().replace('+', "%2B")));
-    let sums = install.artifact_sha256.iter().map(|sum| word(sum)).collect::<Vec<_>>().join(" | ");
+    let sums = install.artifact_sha256.iter().map(|sum| word(&sum.to_string())).collect::<Vec<_>>().join(" | ");
     format!(
-        "sum_of() {{ sha256sum < \"$1\" | cut -d ' ' -f 1; }}\n\
+        "{PUT_IN_PLACE}\n\
+         sum_of() {{ sha256sum < \"$1\" | cut -d ' ' -f 1; }}\n\
          get() {{\n\
          if command -v curl >/dev/null; then curl -sSfL -o \"$2\" \"$1\"; else wget -qO \"$2\" \"$1\"; fi \
          || {{ echo \"failed to fetch $1\" >&2; return 1; }}\n}}\n\
@@ -240,8 +247,7 @@ fn pinned(install: &K3sInstall) -> String {
          got=$(sum_of $new)\n\
          [ \"$got\" = \"$wanted\" ] || {{\n\
          echo \"the SHA-256 of $release/$file is $got, expected $wanted\" >&2; rm -f $new; return 1; }}\n\
-         mkdir -p -m 0755 /usr/local/bin; install -m 0755 $new /usr/local/bin/.k3s.new \
-         && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s\n}}"
+         put_in_place $new\n}}"
     )
 }
 
@@ -309,7 +315,7 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
-    use bringup_core::digest::sha256_hex;
+    use bringup_core::ids::Sha256;
     use bringup_core::secret::Secret;
     use bringup_core::version::Version;
 
@@ -342,13 +348,13 @@ mod tests {
         }
 
         /// Has it fetch the binary by a list of sums that must have one of these; what it complains of.
-        fn get_pinned(&self, sums: &[&str]) -> Result<(), String> {
+        fn get_pinned(&self, sums: &[Sha256]) -> Result<(), String> {
             let install = K3sInstall {
                 role: K3sRole::Agent,
                 version: Version::parse("v1.33.6+k3s1").unwrap(),
                 script: String::new(),
                 artifact_url: Some(format!("http://mirror{}", self.at("mirror").display())),
-                artifact_sha256: sums.iter().map(|sum| (*sum).to_owned()).collect(),
+                artifact_sha256: sums.to_vec(),
                 handed: None,
                 config: Secret::new(""),
                 join: None,
@@ -369,29 +375,29 @@ mod tests {
         let node = Node::new();
         let (arch, file) = if cfg!(target_arch = "aarch64") { ("arm64", "k3s-arm64") } else { ("amd64", "k3s") };
         let sums = format!("sha256sum-{arch}.txt");
-        let list = |binary: &str| format!("{}  k3s-other\n{}  {file}\n", "0".repeat(64), sha256_hex(binary.as_bytes()));
-        let (pinned, other) = (sha256_hex(list("real").as_bytes()), "1".repeat(64));
-        let refused = |sums: &[&str], words: &str| {
+        let list = |binary: &str| format!("{}  k3s-other\n{}  {file}\n", "0".repeat(64), Sha256::of(binary));
+        let (pinned, other) = (Sha256::of(list("real")), Sha256::of("other"));
+        let refused = |sums: &[Sha256], words: &str| {
             let complaint = node.get_pinned(sums).unwrap_err();
             assert!(complaint.contains(words), "{complaint}");
             assert!(!node.at("bin/k3s").exists());
         };
 
-        refused(&[&pinned], "failed to fetch");
+        refused(&[pinned], "failed to fetch");
         node.publish(file, "real");
         node.publish(&sums, &list("real"));
-        refused(&[&other], "which is not in k3s_artifact_sha256");
+        refused(&[other], "which is not in k3s_artifact_sha256");
         node.publish(file, "evil");
-        refused(&[&pinned], "expected");
+        refused(&[pinned], "expected");
         // Whoever replaces the binary replaces its list, too.
         node.publish(&sums, &list("evil"));
-        refused(&[&pinned], "which is not in k3s_artifact_sha256");
+        refused(&[pinned], "which is not in k3s_artifact_sha256");
         node.publish(&sums, "");
-        refused(&[&sha256_hex(b"")], "does not list");
+        refused(&[Sha256::of("")], "does not list");
 
         node.publish(file, "real");
         node.publish(&sums, &list("real"));
-        node.get_pinned(&[&other, &pinned]).unwrap();
+        node.get_pinned(&[other, pinned]).unwrap();
         assert_eq!(fs::read_to_string(node.at("bin/k3s")).unwrap(), "real");
     }
 }

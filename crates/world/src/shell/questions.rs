@@ -21,7 +21,7 @@ pub(crate) fn question(probe: &Probe) -> Option<String> {
         Probe::Directory(directory) => format!("[ -d {} ] || exit {NONE}", word(&directory.path)),
         Probe::System(_) => SYSTEM.to_owned(),
         Probe::RootPartition(_) => ROOT_PARTITION.to_owned(),
-        Probe::Disk(disk) => format!("disk={}\n{}", word(&disk.path), disk_script()),
+        Probe::Disk(disk) => format!("disk={}\n{}", word(disk.path.as_str()), disk_script()),
         Probe::CloudInit(_) => CLOUD_INIT.to_owned(),
         Probe::Packages(packages) => {
             let names: Vec<String> = packages.names.iter().map(|name| word(name)).collect();

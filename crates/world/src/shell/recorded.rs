@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use bringup_core::deed::{Content, Deed, Job, Join, K3sArtifacts, K3sInstall, KeptFiles, UnitAction};
+use bringup_core::ids::{DiskPath, Sha256};
 use bringup_core::probe::{K3sRole, Probe};
 use bringup_core::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ fn deeds_as_shell() {
         },
         Deed::FetchKeyring {
             url: "http://mirror.example/key".to_owned(),
-            sha256: Some("5".repeat(64)),
+            sha256: Sha256::parse(&"5".repeat(64)),
             path: "/usr/share/keyrings/k.gpg".to_owned(),
         },
         Deed::MakeDirectory { path: "/opt/with space".to_owned() },
@@ -161,12 +162,15 @@ fn deeds_as_shell() {
         job(Job::Autoremove),
         job(Job::InstallPackages { names: ["a".to_owned(), "b; reboot".to_owned()].into() }),
         job(Job::InstallGpuDriver),
-        job(Job::MoveRoot { disk: "/dev/nvme0n1".to_owned() }),
+        job(Job::MoveRoot { disk: DiskPath::parse("/dev/nvme0n1").unwrap() }),
         Deed::Reboot,
         Deed::Unit { name: "k3s-agent.service".to_owned(), action: UnitAction::Restart },
         Deed::InstallK3s(Box::new(server())),
         Deed::InstallK3s(Box::new(agent())),
-        Deed::InstallK3s(Box::new(K3sInstall { artifact_sha256: vec!["a".repeat(64), "b".repeat(64)], ..server() })),
+        Deed::InstallK3s(Box::new(K3sInstall {
+            artifact_sha256: ["a", "b"].map(|digit| Sha256::parse(&digit.repeat(64)).unwrap()).to_vec(),
+            ..server()
+        })),
         Deed::UninstallK3s { role: K3sRole::Agent, keep: KeptFiles(vec!["/etc/rancher/k3s/config.yaml".to_owned()]) },
     ];
     let shell: Vec<String> = deeds.iter().map(|deed| format!("# {deed}\n{}\n", effect(deed).unwrap())).collect();

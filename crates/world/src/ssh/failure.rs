@@ -1,8 +1,8 @@
 //! What keeps a host from being spoken to, as the operator needs it.
 
 use bringup_core::fault::{Cause, Fault};
+use bringup_core::ids::Target;
 use bringup_core::known_hosts::HostKey;
-use bringup_core::names::Target;
 
 /// Why a host could not be spoken to.
 #[derive(Clone, Debug)]
@@ -212,7 +212,7 @@ mod tests {
             let text = format!("{failure:?}");
             assert_eq!(failure.life().ok(), life, "{text}");
         }
-        let target = Target::Node(bringup_core::names::NodeName::new("n"));
+        let target = Target::Node(bringup_core::ids::NodeName::new("n"));
         let fault = Failure::Local("too many open files".to_owned()).fault(&target, "log in");
         assert_eq!((fault.at, fault.cause), (Target::Controller, Cause::Unasked));
         for (failure, cause) in [

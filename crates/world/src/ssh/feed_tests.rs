@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 use bringup_core::known_hosts::{HostKey, KnownHosts};
 
 use super::super::{Logins, Route};
@@ -74,7 +74,7 @@ async fn bytes_go_there_and_come_back() {
     let sent = AtomicU64::new(0);
     let told = |done| sent.store(done, Ordering::Relaxed);
     let output = session.feed("sha256sum", &mut bytes.as_slice(), &told).await.unwrap();
-    assert!(String::from_utf8_lossy(&output.out).contains(&sha256_hex(&bytes)));
+    assert!(String::from_utf8_lossy(&output.out).contains(&Sha256::of(&bytes).to_string()));
     assert_eq!(sent.load(Ordering::Relaxed), 4_000_000);
     let early = session.feed("echo full >&2; exit 7", &mut bytes.as_slice(), &|_| {}).await.unwrap();
     assert_eq!((early.status, early.err.ends_with(b"full\n")), (Some(7), true));

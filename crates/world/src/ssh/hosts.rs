@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bringup_core::ids::Target;
 use bringup_core::known_hosts::{HostKey, KnownHosts, host_pattern};
-use bringup_core::names::Target;
 use bringup_core::site::{Connection, Site};
 
 use super::session::{Route, Session};

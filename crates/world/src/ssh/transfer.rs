@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bringup_core::ids::Sha256;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Failure;
@@ -40,8 +41,8 @@ pub struct Upload<'a> {
     pub from: &'a Path,
     /// There.
     pub to: &'a str,
-    /// SHA-256 of its bytes, in hex.
-    pub sha256: &'a str,
+    /// Sum of its bytes.
+    pub sha256: Sha256,
     /// Permission bits.
     pub mode: u32,
 }
@@ -52,14 +53,14 @@ impl Session {
         let mut file = tokio::fs::File::open(upload.from).await.map_err(Trouble::Local)?;
         let total = file.metadata().await.map_err(Trouble::Local)?.len();
         // Named for its content: another file's part is never gone on with.
-        let part = word(&format!("{}.{}.part", upload.to, &upload.sha256[..16.min(upload.sha256.len())]));
+        let part = word(&format!("{}.{}.part", upload.to, upload.sha256.short()));
         let to = word(upload.to);
         let begun = self
             .piece(&format!(
                 "{SUM}\nif [ -e {to} ] && [ \"$(sum < {to})\" = {sha256} ]; then echo there\n\
                  elif [ -e {part} ]; then wc -c < {part}\n\
                  else (umask 077; : > {part}) && echo 0; fi",
-                sha256 = word(upload.sha256)
+                sha256 = word(&upload.sha256.to_string())
             ))
             .await?;
         if begun.out == "there" {
@@ -81,7 +82,7 @@ impl Session {
                  || {{ rm -f {part}; echo 'other bytes arrived than were sent' >&2; exit 1; }}\n\
                  chmod {mode:04o} {part} && mv -f {part} {to}",
                 arrived = word(&arrived),
-                sha256 = word(upload.sha256),
+                sha256 = word(&upload.sha256.to_string()),
                 mode = upload.mode
             ))
             .await?;

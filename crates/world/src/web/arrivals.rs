@@ -1,5 +1,6 @@
 //! Large files that are fetched once, by whoever needs them first, and read by everybody while they come.
 
+use bringup_core::ids::Sha256;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ impl Arrivals {
     }
 
     /// The file with this sum, kept at `path`: from there, as it comes already, or from `url`.
-    pub fn of(&self, url: &str, sha256: &str, path: &str) -> Arc<Arrival> {
+    pub fn of(&self, url: &str, sha256: Sha256, path: &str) -> Arc<Arrival> {
         let path = PathBuf::from(path);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let comes = running.get(&path).and_then(Weak::upgrade);
@@ -79,10 +80,10 @@ impl Arrivals {
             return arrival;
         }
         let (heard, coming) = watch::channel(Coming::default());
-        let (url, sha256, cache) = (url.to_owned(), sha256.to_owned(), self.cache.clone());
-        let (part, to) = (part_of(beside(&path), &path, Some(&sha256)), path.clone());
+        let (url, cache) = (url.to_owned(), self.cache.clone());
+        let (part, to) = (part_of(beside(&path), &path, Some(sha256)), path.clone());
         let task = tokio::spawn(async move {
-            let ended = bring(&url, &sha256, &to, &heard).await;
+            let ended = bring(&url, sha256, &to, &heard).await;
             cache::keep_within(&cache, cache::CACHE_BOUND);
             heard.send_modify(|coming| {
                 if let Ok(Some(size)) = ended {
@@ -103,7 +104,7 @@ fn beside(path: &Path) -> &Path {
 }
 
 /// Fetches a file, or gives the size of the one that is there.
-async fn bring(url: &str, sha256: &str, path: &Path, heard: &watch::Sender<Coming>) -> Result<Option<u64>, Trouble> {
+async fn bring(url: &str, sha256: Sha256, path: &Path, heard: &watch::Sender<Coming>) -> Result<Option<u64>, Trouble> {
     let name = path.display().to_string();
     let there = file_state(&name).await.map_err(|error| Trouble::Local(name, error))?;
     if let Some(file) = there.filter(|file| file.sha256 == sha256) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -49,7 +49,7 @@ impl Here {
         Self { arrivals: Arrivals::new(directory.path().to_path_buf()), directory }
     }
 
-    fn of(&self, url: &str, sha256: &str) -> Arc<Arrival> {
+    fn of(&self, url: &str, sha256: Sha256) -> Arc<Arrival> {
         self.arrivals.of(url, sha256, self.path().to_str().unwrap())
     }
 
@@ -69,9 +69,9 @@ async fn all(arrival: &Arrival, from: u64) -> Result<Vec<u8>, Broken> {
 async fn it_is_read_while_it_comes_by_all_and_asked_for_once() {
     let (here, bytes) = (Here::new(), bytes());
     let (url, give, asked) = serve(bytes.len()).await;
-    let sha256 = sha256_hex(&bytes);
+    let sha256 = Sha256::of(&bytes);
     give.send(bytes[..100_000].to_vec()).unwrap();
-    let (one, other) = (here.of(&url, &sha256), here.of(&url, &sha256));
+    let (one, other) = (here.of(&url, sha256), here.of(&url, sha256));
     assert_eq!(one.total().await.unwrap(), bytes.len() as u64);
     let (mut to, mut source) = tokio::io::duplex(1000);
     let reading = tokio::spawn({
@@ -91,7 +91,7 @@ async fn it_is_read_while_it_comes_by_all_and_asked_for_once() {
     other.whole().await.unwrap();
     drop((one, other));
     // Whoever comes later reads what is there.
-    assert_eq!(all(&here.of(&url, &sha256), 0).await.unwrap(), bytes);
+    assert_eq!(all(&here.of(&url, sha256), 0).await.unwrap(), bytes);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
@@ -101,7 +101,7 @@ async fn what_is_not_what_was_asked_for_has_no_end() {
     let (url, give, _) = serve(bytes.len()).await;
     give.send(bytes.clone()).unwrap();
     give.send(Vec::new()).unwrap();
-    let arrival = here.of(&url, &"0".repeat(64));
+    let arrival = here.of(&url, Sha256::of("another"));
     let (mut to, mut source) = tokio::io::duplex(bytes.len() + 1);
     let broken = arrival.hand_on(0, &mut to).await.unwrap_err();
     assert!(matches!(&broken, Broken::Fetch(why) if matches!(**why, Trouble::Mismatch { .. })), "{broken:?}");
@@ -114,7 +114,7 @@ async fn what_is_not_what_was_asked_for_has_no_end() {
     assert!(!here.path().exists());
     // And the next one tries again.
     give.send(bytes.clone()).unwrap();
-    assert_eq!(all(&here.of(&url, &sha256_hex(&bytes)), 0).await.unwrap(), bytes);
+    assert_eq!(all(&here.of(&url, Sha256::of(&bytes)), 0).await.unwrap(), bytes);
 }
 
 #[tokio::test]
@@ -122,14 +122,14 @@ async fn it_is_fetched_only_while_somebody_wants_it_and_gone_on_with() {
     let (here, bytes) = (Here::new(), bytes());
     let (url, give, asked) = serve(bytes.len()).await;
     give.send(bytes[..50_000].to_vec()).unwrap();
-    let sha256 = sha256_hex(&bytes);
-    let arrival = here.of(&url, &sha256);
+    let sha256 = Sha256::of(&bytes);
+    let arrival = here.of(&url, sha256);
     let mut coming = arrival.coming.clone();
     coming.wait_for(|coming| coming.length == 50_000).await.unwrap();
     drop(arrival);
     coming.changed().await.unwrap_err();
     give.send(Vec::new()).unwrap();
     give.send(bytes.clone()).unwrap();
-    assert_eq!(all(&here.of(&url, &sha256), 0).await.unwrap(), bytes);
+    assert_eq!(all(&here.of(&url, sha256), 0).await.unwrap(), bytes);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }

@@ -1,5 +1,6 @@
 //! A file from the web or from a path, proved by its sum and in place at once.
 
+use bringup_core::ids::Sha256;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -30,8 +31,8 @@ pub(super) const LONGEST_IMAGE: u64 = 64 << 30;
 pub(crate) struct Fetch<'a> {
     /// From where.
     pub url: &'a str,
-    /// SHA-256 of what is there, in hex, if it is known.
-    pub sha256: Option<&'a str>,
+    /// Sum of what is there, if it is known.
+    pub sha256: Option<Sha256>,
     /// The file in it that is wanted, if it is an archive.
     pub member: Option<&'a str>,
     /// To where.
@@ -75,9 +76,9 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Troub
         }
     })?;
     forget(&place.etag);
-    if let Some(wanted) = fetch.sha256.filter(|wanted| whole.sha256 != **wanted) {
+    if let Some(wanted) = fetch.sha256.filter(|wanted| whole.sha256 != *wanted) {
         forget(&place.part);
-        return Err(Trouble::Mismatch { wanted: wanted.to_owned(), got: whole.sha256 });
+        return Err(Trouble::Mismatch { wanted, got: whole.sha256 });
     }
     let is_proved = fetch.sha256.is_some() || address.is_tamper_proof();
     put(fetch, &place, whole, is_proved).await
@@ -101,10 +102,10 @@ async fn proved_from_web(
 }
 
 /// Where a file with this sum is until it is whole, in the directory for parts.
-pub(super) fn part_of(parts: &Path, path: &Path, sha256: Option<&str>) -> PathBuf {
+pub(super) fn part_of(parts: &Path, path: &Path, sha256: Option<Sha256>) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // Named for its content: the part of another file is never gone on with.
-    let content = sha256.map_or("new", |sha256| sha256.get(..16).unwrap_or(sha256));
+    let content = sha256.map_or_else(|| "new".to_owned(), |sha256| sha256.short());
     parts.join(format!(".{name}.{content}.part"))
 }
 
@@ -166,12 +167,12 @@ async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole, is_proved: bool) ->
     let local = |error| Trouble::Local(fetch.path.display().to_string(), error);
     placed.map_err(local)?;
     if is_cached && is_proved {
-        fetched::record(fetch.path, fetch.url, &whole.sha256).map_err(local)?;
+        fetched::record(fetch.path, fetch.url, whole.sha256).map_err(local)?;
     }
     if fetch.member.is_some() {
         forget(&place.part);
     } else {
-        sums::keep(fetch.path, &whole.sha256);
+        sums::keep(fetch.path, whole.sha256);
     }
     // The lock goes with the file that holds it.
     drop(whole.part);

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bringup_core::digest::sha256_hex;
 use bringup_core::fault::Cause;
+use bringup_core::ids::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -75,12 +75,12 @@ fn rest(bytes: &[u8], head: &str) -> Option<Vec<u8>> {
 
 struct Here {
     directory: tempfile::TempDir,
-    sha256: String,
+    sha256: Sha256,
 }
 
 impl Here {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), sha256: sha256_hex(&bytes()) }
+        Self { directory: tempfile::tempdir().unwrap(), sha256: Sha256::of(bytes()) }
     }
 
     fn parts(&self) -> PathBuf {
@@ -92,14 +92,18 @@ impl Here {
     }
 
     async fn fetch(&self, url: &str) -> Result<(), Trouble> {
+        self.fetch_at_most(url, Some(self.sha256), LONGEST_FILE).await
+    }
+
+    async fn fetch_at_most(&self, url: &str, sha256: Option<Sha256>, longest: u64) -> Result<(), Trouble> {
         let (path, parts) = (self.path(), self.parts());
         let fetch = Fetch {
             url,
-            sha256: Some(&self.sha256),
+            sha256,
             member: None,
             path: &path,
             parts: &parts,
-            longest: LONGEST_FILE,
+            longest,
             mode: 0o644,
             stall: Duration::from_millis(400),
             heard: None,
@@ -198,7 +202,10 @@ async fn a_mismatch_names_both_sums_and_leaves_what_was_in_place() {
     let fault = here.fetch(&server.url).await.unwrap_err().fault("fetch it");
     assert_eq!(fault.cause, Cause::Mismatch);
     let said = fault.said.join("\n");
-    assert!(said.contains(&here.sha256) && said.contains(&sha256_hex(b"another image")), "{said}");
+    assert!(
+        said.contains(&here.sha256.to_string()) && said.contains(&Sha256::of("another image").to_string()),
+        "{said}"
+    );
     assert_eq!(fs::read(here.path()).unwrap(), b"the old one");
     assert_eq!(here.left(), ["image.img"]);
 }
@@ -244,39 +251,15 @@ async fn what_is_longer_than_anything_of_its_kind_is_not_kept() {
     let longest = bytes().len() as u64 - 1;
     for said in [true, false] {
         let server = serve(move |_, _| (if said { whole(&bytes(), "") } else { unsaid(&bytes()) }, false)).await;
-        let (path, parts) = (here.path(), here.parts());
-        let fetch = Fetch {
-            url: &server.url,
-            sha256: Some(&here.sha256),
-            member: None,
-            path: &path,
-            parts: &parts,
-            longest,
-            mode: 0o644,
-            stall: STALL_BOUND,
-            heard: None,
-        };
-        let trouble = super::fetch(&fetch, &|_, _| {}).await.unwrap_err();
+        let trouble = here.fetch_at_most(&server.url, Some(here.sha256), longest).await.unwrap_err();
         assert!(matches!(trouble, Trouble::TooLong { .. }), "{trouble:?}");
         assert!(here.left().is_empty(), "{:?}", here.left());
     }
     let source = here.directory.path().join("own.img");
     fs::write(&source, bytes()).unwrap();
-    let (path, parts) = (here.path(), here.parts());
-    let fetch = Fetch {
-        url: source.to_str().unwrap(),
-        sha256: None,
-        member: None,
-        path: &path,
-        parts: &parts,
-        longest,
-        mode: 0o644,
-        stall: STALL_BOUND,
-        heard: None,
-    };
-    let trouble = super::fetch(&fetch, &|_, _| {}).await.unwrap_err();
+    let trouble = here.fetch_at_most(source.to_str().unwrap(), None, longest).await.unwrap_err();
     assert!(matches!(trouble, Trouble::TooLong { .. }), "{trouble:?}");
-    assert!(!path.exists());
+    assert!(!here.path().exists());
 }
 
 #[tokio::test]
@@ -290,7 +273,7 @@ async fn from_a_path_and_only_one_at_a_time() {
     let (path, parts) = (here.path(), here.parts());
     let fetch = Fetch {
         url: source.to_str().unwrap(),
-        sha256: Some(&here.sha256),
+        sha256: Some(here.sha256),
         member: None,
         path: &path,
         parts: &parts,
@@ -319,10 +302,10 @@ async fn one_file_of_an_archive() {
         tar.append_data(&mut header, path, text.as_bytes()).unwrap();
     }
     tar.into_inner().unwrap().finish().unwrap();
-    let (path, parts, sum) = (here.path(), here.parts(), sha256_hex(&fs::read(&archive).unwrap()));
+    let (path, parts, sum) = (here.path(), here.parts(), Sha256::of(fs::read(&archive).unwrap()));
     let fetch = Fetch {
         url: archive.to_str().unwrap(),
-        sha256: Some(&sum),
+        sha256: Some(sum),
         member: Some("linux-amd64/helm"),
         path: &path,
         parts: &parts,
@@ -347,18 +330,18 @@ async fn only_what_was_proved_is_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let (path, local) = (directory.path().join("script"), directory.path().join("local"));
     fs::write(&local, bytes()).unwrap();
-    let sum = sha256_hex(&bytes());
+    let sum = Sha256::of(bytes());
     let (web, disk) = (server.url.clone(), format!("file://{}", local.display()));
     for (url, sha256, is_recorded) in [
-        (&web, Some(&sum), true),
+        (&web, Some(sum), true),
         (&web, None, false),
         (&disk, None, true),
         (&web, None, false),
-        (&disk, Some(&sum), true),
+        (&disk, Some(sum), true),
     ] {
         let order = Fetch {
             url,
-            sha256: sha256.map(String::as_str),
+            sha256,
             member: None,
             path: &path,
             parts: directory.path(),
@@ -370,6 +353,6 @@ async fn only_what_was_proved_is_recorded() {
         super::fetch(&order, &|_, _| {}).await.unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes());
         let recorded = fetched::fetched_sum(&path, url).unwrap();
-        assert_eq!(recorded, is_recorded.then(|| sum.clone()), "{url} {sha256:?}");
+        assert_eq!(recorded, is_recorded.then_some(sum), "{url} {sha256:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use bringup_core::deed::Content;
-use bringup_core::digest::sha256_hex;
+use bringup_core::ids::Sha256;
 
 use super::{source, sums};
 use crate::{local_files, site_files};
@@ -18,7 +18,7 @@ fn beside(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When the record cannot be read.
-pub(crate) fn fetched_sum(path: &Path, url: &str) -> io::Result<Option<String>> {
+pub(crate) fn fetched_sum(path: &Path, url: &str) -> io::Result<Option<Sha256>> {
     use ErrorKind::{InvalidData, NotADirectory, NotFound};
 
     let text = match site_files::read_text(&beside(path)) {
@@ -27,15 +27,17 @@ pub(crate) fn fetched_sum(path: &Path, url: &str) -> io::Result<Option<String>> 
         Err(error) => return Err(error),
     };
     let recorded = text.strip_suffix('\n').and_then(|line| line.split_once(' '));
-    Ok(recorded.filter(|(_, from)| *from == sha256_hex(url.as_bytes())).map(|(sha256, _)| sha256.to_owned()))
+    Ok(recorded
+        .filter(|(_, from)| Sha256::parse(from) == Some(Sha256::of(url)))
+        .and_then(|(sha256, _)| Sha256::parse(sha256)))
 }
 
 /// Records the sum of a file that was just fetched and proved. Of the address a sum is recorded: it may hold a password.
 ///
 /// # Errors
 /// When the record cannot be written.
-pub(super) fn record(path: &Path, url: &str, sha256: &str) -> io::Result<()> {
-    let line = format!("{sha256} {}\n", sha256_hex(url.as_bytes()));
+pub(super) fn record(path: &Path, url: &str, sha256: Sha256) -> io::Result<()> {
+    let line = format!("{sha256} {}\n", Sha256::of(url));
     local_files::write(&beside(path), &Content::Plain(line), 0o600)
 }
 
@@ -54,9 +56,9 @@ mod tests {
     fn a_recorded_sum_counts_for_its_address_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("script");
-        let (here, there, sum) = ("https://me:hush@a.example/x", "https://b.example/x", "a".repeat(64));
+        let (here, there, sum) = ("https://me:hush@a.example/x", "https://b.example/x", Sha256::of("script"));
         assert_eq!(fetched_sum(&path, here).unwrap(), None);
-        record(&path, here, &sum).unwrap();
+        record(&path, here, sum).unwrap();
         assert_eq!(fetched_sum(&path, here).unwrap(), Some(sum));
         assert_eq!(fetched_sum(&path, there).unwrap(), None);
         let text = fs::read_to_string(beside(&path)).unwrap();

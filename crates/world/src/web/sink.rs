@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use bringup_core::digest::hex;
+use bringup_core::ids::Sha256;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -24,7 +24,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub(super) struct Part {
     file: File,
-    hash: Sha256,
+    hash: sha2::Sha256,
     /// Who reads it while it comes is told how much there is.
     heard: Option<watch::Sender<Coming>>,
     /// How much of it is there.
@@ -34,7 +34,7 @@ pub(super) struct Part {
 /// What came together.
 #[derive(Debug)]
 pub(super) struct Whole {
-    pub sha256: String,
+    pub sha256: Sha256,
     pub length: u64,
     /// Still locked.
     pub part: Part,
@@ -49,7 +49,7 @@ impl Part {
         let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(local)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { file, hash: Sha256::new(), heard: heard.cloned(), length: 0 }),
+                Ok(()) => return Ok(Self { file, hash: sha2::Sha256::new(), heard: heard.cloned(), length: 0 }),
                 // A process that is just being started has our files for a moment, with their locks.
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
                 Err(TryLockError::Error(error)) => return Err(local(error)),
@@ -62,7 +62,7 @@ impl Part {
     pub async fn reread(mut self) -> io::Result<Self> {
         let read = spawn_blocking(move || {
             self.file.seek(SeekFrom::Start(0))?;
-            (self.hash, self.length) = (Sha256::new(), 0);
+            (self.hash, self.length) = (sha2::Sha256::new(), 0);
             let mut piece = vec![0; PIECE];
             loop {
                 let read = self.file.read(&mut piece)?;
@@ -78,7 +78,7 @@ impl Part {
 
     /// Gives up what is there.
     pub fn restart(&mut self) -> io::Result<()> {
-        (self.hash, self.length) = (Sha256::new(), 0);
+        (self.hash, self.length) = (sha2::Sha256::new(), 0);
         // Before: who reads it and finds nothing knows why.
         self.tell();
         self.file.set_len(0)?;
@@ -104,7 +104,7 @@ impl Part {
                 self.tell();
             }
             self.file.sync_all()?;
-            Ok(Whole { sha256: hex(&self.hash.clone().finalize()), length: self.length, part: self })
+            Ok(Whole { sha256: self.hash.clone().into(), length: self.length, part: self })
         });
         Sink { pieces, task }
     }

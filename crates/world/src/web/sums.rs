@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bringup_core::digest::hex;
+use bringup_core::ids::Sha256;
 use bringup_core::probe::FileState;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
 /// From this size on a file's sum is kept. Smaller ones are read faster than one would think about it.
 const LARGE: u64 = 16 << 20;
@@ -39,14 +39,14 @@ fn state(path: &Path) -> io::Result<Option<FileState>> {
     Ok(Some(FileState { sha256, size: data.len(), mode: data.mode() & 0o7777, modified }))
 }
 
-fn sum(path: &Path) -> io::Result<String> {
+fn sum(path: &Path) -> io::Result<Sha256> {
     let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
+    let mut hash = sha2::Sha256::new();
     let mut piece = vec![0; 256 << 10];
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok(hex(&hash.finalize()));
+            return Ok(Sha256::from(hash));
         }
         hash.update(&piece[..read]);
     }
@@ -76,17 +76,17 @@ fn likeness(data: &Metadata) -> String {
     )
 }
 
-fn kept(path: &Path, data: &Metadata) -> Option<String> {
+fn kept(path: &Path, data: &Metadata) -> Option<Sha256> {
     if data.len() < LARGE {
         return None;
     }
     let text = fs::read_to_string(beside(path)).ok()?;
     let (sha256, rest) = text.trim_end().split_once(' ')?;
-    (rest == likeness(data) && sha256.len() == 64).then(|| sha256.to_owned())
+    if rest == likeness(data) { Sha256::parse(sha256) } else { None }
 }
 
 /// Keeps the sum of a file that was just put in place. A sum that cannot be kept is found again when it is asked for.
-pub(super) fn keep(path: &Path, sha256: &str) {
+pub(super) fn keep(path: &Path, sha256: Sha256) {
     let Ok(data) = fs::metadata(path) else { return };
     let beside = beside(path);
     if data.len() < LARGE || fs::write(&beside, format!("{sha256} {}\n", likeness(&data))).is_err() {
@@ -105,14 +105,15 @@ mod tests {
         fs::write(&path, vec![7; LARGE as usize]).unwrap();
         let sha256 = || async { file_state(path.to_str().unwrap()).await.unwrap().unwrap().sha256 };
         let right = sha256().await;
-        keep(&path, &"0".repeat(64));
-        assert_eq!(sha256().await, "0".repeat(64), "what stands beside it is believed");
+        let other = Sha256::of("other");
+        keep(&path, other);
+        assert_eq!(sha256().await, other, "what stands beside it is believed");
         let mut bytes = vec![7; LARGE as usize];
         bytes[5] = 8;
         fs::write(&path, &bytes).unwrap();
         let changed = sha256().await;
-        assert!(changed != right && changed != "0".repeat(64));
-        keep(&directory.path().join("gone"), &right);
+        assert!(changed != right && changed != other);
+        keep(&directory.path().join("gone"), right);
         assert_eq!(file_state(directory.path().join("gone").to_str().unwrap()).await.unwrap(), None);
         assert!(file_state(directory.path().to_str().unwrap()).await.is_err());
     }

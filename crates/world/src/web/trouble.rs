@@ -3,7 +3,7 @@
 use std::io;
 
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::names::Target;
+use bringup_core::ids::{Sha256, Target};
 
 /// Why something could not be fetched.
 #[derive(Debug)]
@@ -32,9 +32,9 @@ pub(crate) enum Trouble {
     /// These are other bytes than were asked for.
     Mismatch {
         /// The sum that was asked for.
-        wanted: String,
+        wanted: Sha256,
         /// The sum of what came.
-        got: String,
+        got: Sha256,
     },
     /// The archive does not hold what was asked for, or is none.
     Archive(String),

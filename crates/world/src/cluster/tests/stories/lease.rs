@@ -2,7 +2,7 @@
 
 use bringup_core::deed::Deed;
 use bringup_core::fault::Cause;
-use bringup_core::names::NodeName;
+use bringup_core::ids::NodeName;
 use http::Method;
 use serde_json::{Value, json};
 

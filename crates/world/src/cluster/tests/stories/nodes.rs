@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bringup_core::deed::Deed;
-use bringup_core::names::NodeName;
+use bringup_core::ids::NodeName;
 use bringup_core::probe::{InMaintenance, KubeNode, Probe, ReadyNodes};
 use http::Method;
 use serde_json::{Value, json};
