@@ -238,6 +238,7 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
             role: k3s.role,
             version: k3s.version.clone(),
             active: k3s.active,
+            started: k3s.active && k3s.since + durations::until_up(k3s.role) <= now,
             stale: false,
             run: k3s.run.clone(),
         })),
@@ -326,6 +327,7 @@ fn cluster(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
         let node = state.cluster.as_ref().and_then(|cluster| cluster.nodes.get(&question.name));
         return Ok(Answer::KubeNode(node.map(|node| KubeNodeState {
             ready,
+            renewed: (node.renewed > 0).then(|| node.renewed.to_string()),
             boot_id: node.boot_id.clone(),
             unschedulable: node.unschedulable,
             in_maintenance: node.in_maintenance,

@@ -12,6 +12,8 @@ pub(crate) struct SimNode {
     /// The installation that its node password belongs to.
     pub install: u32,
     pub ready_at: u64,
+    /// When its kubelet last renewed its Lease, in milliseconds; 0: never.
+    pub renewed: u64,
     /// The boot of its machine that its kubelet last told of.
     pub boot_id: String,
     pub labels: BTreeMap<String, String>,

@@ -4,6 +4,7 @@
 //! its start (24 s), Node Ready 17 s after a join. The rest are guesses; none was measured on a board.
 
 use bringup_core::deed::{Deed, Job};
+use bringup_core::probe::K3sRole;
 use bringup_core::site::Kind;
 
 /// One question to the controller itself.
@@ -20,8 +21,12 @@ pub const SILENCE: u64 = 3_000;
 pub const GOING_DOWN: u64 = 4_000;
 /// From a boot's SSH server until it lets anyone in: pam_nologin(8) keeps accounts out until the system is up.
 pub const NOLOGIN: u64 = 2_000;
-/// How long a Node that is down still counts as Ready.
+/// How long a Node that is down counts as Ready to who looks at its Lease: until that is 20 s old, and 20 s more.
 pub const STILL_READY: u64 = 40_000;
+/// From an agent's start until its kubelet renews its Lease (4.0 to 5.2 s on a PC).
+pub const KUBELET: u64 = 4_000;
+/// How often a kubelet renews its Lease.
+pub const LEASE: u64 = 10_000;
 /// From k3s's start to an API that answers.
 pub const API_START: u64 = 24_000;
 /// From a join to Ready.
@@ -30,6 +35,14 @@ pub const JOIN: u64 = 17_000;
 pub const SYSTEM_PODS: u64 = 45_000;
 /// From an Application's creation to Synced and Healthy.
 pub const APPLICATION: u64 = 150_000;
+
+/// From k3s's start until its unit is up (an agent: 4.6 to 5.9 s on a PC).
+pub fn until_up(role: K3sRole) -> u64 {
+    match role {
+        K3sRole::Server => API_START,
+        K3sRole::Agent => 5_000,
+    }
+}
 
 /// Compressed size of an image and size of what is written, in bytes.
 pub fn image_sizes(kind: Kind) -> (u64, u64) {

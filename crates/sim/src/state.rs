@@ -95,6 +95,7 @@ impl State {
             let node = cluster.nodes.entry(name.clone()).or_insert_with(|| SimNode {
                 install,
                 ready_at: since.max(cluster.born) + durations::JOIN,
+                renewed: 0,
                 boot_id: boot_id.clone(),
                 labels: [("kubernetes.io/hostname".to_owned(), name.to_string())].into(),
                 taints: std::collections::BTreeSet::new(),
@@ -102,11 +103,20 @@ impl State {
                 in_maintenance: false,
             });
             // A machine that was made anew is refused until what is left of the old one is gone.
-            let ready = node.install == install && node.ready_at.max(since + 8_000) <= now;
-            if ready {
+            if node.install != install || node.ready_at > now {
+                return false;
+            }
+            // What was Ready before a restart stays so.
+            let still_ready = node.renewed > 0 && now < node.renewed + durations::STILL_READY;
+            let kubelet = since + durations::KUBELET;
+            if kubelet <= now {
+                node.renewed = now - (now - kubelet) % durations::LEASE;
+            }
+            let posts = since + 8_000 <= now;
+            if posts {
                 node.boot_id = boot_id;
             }
-            return ready;
+            return posts || still_ready;
         }
         let left = machine.system.as_ref().and_then(|system| system.k3s_left).filter(|_| up);
         let silent_since = left.or((runs.is_some() && !up).then_some(down_since));

@@ -268,8 +268,11 @@ pub struct K3sState {
     pub role: K3sRole,
     /// Such as `v1.33.6+k3s1`.
     pub version: Version,
-    /// Its unit runs.
+    /// Its unit runs, or is on its way up.
     pub active: bool,
+    /// It is up by its own account: k3s notifies systemd when its API answers or its kubelet runs. Where it does not, it
+    /// counts as soon as it was started.
+    pub started: bool,
     /// What runs was started before its configuration or its binary were last written.
     pub stale: bool,
     /// The run that last installed it, from our mark; none where we did not.
@@ -279,8 +282,11 @@ pub struct K3sState {
 /// A Node of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KubeNodeState {
-    /// Its Ready condition: for some time after its machine went it stays true.
+    /// Its Ready condition, of a kubelet that renews its Lease: the condition alone stays true for 50 s after its machine went.
     pub ready: bool,
+    /// When its kubelet last renewed its Lease, in the API's words: another text is another renewal. `None`: it never has;
+    /// the first is 10 s younger than the Node.
+    pub renewed: Option<String>,
     /// The boot id of its machine when its kubelet last told; empty where it never has.
     pub boot_id: String,
     /// It is cordoned.

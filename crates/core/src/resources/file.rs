@@ -1,12 +1,8 @@
-//! A file holds what it should.
+//! What of a file is another than it should be.
 
 use crate::change::{Change, Diff};
-use crate::deed::{Content, Deed};
-use crate::engine::{Act, Look};
-use crate::fault::Fault;
-use crate::ids::{Label, Sha256, Target};
-use crate::probe::{File, FileState, Probe};
-use crate::resource::{Applied, Resource};
+use crate::ids::Sha256;
+use crate::probe::FileState;
 
 impl FileState {
     /// What is another than it should be: the content, the permission bits.
@@ -21,60 +17,5 @@ impl FileState {
             changes.push(Change::new(format!("mode of {path}"), from, to));
         }
         Diff::of(changes)
-    }
-}
-
-/// A file of ours, whole.
-#[derive(Debug)]
-pub struct ManagedFile {
-    /// Where.
-    pub target: Target,
-    /// What it is, as the label tells it.
-    pub purpose: &'static str,
-    /// Its path.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-    /// Its permission bits.
-    pub mode: u32,
-}
-
-impl ManagedFile {
-    fn question(&self) -> File {
-        File { path: self.path.clone() }
-    }
-}
-
-impl Resource for ManagedFile {
-    type State = Option<FileState>;
-
-    fn label(&self) -> Label {
-        Label::of(&self.target, self.purpose)
-    }
-
-    fn target(&self) -> Target {
-        self.target.clone()
-    }
-
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(self.target.clone(), self.question().into())]
-    }
-
-    async fn observe(&self, look: &Look<'_>) -> Result<Option<FileState>, Fault> {
-        look.ask(&self.target, self.question()).await
-    }
-
-    fn diff(&self, seen: &Option<FileState>) -> Diff {
-        let size = self.text.len();
-        match seen {
-            Some(seen) => seen.compare(&self.path, Sha256::of(&self.text), size, self.mode),
-            None => Diff::Change(vec![Change::add(&self.path, format!("{size} bytes"))]),
-        }
-    }
-
-    async fn apply(&self, _: &Option<FileState>, act: &Act<'_>) -> Result<Applied, Fault> {
-        let (path, content) = (self.path.clone(), Content::Plain(self.text.clone()));
-        act.act(&self.target, Deed::WriteFile { path, content, mode: self.mode }).await?;
-        Ok(Applied::Changed)
     }
 }

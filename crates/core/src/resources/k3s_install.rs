@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::k3s_artifacts::ArtifactSource;
 use crate::change::{Change, Diff, Reason};
 use crate::deed::{Deed, Join, K3sInstall, KeptFiles, UnitAction};
@@ -71,10 +73,10 @@ impl K3sSeen {
         self.config.as_ref().map_or("", Secret::expose)
     }
 
-    /// Whether it is an agent that runs, and whose Node is not Ready.
+    /// Whether it is an agent that runs and is not up, or whose Node is not Ready.
     pub(super) fn runs_in_vain(&self) -> bool {
-        self.installed.as_ref().is_some_and(|state| state.active && state.role == K3sRole::Agent)
-            && !self.kube.as_ref().is_some_and(|kube| kube.ready)
+        let agent = self.installed.as_ref().filter(|state| state.active && state.role == K3sRole::Agent);
+        agent.is_some_and(|state| !state.started || !self.kube.as_ref().is_some_and(|kube| kube.ready))
     }
 
     /// Whether the configuration is one that we have a part in. Without it k3s was configured by someone else's flags,
@@ -203,6 +205,8 @@ impl K3sWanted {
             changes.push(Change::new(state.role.unit(), "not running", "running"));
         } else if seen.is_ours() && state.stale {
             changes.push(Change::new(state.role.unit(), "older than its configuration or binary", "restarted"));
+        } else if !state.started {
+            changes.push(Change::new(state.role.unit(), "starting", "running"));
         }
         if !seen.kube.as_ref().is_some_and(|kube| kube.ready) {
             let now = if seen.kube.is_some() { "not Ready" } else { "not in the cluster" };
@@ -269,16 +273,17 @@ impl K3sWanted {
             let name = self.role.unit().to_owned();
             act.act(&target, Deed::Unit { name, action: UnitAction::Start }).await?;
         }
-        self.ready(act).await
+        self.ready(seen.kube.as_ref().and_then(|kube| kube.renewed.as_deref()), act).await
     }
 
-    /// Neither an exit status nor an active unit proves that a node joined; only its Node's Ready does.
-    async fn ready(&self, act: &Act<'_>) -> Result<(), Fault> {
+    /// Neither an exit status nor an active unit proves that a node joined, and Ready is what its Node was before a restart
+    /// too: its unit is up, and its kubelet has renewed its Lease since. `renewed` is when it last did before.
+    async fn ready(&self, renewed: Option<&str>, act: &Act<'_>) -> Result<(), Fault> {
         let mut waited = Duration::ZERO;
         for (bound, is_enough) in
             [(FIRST_BOUND, Trouble::lasts as fn(Trouble) -> bool), (SECOND_BOUND, |_| true), (READY_BOUND, |_| true)]
         {
-            match self.ready_within(bound.saturating_sub(waited), act).await {
+            match self.ready_within(bound.saturating_sub(waited), renewed, act).await {
                 Err(fault) if fault.cause == Cause::TimedOut => {
                     waited = bound;
                     let said = self.said(act).await;
@@ -293,12 +298,18 @@ impl K3sWanted {
         Ok(())
     }
 
-    async fn ready_within(&self, bound: Duration, act: &Act<'_>) -> Result<(), Fault> {
+    async fn ready_within(&self, bound: Duration, renewed: Option<&str>, act: &Act<'_>) -> Result<(), Fault> {
+        let begun = Instant::now();
+        let (target, unit) = (self.target(), self.role.unit());
+        let wanted = format!("{unit} on {} to be up", self.node);
+        let wait = Wait { target: &target, wanted: &wanted, bound, every: EVERY };
+        act.wait_until(wait, K3s {}, |k3s| k3s.is_some_and(|k3s| k3s.started).then_some(())).await?;
         let wanted = format!("Node {} to be Ready", self.node);
+        let bound = bound.saturating_sub(begun.elapsed());
         let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound, every: EVERY };
-        act.wait_until(wait, KubeNode { name: self.node.clone() }, |kube| match kube {
-            Some(KubeNodeState { ready: true, .. }) => Some(()),
-            _ => None,
+        act.wait_until(wait, KubeNode { name: self.node.clone() }, |kube| {
+            kube.is_some_and(|kube| kube.ready && (renewed.is_none() || kube.renewed.as_deref() != renewed))
+                .then_some(())
         })
         .await
     }

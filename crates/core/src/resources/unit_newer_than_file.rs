@@ -1,4 +1,4 @@
-//! A running unit has read the file that it reads only when it starts.
+//! A running unit has read the files that it reads only when it starts.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use crate::ids::{Label, NodeName, Target};
 use crate::probe::{File, Probe, Unit};
 use crate::resource::{Applied, Resource};
 
-/// A unit that, if it runs, started after the file was last written.
+/// A unit that, if it runs, started after each of these files was last written.
 #[derive(Debug)]
 pub struct UnitNewerThanFile {
     /// Which node.
     pub node: NodeName,
     /// The unit.
     pub unit: &'static str,
-    /// The file.
-    pub file: String,
+    /// The files; what is not there tells nothing.
+    pub files: Vec<String>,
 }
 
 /// What a look finds.
 #[derive(Debug)]
 pub struct Seen {
-    stale: bool,
+    /// A file that is newer.
+    newer: Option<String>,
 }
 
 impl Resource for UnitNewerThanFile {
@@ -40,29 +41,28 @@ impl Resource for UnitNewerThanFile {
 
     fn questions(&self) -> Vec<(Target, Probe)> {
         let target = Resource::target(self);
-        vec![
-            (target.clone(), Unit { name: self.unit.to_owned() }.into()),
-            (target, File { path: self.file.clone() }.into()),
-        ]
+        let files = self.files.iter().map(|path| File { path: path.clone() }.into());
+        let unit = Unit { name: self.unit.to_owned() }.into();
+        files.chain([unit]).map(|probe| (target.clone(), probe)).collect()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         let target = Resource::target(self);
         let unit = look.ask(&target, Unit { name: self.unit.to_owned() }).await?;
-        let file = look.ask(&target, File { path: self.file.clone() }).await?;
-        let stale = match (unit, file) {
-            (Some(unit), Some(file)) => unit.active && unit.since < file.modified,
-            _ => false,
-        };
-        Ok(Seen { stale })
+        let Some(unit) = unit.filter(|unit| unit.active) else { return Ok(Seen { newer: None }) };
+        for path in &self.files {
+            let file = look.ask(&target, File { path: path.clone() }).await?;
+            if file.is_some_and(|file| unit.since < file.modified) {
+                return Ok(Seen { newer: Some(path.clone()) });
+            }
+        }
+        Ok(Seen { newer: None })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
-        if !seen.stale {
-            return Diff::InSync;
-        }
-        let to = format!("restarted after {} was written", self.file);
-        Diff::Change(vec![Change::new(self.unit, format!("older than {}", self.file), to)])
+        let Some(file) = &seen.newer else { return Diff::InSync };
+        let to = format!("restarted after {file} was written");
+        Diff::Change(vec![Change::new(self.unit, format!("older than {file}"), to)])
     }
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {

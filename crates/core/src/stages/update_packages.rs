@@ -4,14 +4,13 @@ use super::Wanted;
 use super::lanes::Lanes;
 use super::usual;
 use crate::engine::Lane;
-use crate::ids::{Label, StageName, Target};
+use crate::ids::{Label, StageName};
 use crate::probe::K3sRole;
 use crate::resources::{
-    AptRepository, CloudInitEnded, EarlierWorkEnded, GpuDriverInstalled, InstalledPackages, ManagedFile, PackageUpkeep,
-    Rebooted, UnitNewerThanFile, Upkeep,
+    AptRepository, CloudInitEnded, EarlierWorkEnded, GpuDriverInstalled, InstalledPackages, NvidiaRuntime,
+    PackageUpkeep, Rebooted, UnitNewerThanFile, Upkeep,
 };
 use crate::site::{Node, Settings};
-use crate::version::Version;
 
 const STAGE: StageName = StageName::UpdatePackages;
 
@@ -80,48 +79,8 @@ fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings
     );
     let names = [String::from("nvidia-container-toolkit")].into();
     lane.push(STAGE, InstalledPackages { node: node.name.clone(), purpose: "gpu_toolkit", names });
-    let (path, text) = containerd_template(&settings.k3s_version.value);
-    let target = Target::Node(node.name.clone());
-    let file = path.clone();
-    lane.push(STAGE, ManagedFile { target, purpose: "containerd_template", path, text, mode: 0o644 });
+    // k3s does not start with a default runtime whose program is not there, so that comes first.
+    lane.push(STAGE, NvidiaRuntime { node: node.name.clone(), version: settings.k3s_version.clone() });
     let unit = if control_plane { K3sRole::Server } else { K3sRole::Agent }.unit();
-    lane.push(STAGE, UnitNewerThanFile { node: node.name.clone(), unit, file });
-}
-
-/// The template that makes the NVIDIA runtime the default. From 1.32 on k3s ships containerd 2, which reads another
-/// file and another schema.
-fn containerd_template(k3s_version: &Version) -> (String, String) {
-    let (file, plugin) = if k3s_version.minor() >= (1, 32) {
-        ("config-v3.toml.tmpl", "io.containerd.cri.v1.runtime")
-    } else {
-        ("config.toml.tmpl", "io.containerd.grpc.v1.cri")
-    };
-    let runtime = format!("[plugins.'{plugin}'.containerd.runtimes.'nvidia'");
-    let text = format!(
-        "{{{{ template \"base\" . }}}}\n\n\
-         [plugins.'{plugin}'.containerd]\n  default_runtime_name = \"nvidia\"\n\n\
-         {runtime}]\n  runtime_type = \"io.containerd.runc.v2\"\n\n\
-         {runtime}.options]\n  BinaryName = \"/usr/bin/nvidia-container-runtime\"\n  SystemdCgroup = true\n"
-    );
-    (format!("/var/lib/rancher/k3s/agent/etc/containerd/{file}"), text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::containerd_template;
-    use crate::version::Version;
-
-    #[test]
-    fn the_template_follows_the_version() {
-        for (version, file) in [
-            ("v1.31.9+k3s1", "config.toml.tmpl"),
-            ("v1.32.0+k3s1", "config-v3.toml.tmpl"),
-            ("v1.33.6+k3s1", "config-v3.toml.tmpl"),
-        ] {
-            assert!(
-                containerd_template(&Version::parse(version).unwrap()).0.ends_with(&format!("/{file}")),
-                "{version}"
-            );
-        }
-    }
+    lane.push(STAGE, UnitNewerThanFile { node: node.name.clone(), unit, files: NvidiaRuntime::files() });
 }

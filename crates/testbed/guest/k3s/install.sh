@@ -179,6 +179,8 @@ TasksMax=infinity
 TimeoutStartSec=0
 Restart=always
 RestartSec=5s
+ExecStartPre=-/sbin/modprobe br_netfilter
+ExecStartPre=-/sbin/modprobe overlay
 END
         printf 'ExecStart=%s/k3s \\\n    %s \\\n' "$bin" "$role"
         for word in "$@"; do

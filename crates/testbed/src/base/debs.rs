@@ -63,7 +63,10 @@ pub const DEBS: [Deb; 11] = [
     deb("open-iscsi", "2.1.8", Place::Repository),
     deb("unattended-upgrades", "2.9.1", Place::Repository),
     deb("original-awk", "1:20220912", Place::Repository),
-    deb("nvidia-container-toolkit", "1.17.8-1", Place::Nvidia),
+    Deb {
+        program: Some(("usr/bin/nvidia-container-runtime", "#!/bin/sh\nexec runc \"$@\"\n")),
+        ..deb("nvidia-container-toolkit", "1.17.8-1", Place::Nvidia)
+    },
     Deb { postinst: Some("#!/bin/sh\ntrue\n"), ..deb("bringup-half", "1.0", Place::Apart) },
 ];
 

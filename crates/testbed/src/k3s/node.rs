@@ -131,14 +131,8 @@ pub fn start_containerd(processes: &mut Processes) -> Result<(), String> {
     let agent = Path::new(DATA).join("agent");
     let root = agent.join("containerd");
     prepare_storage(&root)?;
-    for version in ["config-v3.toml.tmpl", "config.toml.tmpl"] {
-        let template = agent.join("etc/containerd").join(version);
-        if template.exists() {
-            say::info(&format!("Using containerd template at {}", template.display()));
-        }
-    }
     let config = agent.join("etc/containerd/config.toml");
-    write(&config, &containerd_config(&root), 0o600)?;
+    write(&config, &rendered(&(containerd_config(&root) + &nvidia_runtime()), &agent.join("etc/containerd")), 0o600)?;
     let network = json!({"Network": POD_NETWORK, "Backend": {"Type": "host-gw"}}).to_string();
     write(&agent.join("etc/flannel/net-conf.json"), &network, 0o600)?;
     write(&agent.join("etc/crictl.yaml"), &format!("runtime-endpoint: unix://{CONTAINERD}\n"), 0o600)?;
@@ -205,6 +199,31 @@ fn take_in(path: &Path) -> Result<(), String> {
 }
 
 /// Lower scores for running out of memory are forbidden in a container, and runc would die of the wish.
+/// The base within the user's template, if there is one. Whether the whole makes sense is containerd's to say.
+fn rendered(base: &str, directory: &Path) -> String {
+    for name in ["config-v3.toml.tmpl", "config.toml.tmpl"] {
+        let path = directory.join(name);
+        if let Ok(template) = fs::read_to_string(&path) {
+            say::info(&format!("Using containerd template at {}", path.display()));
+            return template.replace("{{ template \"base\" . }}", base);
+        }
+    }
+    base.to_owned()
+}
+
+/// The table that k3s 1.36 renders where it finds NVIDIA's program. This containerd is older and ignores what is in it.
+fn nvidia_runtime() -> String {
+    if !Path::new("/usr/bin/nvidia-container-runtime").exists() {
+        return String::new();
+    }
+    say::info("Found nvidia container runtime at /usr/bin/nvidia-container-runtime");
+    let table = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'nvidia'";
+    format!(
+        "\n[{table}]\n  runtime_type = \"io.containerd.runc.v2\"\n\n[{table}.options]\n  \
+         BinaryName = \"/usr/bin/nvidia-container-runtime\"\n  SystemdCgroup = true\n"
+    )
+}
+
 fn containerd_config(root: &Path) -> String {
     format!(
         "version = 2\nroot = \"{}\"\nstate = \"/run/k3s/containerd\"\noom_score = 0\n\n[grpc]\n  \

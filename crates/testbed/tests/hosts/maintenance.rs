@@ -42,6 +42,7 @@ impl Clustered {
                 };
                 Ok(Answer::KubeNode(Some(KubeNodeState {
                     ready: true,
+                    renewed: None,
                     boot_id,
                     unschedulable: cordoned.contains(&question.name),
                     in_maintenance: cordoned.contains(&question.name),
@@ -77,7 +78,7 @@ impl Clustered {
 /// What is believed to run on each host: nothing is drained from a machine without it.
 fn k3s() -> K3sState {
     let version = Version::parse("v1.33.6+k3s1").unwrap();
-    K3sState { role: K3sRole::Server, version, active: true, stale: false, run: None }
+    K3sState { role: K3sRole::Server, version, active: true, started: true, stale: false, run: None }
 }
 
 impl World for Clustered {

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::nodes::Kubelet;
 use super::{certificate as our_certificate, definitions, nodes, release};
 
 /// What stands in the secret of a release, without the two layers of base64 around it.
@@ -20,7 +21,9 @@ pub(crate) fn manifest(bytes: &[u8]) -> bool {
 /// A list of nodes.
 pub(crate) fn kube_objects(bytes: &[u8]) -> bool {
     let Ok(list) = serde_json::from_slice::<Value>(bytes) else { return false };
-    nodes::items(&list).map(nodes::state).count() > 0
+    let kubelet = Kubelet { lives: true, renewed: None };
+    let nodes: Vec<_> = nodes::items(&list).map(|node| nodes::state(node, &kubelet)).collect();
+    !nodes.is_empty()
 }
 
 /// A client's certificate in PEM.

@@ -21,6 +21,7 @@ pub(crate) mod tests;
 mod trouble;
 mod workloads;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,14 +30,15 @@ use std::time::Duration;
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{NodeName, Target};
-use bringup_core::probe::{Answer, Probe};
+use bringup_core::probe::{Answer, KubeNodeState, Probe};
 use bringup_core::world::Progress;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join, try_join_all};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 pub(crate) use self::access::{Access, OverSsh};
 use self::drain::DrainBounds;
+use self::nodes::Kubelet;
 pub(crate) use self::sealed_keys::backup as sealed_keys_backup;
 use self::session::{Bounds, Session};
 
@@ -244,6 +246,7 @@ fn as_asked(fault: &Fault, probe: &Probe) -> Fault {
 struct Lists<'a> {
     session: &'a Session,
     nodes: OnceCell<Result<Value, trouble::Trouble>>,
+    leases: OnceCell<Result<Option<Value>, trouble::Trouble>>,
     /// One Node is asked for, and nothing of the others.
     only: bool,
 }
@@ -253,37 +256,54 @@ impl Lists<'_> {
         let list = self.nodes.get_or_init(|| self.session.get(nodes::ALL)).await;
         list.as_ref().map(|list| nodes::items(list).collect()).map_err(Clone::clone)
     }
+
+    async fn node(&self, name: &NodeName) -> Result<Option<Value>, trouble::Trouble> {
+        if self.only {
+            return nodes::node(self.session, name).await;
+        }
+        Ok(self.nodes().await?.into_iter().find(|node| nodes::name(node) == name.as_str()).cloned())
+    }
+
+    async fn leases(&self) -> Result<Option<&Value>, trouble::Trouble> {
+        let leases = self.leases.get_or_init(|| nodes::all_leases(self.session)).await;
+        leases.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    async fn kube_node(&self, name: &NodeName) -> Result<Option<KubeNodeState>, trouble::Trouble> {
+        let (node, leases) = try_join(self.node(name), self.leases()).await?;
+        let Some(node) = node else { return Ok(None) };
+        let kubelet = Kubelet::of(&node, leases, self.session).await?;
+        Ok(Some(nodes::state(&node, &kubelet)))
+    }
+
+    async fn ready_nodes(&self) -> Result<BTreeSet<NodeName>, trouble::Trouble> {
+        let (nodes, leases) = try_join(self.nodes(), self.leases()).await?;
+        let kubelets = try_join_all(nodes.iter().map(|node| Kubelet::of(node, leases, self.session))).await?;
+        let ready = nodes.into_iter().zip(kubelets).filter(|(_, kubelet)| kubelet.lives);
+        Ok(ready.map(|(node, _)| NodeName::new(nodes::name(node))).collect())
+    }
+
+    async fn in_maintenance(&self) -> Result<BTreeSet<NodeName>, trouble::Trouble> {
+        let all = self.nodes().await?.into_iter().filter(|node| nodes::is_in_maintenance(node));
+        Ok(all.map(|node| NodeName::new(nodes::name(node))).collect())
+    }
 }
 
 async fn answers(session: &Session, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
     let about_nodes =
         |probe: &&Probe| matches!(probe, Probe::KubeNode(_) | Probe::ReadyNodes(_) | Probe::InMaintenance(_));
     let only = probes.iter().filter(about_nodes).count() == 1;
-    let lists = Lists { session, nodes: OnceCell::new(), only };
+    let lists = Lists { session, nodes: OnceCell::new(), leases: OnceCell::new(), only };
     join_all(probes.iter().map(|probe| answer(&lists, probe))).await
 }
 
 async fn answer(lists: &Lists<'_>, probe: &Probe) -> Result<Answer, Fault> {
     let session = lists.session;
-    let names = |nodes: Vec<&Value>, which: fn(&Value) -> bool| {
-        nodes.into_iter().filter(|node| which(node)).map(|node| NodeName::new(nodes::name(node))).collect()
-    };
     let answer = match probe {
         Probe::ApiReady(_) => session.get_if_any("/version").await.map(|_| Answer::ApiReady(true)),
-        Probe::KubeNode(question) if lists.only => {
-            let node = nodes::node(session, &question.name).await;
-            node.map(|node| Answer::KubeNode(node.as_ref().map(nodes::state)))
-        }
-        Probe::KubeNode(question) => lists.nodes().await.map(|all| {
-            let node = all.into_iter().find(|node| nodes::name(node) == question.name.as_str());
-            Answer::KubeNode(node.map(nodes::state))
-        }),
-        Probe::ReadyNodes(_) => {
-            lists.nodes().await.map(|all| Answer::ReadyNodes(names(all, |node| nodes::is_true(node, "Ready"))))
-        }
-        Probe::InMaintenance(_) => {
-            lists.nodes().await.map(|all| Answer::InMaintenance(names(all, |node| nodes::state(node).in_maintenance)))
-        }
+        Probe::KubeNode(question) => lists.kube_node(&question.name).await.map(Answer::KubeNode),
+        Probe::ReadyNodes(_) => lists.ready_nodes().await.map(Answer::ReadyNodes),
+        Probe::InMaintenance(_) => lists.in_maintenance().await.map(Answer::InMaintenance),
         Probe::ReadyDeployments(question) => {
             let ready = workloads::ready_deployments(session, &question.namespace, &question.names).await;
             ready.map(Answer::ReadyDeployments)

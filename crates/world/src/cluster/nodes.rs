@@ -1,11 +1,14 @@
 //! Nodes: what they say of themselves, and what we mark them with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bringup_core::ids::NodeName;
 use bringup_core::probe::KubeNodeState;
 use http::Method;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::session::{FIELD_MANAGER, Sent, Session};
 use super::trouble::Trouble;
@@ -18,6 +21,12 @@ const CORDONED_BEFORE: &str = "cordoned-before";
 const CORDONED: &str = "cordoned";
 
 pub(super) const ALL: &str = "/api/v1/nodes";
+/// Where kubelets renew their Leases.
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+/// From this age on a Lease is looked at once more. A kubelet renews its own every 10 s; of the real k3s 1.36 none was older
+/// than 12 s while it lived.
+const DOUBTED_FROM: SignedDuration = SignedDuration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 fn path(node: &NodeName) -> String {
     format!("{ALL}/{node}")
@@ -47,19 +56,77 @@ fn mark(node: &Value) -> Option<&str> {
     node["metadata"]["annotations"][MAINTENANCE].as_str()
 }
 
+/// Whether a Node bears our mark of maintenance.
+pub(super) fn is_in_maintenance(node: &Value) -> bool {
+    mark(node).is_some()
+}
+
+fn is_unschedulable(node: &Value) -> bool {
+    node.pointer("/spec/unschedulable") == Some(&Value::Bool(true))
+}
+
 /// Whether a condition of an object is true.
 pub(super) fn is_true(object: &Value, condition: &str) -> bool {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
     conditions.into_iter().flatten().any(|one| one["type"] == condition && one["status"] == "True")
 }
 
+/// The Leases of all kubelets; `None`: there are none.
+pub(super) async fn all_leases(session: &Session) -> Result<Option<Value>, Trouble> {
+    session.get_if_any(LEASES).await
+}
+
+/// When a Node's Lease was last renewed, in its own words.
+fn renewed<'a>(leases: &'a Value, node: &str) -> Option<&'a str> {
+    let lease = items(leases).find(|lease| name(lease) == node)?;
+    lease.pointer("/spec/renewTime").and_then(Value::as_str)
+}
+
+/// What a Node and its Lease tell of its kubelet. The condition Ready alone stays for 50 s after a kubelet's end.
+#[derive(Clone, Debug)]
+pub(super) struct Kubelet {
+    /// Its Node is Ready, and its Lease does not tell otherwise: a Node without one is young.
+    pub lives: bool,
+    /// When it last renewed it, in its own words.
+    pub renewed: Option<String>,
+}
+
+impl Kubelet {
+    /// Looks at a Node's Lease, and again at one that nobody seems to renew: the clock that wrote it may be wrong, and then
+    /// the next renewal tells. That is waited for as long as `renewal` of the session's bounds says.
+    pub async fn of(node: &Value, leases: Option<&Value>, session: &Session) -> Result<Self, Trouble> {
+        let (ready, node) = (is_true(node, "Ready"), name(node));
+        let Some(first) = leases.and_then(|leases| renewed(leases, node)) else {
+            return Ok(Self { lives: ready, renewed: None });
+        };
+        let is_fresh = |text: &str| {
+            let age = text.parse::<Timestamp>().map(|renewed| session.now().duration_since(renewed));
+            age.is_ok_and(|age| age <= DOUBTED_FROM)
+        };
+        if !ready || is_fresh(first) {
+            return Ok(Self { lives: ready, renewed: Some(first.to_owned()) });
+        }
+        let until = Instant::now() + session.renewal();
+        while Instant::now() < until {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let now = all_leases(session).await?;
+            let next = now.as_ref().and_then(|leases| renewed(leases, node));
+            if next.is_some_and(|next| next != first) {
+                return Ok(Self { lives: true, renewed: next.map(str::to_owned) });
+            }
+        }
+        Ok(Self { lives: false, renewed: Some(first.to_owned()) })
+    }
+}
+
 /// Reads a Node.
-pub(super) fn state(node: &Value) -> KubeNodeState {
+pub(super) fn state(node: &Value, kubelet: &Kubelet) -> KubeNodeState {
     KubeNodeState {
-        ready: is_true(node, "Ready"),
+        ready: kubelet.lives,
+        renewed: kubelet.renewed.clone(),
         boot_id: node.pointer("/status/nodeInfo/bootID").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        unschedulable: node.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
-        in_maintenance: mark(node).is_some(),
+        unschedulable: is_unschedulable(node),
+        in_maintenance: is_in_maintenance(node),
         labels: texts(node.pointer("/metadata/labels")),
         taints: taints(node).map(taint_text).collect(),
     }
@@ -94,10 +161,10 @@ pub(super) async fn node(session: &Session, node: &NodeName) -> Result<Option<Va
 /// Cordons a node, with our mark, in one write.
 pub(super) async fn cordon(session: &Session, node: &NodeName) -> Result<(), Trouble> {
     let seen = session.get(&path(node)).await?;
-    if mark(&seen).is_some() && state(&seen).unschedulable {
+    if mark(&seen).is_some() && is_unschedulable(&seen) {
         return Ok(());
     }
-    let theirs = mark(&seen).is_none() && state(&seen).unschedulable;
+    let theirs = mark(&seen).is_none() && is_unschedulable(&seen);
     let mark = if theirs { CORDONED_BEFORE } else { CORDONED };
     let fields = json!({
         "metadata": {"resourceVersion": seen["metadata"]["resourceVersion"], "annotations": {MAINTENANCE: mark}},

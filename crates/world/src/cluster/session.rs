@@ -28,18 +28,20 @@ const LONGEST_ANSWER: usize = 32 << 20;
 /// The longest refusal that is read, in bytes.
 const LONGEST_REFUSAL: usize = 1 << 20;
 
-/// Bounds of one request.
+/// How long what is asked of an API may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     /// For a connection.
     pub connect: Duration,
     /// For an answer.
     pub answer: Duration,
+    /// For a kubelet to renew a Lease that seems old.
+    pub renewal: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(30) }
+        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(30), renewal: Duration::from_secs(20) }
     }
 }
 
@@ -102,6 +104,11 @@ impl Session {
     /// Whether a credential or a certificate was not believed.
     pub fn distrusted(&self) -> bool {
         self.distrust.load(Ordering::Relaxed)
+    }
+
+    /// How long a renewal of a Lease is waited for.
+    pub fn renewal(&self) -> Duration {
+        self.bounds.renewal
     }
 
     /// The cluster's clock.

@@ -237,15 +237,16 @@ fn k3s(out: &str) -> Option<K3sState> {
     let mut number = || lines.next()?.parse::<u64>().ok();
     let written = number()?.max(number()?);
     let properties: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
-    // A server is `activating` until its API answers, and between two tries, when nothing of it runs.
+    let started = *properties.get("ActiveState")? == "active";
+    // It is `activating` until it is up, and between two tries, when nothing of it runs.
     let active = match *properties.get("ActiveState")? {
         "active" => true,
         "activating" => *properties.get("SubState")? == "start",
         _ => false,
     };
-    let started: u64 = properties.get("ExecMainStartTimestampMonotonic")?.parse().ok()?;
-    let stale = started > 0 && written > boot.latest_second(started)?;
-    Some(K3sState { role, version, active, stale, run })
+    let since: u64 = properties.get("ExecMainStartTimestampMonotonic")?.parse().ok()?;
+    let stale = since > 0 && written > boot.latest_second(since)?;
+    Some(K3sState { role, version, active, started, stale, run })
 }
 
 /// A line as a terminal shows it in the end: dpkg counts over the same place again and again.

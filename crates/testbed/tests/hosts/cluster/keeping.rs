@@ -107,12 +107,32 @@ fn a_worker_is_drained_for_its_reboot_and_budgets_are_respected() {
     let ran = cluster.apply(&[]);
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
     cluster.changes_nothing();
+
+    // k3s renders a table for NVIDIA's runtime as soon as its program is there, and containerd refuses a second one.
+    let with_gpu = ["--limit", "node03", "-e", "nvidia_gpu_node=true"];
+    let ran = cluster.apply(&with_gpu);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert_eq!(ran.outcome("node03/nvidia_runtime"), "changed");
+    let config = cluster.bed.shell("node03", "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml");
+    assert_eq!(config.matches("runtimes.'nvidia']").count(), 1, "{config}");
+    assert_eq!(config.matches("default_runtime_name = \"nvidia\"").count(), 1, "{config}");
+    assert!(cluster.apply(&with_gpu).changed_nothing());
 }
 
 #[test]
 #[ignore = "needs root and real hosts"]
 fn k3s_is_installed_anew_where_it_is_named() {
     let cluster = Cluster::bare("cluster-force");
+    // What an agent reads is newer than itself: it is started again, and is at work again when the run says so.
+    let start = cluster.start_of_k3s("node02");
+    cluster.bed.shell("node02", "printf 'kubelet-arg:\n- max-pods=99\n' >> /etc/rancher/k3s/config.yaml");
+    let ran = cluster.apply(&["--limit", "node02"]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert_eq!(ran.outcome("node02/k3s_agent"), "changed");
+    assert_ne!(cluster.start_of_k3s("node02"), start);
+    assert_eq!(cluster.bed.shell("node02", "systemctl is-active k3s-agent"), "active");
+    cluster.changes_nothing();
+
     let others = ["node01", "node02"].map(|host| cluster.start_of_k3s(host));
     let third = cluster.start_of_k3s("node03");
     let ran = cluster.apply(&["-e", "k3s_force=true", "--limit", "node03"]);

@@ -19,6 +19,7 @@ fn impatient() -> Cluster {
     cluster.drain =
         DrainBounds { budget: Duration::from_secs(2), end: Duration::from_secs(20), pause: Duration::from_millis(200) };
     cluster.defined_within = Duration::from_secs(20);
+    cluster.bounds.renewal = Duration::from_secs(3);
     cluster
 }
 

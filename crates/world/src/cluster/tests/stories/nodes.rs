@@ -1,13 +1,16 @@
 //! Nodes: read, marked, cordoned, deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bringup_core::deed::Deed;
 use bringup_core::ids::NodeName;
 use bringup_core::probe::{InMaintenance, KubeNode, Probe, ReadyNodes};
 use http::Method;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::cluster::session::{Sent, Session};
 use crate::cluster::tests::rig::{Rig, Told};
 use crate::cluster::tests::{act, ask, impatient};
@@ -29,15 +32,17 @@ pub async fn all(rig: &Rig) {
     let one = NodeName::new("one");
     let node = || KubeNode { name: one.clone() };
 
-    // What is asked of nodes in one trip costs one request.
+    // What is asked of nodes in one trip costs two requests: for the Nodes, and for their Leases.
     let probes: Vec<Probe> = vec![node().into(), ReadyNodes {}.into(), InMaintenance {}.into()];
     assert!(cluster.ask(&access, &probes).await.iter().all(Result::is_ok));
-    assert_eq!(cluster.requests(), 1);
+    assert_eq!(cluster.requests(), 2);
     assert_eq!(ask(&cluster, &access, ReadyNodes {}).await.unwrap(), BTreeSet::from([one.clone()]));
     assert!(ask(&cluster, &access, KubeNode { name: NodeName::new("none") }).await.unwrap().is_none());
-    assert_eq!(cluster.requests(), 3);
+    assert_eq!(cluster.requests(), 6);
 
     assert_eq!(ask(&cluster, &access, node()).await.unwrap().unwrap().boot_id, "boot of one");
+
+    who_renews_no_lease_is_not_ready(&session, &access, &cluster).await;
 
     let labels = BTreeMap::from([("node-type".to_owned(), "rk1".to_owned())]);
     let taints = BTreeSet::from(["workstation=true:NoSchedule".to_owned()]);
@@ -79,4 +84,33 @@ pub async fn all(rig: &Rig) {
     assert!(ask(&cluster, &access, node()).await.unwrap().is_none());
     assert!(session.get_if_any(&format!("{secrets}/one.node-password.k3s")).await.unwrap().is_none());
     cluster.close().await;
+}
+
+/// The Node of a kubelet that is gone has the condition Ready for another 50 s. A clock that is wrong tells nothing.
+async fn who_renews_no_lease_is_not_ready(session: &Session, access: &Told, cluster: &Cluster) {
+    let (all, one) = ("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", NodeName::new("one"));
+    let at = |time: Timestamp| json!({"spec": {"holderIdentity": "one", "renewTime": format!("{time:.6}")}});
+    let hours_ago = Timestamp::now() - SignedDuration::from_hours(5);
+    let mut lease = at(hours_ago);
+    lease["metadata"] = json!({"name": "one"});
+    session.send(Method::POST, all, Sent::Object(lease)).await.unwrap();
+    let renew = async |time| session.send(Method::PATCH, &format!("{all}/one"), Sent::Merge(at(time))).await.unwrap();
+    let node = async || ask(cluster, access, KubeNode { name: one.clone() }).await.unwrap().unwrap();
+
+    assert!(!node().await.ready);
+    assert!(ask(cluster, access, ReadyNodes {}).await.unwrap().is_empty());
+    let renewing = async {
+        for second in 1.. {
+            renew(hours_ago + SignedDuration::from_secs(second)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let state = tokio::select! {
+        state = node() => state,
+        () = renewing => unreachable!("it renews for ever"),
+    };
+    assert!(state.ready && state.renewed.is_some());
+    renew(Timestamp::now()).await;
+    let later = node().await;
+    assert!(later.ready && later.renewed != state.renewed);
 }
