@@ -327,6 +327,7 @@ fn cluster(state: &mut State, probe: &Probe) -> Result<Answer, Fault> {
         let node = state.cluster.as_ref().and_then(|cluster| cluster.nodes.get(&question.name));
         return Ok(Answer::KubeNode(node.map(|node| KubeNodeState {
             ready,
+            renews: node.renewed == 0 || now < node.renewed + durations::LEASE_ENDS,
             renewed: (node.renewed > 0).then(|| node.renewed.to_string()),
             boot_id: node.boot_id.clone(),
             unschedulable: node.unschedulable,

@@ -21,12 +21,14 @@ pub const SILENCE: u64 = 3_000;
 pub const GOING_DOWN: u64 = 4_000;
 /// From a boot's SSH server until it lets anyone in: pam_nologin(8) keeps accounts out until the system is up.
 pub const NOLOGIN: u64 = 2_000;
-/// How long a Node that is down counts as Ready to who looks at its Lease: until that is 20 s old, and 20 s more.
+/// How long a Node that is down still counts as Ready.
 pub const STILL_READY: u64 = 40_000;
 /// From an agent's start until its kubelet renews its Lease (4.0 to 5.2 s on a PC).
 pub const KUBELET: u64 = 4_000;
 /// How often a kubelet renews its Lease.
 pub const LEASE: u64 = 10_000;
+/// From which age on a Lease is that of a kubelet that is gone: it is doubted after 20 s, and watched for 20 s more.
+pub const LEASE_ENDS: u64 = 40_000;
 /// From k3s's start to an API that answers.
 pub const API_START: u64 = 24_000;
 /// From a join to Ready.

@@ -117,7 +117,7 @@ fn forks(wanted: Option<usize>) -> usize {
     let forks = process_limits::forks(wanted);
     if forks < wanted {
         terminal::error(format_args!(
-            "warning: {forks} nodes at a time instead of {wanted}: this process may have too few files open; raise it with \
+            "warning: {forks} nodes at a time instead of {wanted}: the limit of open files is too low; raise it with \
              `ulimit -n`"
         ));
     }

@@ -97,7 +97,11 @@ pub fn hazard_line(hazard: &Hazard) -> String {
     match &mut shown {
         Hazard::Erase { disk: Disk::At { found: Some(DiskFound { model, serial, holds }), .. }, .. } => {
             (*model, *serial) = (value(model, NAME), value(serial, NAME));
+            let more = holds.len().saturating_sub(HELD);
             *holds = holds.iter().take(HELD).map(|held| value(held, NAME)).collect();
+            if more > 0 {
+                holds.push(format!("and {more} more"));
+            }
         }
         Hazard::TrustKey { fingerprint: chosen, .. } | Hazard::Delete { object: chosen } => {
             *chosen = value(chosen, VALUE)

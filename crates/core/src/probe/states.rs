@@ -282,8 +282,10 @@ pub struct K3sState {
 /// A Node of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KubeNodeState {
-    /// Its Ready condition, of a kubelet that renews its Lease: the condition alone stays true for 50 s after its machine went.
+    /// Its Ready condition: it stays true for 50 s after its machine or its kubelet went, and through every restart.
     pub ready: bool,
+    /// Its kubelet renews its Lease, as far as anybody can tell: a Node without one is young.
+    pub renews: bool,
     /// When its kubelet last renewed its Lease, in the API's words: another text is another renewal. `None`: it never has;
     /// the first is 10 s younger than the Node.
     pub renewed: Option<String>,
@@ -297,6 +299,13 @@ pub struct KubeNodeState {
     pub labels: BTreeMap<String, String>,
     /// Its taints, as `key=value:effect` or `key:effect`.
     pub taints: BTreeSet<String>,
+}
+
+impl KubeNodeState {
+    /// Whether it is Ready, and that is not only what is left of a kubelet that is gone.
+    pub fn is_up(&self) -> bool {
+        self.ready && self.renews
+    }
 }
 
 /// A Helm release.

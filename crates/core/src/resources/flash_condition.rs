@@ -224,6 +224,10 @@ impl SlotOfNode {
         let Some(mark) = seen.mark.as_ref().filter(|mark| mark.image_sha256 == image_sha256) else {
             return Some(Begin::Erase);
         };
+        // What was written may be on another module, or broken.
+        if self.force && mark.phase > FlashPhase::Flashing && !seen.written_in_this_run {
+            return Some(Begin::Erase);
+        }
         Some(match mark.phase {
             FlashPhase::Flashing => match seen.job.as_ref().map(|job| job.phase) {
                 Some(JobPhase::Running | JobPhase::Succeeded) => Begin::Watch,

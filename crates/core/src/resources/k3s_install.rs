@@ -73,10 +73,14 @@ impl K3sSeen {
         self.config.as_ref().map_or("", Secret::expose)
     }
 
-    /// Whether it is an agent that runs and is not up, or whose Node is not Ready.
+    /// Whether it is an agent that runs, and whose Node is not up. One that is starting may have been restarted by somebody:
+    /// what its journal said before is over.
     pub(super) fn runs_in_vain(&self) -> bool {
-        let agent = self.installed.as_ref().filter(|state| state.active && state.role == K3sRole::Agent);
-        agent.is_some_and(|state| !state.started || !self.kube.as_ref().is_some_and(|kube| kube.ready))
+        self.installed.as_ref().is_some_and(|state| state.active && state.role == K3sRole::Agent) && !self.node_is_up()
+    }
+
+    fn node_is_up(&self) -> bool {
+        self.kube.as_ref().is_some_and(KubeNodeState::is_up)
     }
 
     /// Whether the configuration is one that we have a part in. Without it k3s was configured by someone else's flags,
@@ -208,7 +212,7 @@ impl K3sWanted {
         } else if !state.started {
             changes.push(Change::new(state.role.unit(), "starting", "running"));
         }
-        if !seen.kube.as_ref().is_some_and(|kube| kube.ready) {
+        if !seen.node_is_up() {
             let now = if seen.kube.is_some() { "not Ready" } else { "not in the cluster" };
             changes.push(Change::new("Node", now, "Ready"));
         }
@@ -273,7 +277,10 @@ impl K3sWanted {
             let name = self.role.unit().to_owned();
             act.act(&target, Deed::Unit { name, action: UnitAction::Start }).await?;
         }
-        self.ready(seen.kube.as_ref().and_then(|kube| kube.renewed.as_deref()), act).await
+        // The one that was restarted has renewed its Lease since it was looked at.
+        let now = act.look().ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await;
+        let before = now.unwrap_or_default().or_else(|| seen.kube.clone()).and_then(|kube| kube.renewed);
+        self.ready(before.as_deref(), act).await
     }
 
     /// Neither an exit status nor an active unit proves that a node joined, and Ready is what its Node was before a restart
@@ -308,7 +315,7 @@ impl K3sWanted {
         let bound = bound.saturating_sub(begun.elapsed());
         let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound, every: EVERY };
         act.wait_until(wait, KubeNode { name: self.node.clone() }, |kube| {
-            kube.is_some_and(|kube| kube.ready && (renewed.is_none() || kube.renewed.as_deref() != renewed))
+            kube.is_some_and(|kube| kube.is_up() && (renewed.is_none() || kube.renewed.as_deref() != renewed))
                 .then_some(())
         })
         .await

@@ -63,6 +63,7 @@ impl Resource for NodeMarks {
 
     fn diff(&self, seen: &Option<KubeNodeState>) -> Diff {
         let empty = KubeNodeState {
+            renews: true,
             renewed: None,
             ready: false,
             boot_id: String::new(),

@@ -101,7 +101,12 @@ impl RootDevice {
         let found = disk.map(|disk| DiskFound {
             model: disk.model.clone(),
             serial: disk.serial.clone(),
-            holds: if disk.holds_root { vec!["an older root".to_owned()] } else { disk.file_systems.clone() },
+            holds: disk
+                .holds_root
+                .then(|| "an older root".to_owned())
+                .into_iter()
+                .chain(disk.file_systems.clone())
+                .collect(),
         });
         hazard::Disk::At { path: self.root_dev.clone(), found }
     }

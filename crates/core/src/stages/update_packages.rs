@@ -80,7 +80,7 @@ fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings
     let names = [String::from("nvidia-container-toolkit")].into();
     lane.push(STAGE, InstalledPackages { node: node.name.clone(), purpose: "gpu_toolkit", names });
     // k3s does not start with a default runtime whose program is not there, so that comes first.
-    lane.push(STAGE, NvidiaRuntime { node: node.name.clone(), version: settings.k3s_version.clone() });
+    lane.push(STAGE, NvidiaRuntime { node: node.name.clone() });
     let unit = if control_plane { K3sRole::Server } else { K3sRole::Agent }.unit();
     lane.push(STAGE, UnitNewerThanFile { node: node.name.clone(), unit, files: NvidiaRuntime::files() });
 }

@@ -42,6 +42,7 @@ impl Clustered {
                 };
                 Ok(Answer::KubeNode(Some(KubeNodeState {
                     ready: true,
+                    renews: true,
                     renewed: None,
                     boot_id,
                     unschedulable: cordoned.contains(&question.name),

@@ -75,8 +75,9 @@ impl Bmc<'_> {
             OTHER_BYTES => Err(Trouble::Other(section.err)),
             OTHER_PORT => Err(Trouble::Unable(
                 section.err,
-                "see which module was written, and that no other waits for a boot over USB; if the board was changed for \
-                 another, remove /root/.bringup/port-* on the BMC; then run again",
+                "find out which module was written, and that no other waits for a boot over USB; then flash this one again: \
+                 -e flash_force=true --limit NODE. If the recorded port is wrong, or the board was replaced, remove \
+                 /root/.bringup/port-* on the BMC first",
             )),
             status => {
                 Err(Trouble::Script(format!("{}\nexit status {status}", section.err.trim()).trim_start().to_owned()))

@@ -21,8 +21,8 @@ pub(crate) fn manifest(bytes: &[u8]) -> bool {
 /// A list of nodes.
 pub(crate) fn kube_objects(bytes: &[u8]) -> bool {
     let Ok(list) = serde_json::from_slice::<Value>(bytes) else { return false };
-    let kubelet = Kubelet { lives: true, renewed: None };
-    let nodes: Vec<_> = nodes::items(&list).map(|node| nodes::state(node, &kubelet)).collect();
+    let kubelet = || Kubelet { renews: true, renewed: None };
+    let nodes: Vec<_> = nodes::items(&list).map(|node| nodes::state(node, kubelet())).collect();
     !nodes.is_empty()
 }
 

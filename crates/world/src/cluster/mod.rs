@@ -32,7 +32,7 @@ use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{NodeName, Target};
 use bringup_core::probe::{Answer, KubeNodeState, Probe};
 use bringup_core::world::Progress;
-use futures_util::future::{join_all, try_join, try_join_all};
+use futures_util::future::{join, join_all};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -246,7 +246,7 @@ fn as_asked(fault: &Fault, probe: &Probe) -> Fault {
 struct Lists<'a> {
     session: &'a Session,
     nodes: OnceCell<Result<Value, trouble::Trouble>>,
-    leases: OnceCell<Result<Option<Value>, trouble::Trouble>>,
+    leases: OnceCell<Option<Value>>,
     /// One Node is asked for, and nothing of the others.
     only: bool,
 }
@@ -264,23 +264,25 @@ impl Lists<'_> {
         Ok(self.nodes().await?.into_iter().find(|node| nodes::name(node) == name.as_str()).cloned())
     }
 
-    async fn leases(&self) -> Result<Option<&Value>, trouble::Trouble> {
-        let leases = self.leases.get_or_init(|| nodes::all_leases(self.session)).await;
-        leases.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    /// Leases that cannot be read take nothing from what a Node says.
+    async fn leases(&self) -> Option<&Value> {
+        self.leases.get_or_init(|| async { nodes::all_leases(self.session).await.ok().flatten() }).await.as_ref()
     }
 
     async fn kube_node(&self, name: &NodeName) -> Result<Option<KubeNodeState>, trouble::Trouble> {
-        let (node, leases) = try_join(self.node(name), self.leases()).await?;
-        let Some(node) = node else { return Ok(None) };
-        let kubelet = Kubelet::of(&node, leases, self.session).await?;
-        Ok(Some(nodes::state(&node, &kubelet)))
+        let (node, leases) = join(self.node(name), self.leases()).await;
+        let Some(node) = node? else { return Ok(None) };
+        let kubelet = Kubelet::of(&node, leases, self.session).await;
+        Ok(Some(nodes::state(&node, kubelet)))
     }
 
     async fn ready_nodes(&self) -> Result<BTreeSet<NodeName>, trouble::Trouble> {
-        let (nodes, leases) = try_join(self.nodes(), self.leases()).await?;
-        let kubelets = try_join_all(nodes.iter().map(|node| Kubelet::of(node, leases, self.session))).await?;
-        let ready = nodes.into_iter().zip(kubelets).filter(|(_, kubelet)| kubelet.lives);
-        Ok(ready.map(|(node, _)| NodeName::new(nodes::name(node))).collect())
+        let (nodes, leases) = join(self.nodes(), self.leases()).await;
+        let looked = nodes?.into_iter().map(|node| async move {
+            let state = nodes::state(node, Kubelet::of(node, leases, self.session).await);
+            state.is_up().then(|| NodeName::new(nodes::name(node)))
+        });
+        Ok(join_all(looked).await.into_iter().flatten().collect())
     }
 
     async fn in_maintenance(&self) -> Result<BTreeSet<NodeName>, trouble::Trouble> {

@@ -82,11 +82,11 @@ fn renewed<'a>(leases: &'a Value, node: &str) -> Option<&'a str> {
     lease.pointer("/spec/renewTime").and_then(Value::as_str)
 }
 
-/// What a Node and its Lease tell of its kubelet. The condition Ready alone stays for 50 s after a kubelet's end.
+/// What a Node's Lease tells of its kubelet.
 #[derive(Clone, Debug)]
 pub(super) struct Kubelet {
-    /// Its Node is Ready, and its Lease does not tell otherwise: a Node without one is young.
-    pub lives: bool,
+    /// It renews it, as far as anybody can tell: a Node without a Lease is young.
+    pub renews: bool,
     /// When it last renewed it, in its own words.
     pub renewed: Option<String>,
 }
@@ -94,36 +94,35 @@ pub(super) struct Kubelet {
 impl Kubelet {
     /// Looks at a Node's Lease, and again at one that nobody seems to renew: the clock that wrote it may be wrong, and then
     /// the next renewal tells. That is waited for as long as `renewal` of the session's bounds says.
-    pub async fn of(node: &Value, leases: Option<&Value>, session: &Session) -> Result<Self, Trouble> {
+    pub async fn of(node: &Value, leases: Option<&Value>, session: &Session) -> Self {
         let (ready, node) = (is_true(node, "Ready"), name(node));
         let Some(first) = leases.and_then(|leases| renewed(leases, node)) else {
-            return Ok(Self { lives: ready, renewed: None });
+            return Self { renews: true, renewed: None };
         };
-        let is_fresh = |text: &str| {
-            let age = text.parse::<Timestamp>().map(|renewed| session.now().duration_since(renewed));
-            age.is_ok_and(|age| age <= DOUBTED_FROM)
-        };
-        if !ready || is_fresh(first) {
-            return Ok(Self { lives: ready, renewed: Some(first.to_owned()) });
+        let with = |renews, text: &str| Self { renews, renewed: Some(text.to_owned()) };
+        let age = first.parse::<Timestamp>().map(|renewed| session.now().duration_since(renewed));
+        // One that is not Ready needs no second look.
+        if !ready || age.is_ok_and(|age| age.abs() <= DOUBTED_FROM) {
+            return with(true, first);
         }
         let until = Instant::now() + session.renewal();
         while Instant::now() < until {
             tokio::time::sleep(LOOK_AGAIN).await;
-            let now = all_leases(session).await?;
-            let next = now.as_ref().and_then(|leases| renewed(leases, node));
-            if next.is_some_and(|next| next != first) {
-                return Ok(Self { lives: true, renewed: next.map(str::to_owned) });
+            let Ok(now) = all_leases(session).await else { return with(true, first) };
+            if let Some(next) = now.as_ref().and_then(|leases| renewed(leases, node)).filter(|next| *next != first) {
+                return with(true, next);
             }
         }
-        Ok(Self { lives: false, renewed: Some(first.to_owned()) })
+        with(false, first)
     }
 }
 
 /// Reads a Node.
-pub(super) fn state(node: &Value, kubelet: &Kubelet) -> KubeNodeState {
+pub(super) fn state(node: &Value, kubelet: Kubelet) -> KubeNodeState {
     KubeNodeState {
-        ready: kubelet.lives,
-        renewed: kubelet.renewed.clone(),
+        ready: is_true(node, "Ready"),
+        renews: kubelet.renews,
+        renewed: kubelet.renewed,
         boot_id: node.pointer("/status/nodeInfo/bootID").and_then(Value::as_str).unwrap_or_default().to_owned(),
         unschedulable: is_unschedulable(node),
         in_maintenance: is_in_maintenance(node),
