@@ -178,7 +178,7 @@ pub enum Deed {
     Fetch {
         /// From where.
         url: String,
-        /// SHA-256 of what is fetched, in hex; none where the source publishes none and pins by its address.
+        /// Sum of what is fetched; none where the source publishes none and pins by its address.
         sha256: Option<Sha256>,
         /// Take this member out of the archive that was fetched.
         member: Option<String>,
@@ -200,7 +200,7 @@ pub enum Deed {
     FetchKeyring {
         /// From where.
         url: String,
-        /// SHA-256 of the file there, in hex, if the site pins it.
+        /// Sum of the file there, if the site pins it.
         sha256: Option<Sha256>,
         /// To where.
         path: String,
@@ -227,7 +227,7 @@ pub enum Deed {
         name: String,
         /// URL of the archive: a gzipped tar with `plugin.yaml` and `bin/NAME` in the directory NAME.
         url: String,
-        /// SHA-256 of the archive, in hex.
+        /// Sum of the archive.
         sha256: Sha256,
         /// Which version.
         version: Version,
@@ -269,7 +269,7 @@ pub enum Deed {
     StageImage {
         /// From where: `https://`, `http://`, `file://` or an absolute path.
         url: String,
-        /// SHA-256, in hex.
+        /// Its sum.
         sha256: Sha256,
         /// Absolute path where the controller keeps it.
         cached: String,
@@ -303,7 +303,7 @@ pub enum Deed {
         order: String,
         /// From where.
         source: ImageSource,
-        /// SHA-256, in hex.
+        /// The sum of its image.
         sha256: Sha256,
     },
     /// BMC: set a slot's USB mode back to `device`, and let its module boot from its own storage again.

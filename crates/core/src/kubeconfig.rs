@@ -140,7 +140,7 @@ impl ClusterAccess {
         Ok(Self { server: self.server.at(host)?, ..self })
     }
 
-    /// SHA-256 of authority and identity, in hex: another one means another cluster or other credentials.
+    /// Sum of authority and identity: another one means another cluster or other credentials.
     pub fn sha256(&self) -> Sha256 {
         values_sha256(&json!([{"certificate-authority-data": self.authority}, self.identity.fields()]))
     }

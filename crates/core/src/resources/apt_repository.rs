@@ -19,7 +19,7 @@ pub struct AptRepository {
     pub purpose: &'static str,
     /// Where its key is fetched.
     pub key_url: String,
-    /// SHA-256, in hex, of the file with its key, if the site pins it.
+    /// Sum of the file with its key, if the site pins it.
     pub key_sha256: Option<Sha256>,
     /// Where its key goes.
     pub keyring: String,

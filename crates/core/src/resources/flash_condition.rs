@@ -21,7 +21,7 @@ pub struct SlotOfNode {
     pub slot: Slot,
     /// Its name in known_hosts; `None` where it is dialled by an address.
     pub known_as: Option<String>,
-    /// It is flashed even if it lives.
+    /// It is flashed even if it lives, or if an earlier run's flash could be continued.
     pub force: bool,
 }
 
@@ -300,6 +300,60 @@ mod tests {
         ] {
             let (found, because) = signs.liveness();
             assert_eq!(found, liveness, "{signs:?}: {because}");
+        }
+    }
+
+    /// What is on a module may be another's, or broken: the hints of a failed flash say so, and name `flash_force`.
+    #[test]
+    fn a_forced_flash_begins_again_where_an_earlier_one_was_not_finished() {
+        use FlashPhase::{Booting, Flashed, Flashing, Overdue, Seeded};
+        let image = Sha256::of("image");
+        for (force, phase, written_in_this_run, begin) in [
+            (false, Flashed, false, Begin::Seed),
+            (true, Flashed, false, Begin::Erase),
+            (true, Seeded, false, Begin::Erase),
+            (true, Booting, false, Begin::Erase),
+            (true, Overdue, false, Begin::Erase),
+            // It goes on with its own work.
+            (true, Flashed, true, Begin::Seed),
+            (true, Seeded, true, Begin::PowerOn),
+            (true, Flashing, false, Begin::Watch),
+        ] {
+            let slot = SlotOfNode {
+                node: NodeName::new("node01"),
+                board: BoardName::new("board1"),
+                slot: Slot::new(1).unwrap(),
+                known_as: None,
+                force,
+            };
+            let mark = FlashMarkState {
+                node: slot.node.clone(),
+                phase,
+                was: Liveness::Idle,
+                image_sha256: image,
+                instance_id: "order".to_owned(),
+                host_key: None,
+                run: "earlier".to_owned(),
+            };
+            let job = FlashJobState {
+                slot: slot.slot,
+                order: Some("order".to_owned()),
+                phase: JobPhase::Running,
+                done: None,
+                total: 1,
+                said: Vec::new(),
+                failure: None,
+            };
+            let seen = SlotCondition {
+                liveness: Liveness::Idle,
+                because: "",
+                powered: false,
+                mark: Some(mark),
+                job: Some(job),
+                shows_made_key: false,
+                written_in_this_run,
+            };
+            assert_eq!(slot.begin(&seen, image), Some(begin), "{force} {phase:?} {written_in_this_run}");
         }
     }
 }

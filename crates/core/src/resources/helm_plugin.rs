@@ -24,7 +24,7 @@ pub struct HelmPluginInstalled {
     pub url: String,
     /// URL of the published sums.
     pub sums_url: String,
-    /// SHA-256 of the archive, in hex, if the site states it; it takes precedence over the published one.
+    /// Sum of the archive, if the site states it; it takes precedence over the published one.
     pub sha256: Option<Sha256>,
     /// Which version.
     pub version: Stated<Version>,

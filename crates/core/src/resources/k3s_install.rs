@@ -39,7 +39,7 @@ pub struct K3sWanted {
     pub script: String,
     /// Mirror of the release artifacts, if any.
     pub artifact_url: Option<String>,
-    /// SHA-256s, in hex, one of which a release's list of sums must have; empty: not pinned.
+    /// Sums, one of which a release's list of sums must have; empty: not pinned.
     pub artifact_sha256: Vec<Sha256>,
     /// Where binary and images come from, if the controller hands them over.
     pub handed: Option<ArtifactSource>,
