@@ -126,6 +126,17 @@ pub struct K3sArtifacts {
     pub images_name: String,
 }
 
+/// The binary of a k3s release that a node fetches by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct K3sFetch {
+    /// Which release.
+    pub version: Version,
+    /// URL above `download/VERSION/`.
+    pub url: String,
+    /// Sums, one of which the release's list of sums must have; empty: the list is believed.
+    pub sums: Vec<Sha256>,
+}
+
 /// How k3s shall be installed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct K3sInstall {
@@ -135,21 +146,19 @@ pub struct K3sInstall {
     pub version: Version,
     /// The install script in the controller's cache.
     pub script: String,
-    /// Mirror of the release artifacts, if any.
-    pub artifact_url: Option<String>,
-    /// Sums, one of which the release's list of sums must have; empty: only the install script checks anything.
-    pub artifact_sha256: Vec<Sha256>,
-    /// What the controller hands over; `None`: the node fetches it by itself.
+    /// What the controller hands over; `None`: the node has it already, or has fetched it.
     pub handed: Option<K3sArtifacts>,
     /// The whole text of k3s's configuration file, the user's lines included.
     pub config: Secret,
+    /// Its configuration is ours to set: nobody else configured it by flags.
+    pub ours: bool,
     /// What an agent joins.
     pub join: Option<Join>,
     /// The run that does it, for the mark that is written last.
     pub run: String,
 }
 
-/// A mark for uninstalling: what is kept aside and put back.
+/// Files, and directories with all that is in them, that an uninstallation keeps aside and the next installation puts back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptFiles(pub Vec<String>);
 
@@ -312,7 +321,10 @@ pub enum Deed {
         slot: Slot,
     },
     /// BMC: restart its daemon, which frees a transfer that hangs.
-    RestartBmcDaemon,
+    RestartBmcDaemon {
+        /// The slot whose flash stalls: it is switched off, and stays so.
+        slot: Slot,
+    },
     /// BMC: mount a module as mass storage and give it its identity: cloud-init's files, and host keys that are made
     /// on the controller and go to the root file system. Gives the public key back.
     SeedCloudInit {
@@ -328,13 +340,15 @@ pub enum Deed {
     },
     /// Node: reboot.
     Reboot,
-    /// Node: act on a unit.
+    /// Node: order systemd to act on a unit. Comes back when that is ordered, not when it is done.
     Unit {
         /// Its name.
         name: String,
         /// What.
         action: UnitAction,
     },
+    /// Node: fetch a release's binary, check it and lay it ready for `InstallK3s`. Nothing of what is installed changes.
+    FetchK3s(K3sFetch),
     /// Node: install k3s, or bring an installed one to this version and configuration.
     InstallK3s(Box<K3sInstall>),
     /// Node: uninstall k3s, keeping some files aside that come back with the next installation.
@@ -455,7 +469,10 @@ impl Deed {
         Duration::from_secs(60)
             * match self {
                 Self::Fetch { .. } | Self::StageImage { .. } => 60,
-                Self::InstallK3s(_) | Self::InstallRelease { .. } | Self::UninstallRelease { .. } => 15,
+                Self::FetchK3s(_)
+                | Self::InstallK3s(_)
+                | Self::InstallRelease { .. }
+                | Self::UninstallRelease { .. } => 15,
                 Self::UninstallK3s { .. } | Self::Drain { .. } | Self::InstallHelmPlugin { .. } => 10,
                 Self::RestartWorkload { .. } => 10,
                 Self::FetchSnapshot { .. } | Self::SeedCloudInit { .. } | Self::ApplyObject { .. } => 5,
@@ -488,7 +505,7 @@ impl fmt::Display for Deed {
             Self::PowerOn { slot } => write!(f, "power on slot {slot}"),
             Self::StartFlash { slot, node, .. } => write!(f, "flash slot {slot} ({node})"),
             Self::ClearStoredUsbBoot { slot } => write!(f, "set the USB mode of slot {slot} to device"),
-            Self::RestartBmcDaemon => f.write_str("restart the BMC's daemon"),
+            Self::RestartBmcDaemon { .. } => f.write_str("restart the BMC's daemon"),
             Self::SeedCloudInit { slot, seed } => write!(f, "give slot {slot} the identity of {}", seed.hostname),
             Self::StartJob { job } => write!(f, "{job}"),
             Self::Reboot => f.write_str("reboot"),
@@ -496,6 +513,7 @@ impl fmt::Display for Deed {
                 UnitAction::Start => write!(f, "start {name}"),
                 UnitAction::Restart => write!(f, "restart {name}"),
             },
+            Self::FetchK3s(fetch) => write!(f, "fetch k3s {}", fetch.version),
             Self::InstallK3s(install) => write!(f, "install k3s {} as {}", install.version, install.role.word()),
             Self::UninstallK3s { role, .. } => write!(f, "uninstall k3s {}", role.word()),
             Self::FetchSnapshot { .. } => f.write_str("bring an etcd snapshot to the controller"),

@@ -118,9 +118,8 @@ fn k3s_configuration(bytes: &[u8]) -> bool {
 
 fn journal_of_k3s(bytes: &[u8]) -> bool {
     let text = text(bytes);
-    let troubles = text.lines().filter_map(k3s_journal::Trouble::of);
-    let _ = k3s_journal::message(&text);
-    troubles.count() > 0
+    let said = k3s_journal::Said::of(text.lines(), text.lines().next().unwrap_or_default());
+    said.is_some_and(|said| said.trouble.is_some())
 }
 
 fn version(bytes: &[u8]) -> bool {

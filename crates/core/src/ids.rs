@@ -72,6 +72,9 @@ impl Label {
 pub struct Slot(u8);
 
 impl Slot {
+    /// All that a board has.
+    pub const ALL: [Self; 4] = [Self(1), Self(2), Self(3), Self(4)];
+
     /// A slot by its printed number; `None` outside 1–4.
     pub fn new(number: u8) -> Option<Self> {
         (1..=4).contains(&number).then_some(Self(number))

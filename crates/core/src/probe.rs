@@ -15,6 +15,7 @@ pub use self::states::{
 };
 use crate::deed::ImageSource;
 use crate::ids::{DiskPath, Label, NodeName, Sha256, Slot};
+use crate::k3s_journal::Said;
 use crate::known_hosts::HostKey;
 use crate::kubeconfig::ClusterAccess;
 use crate::secret::Secret;
@@ -174,6 +175,8 @@ probes! {
         /// Their sum.
         sha256: Sha256
     } -> ();
+    /// BMC: whether its daemon unpacks xz while it writes. `None`: nothing tells.
+    UnpacksXz {} -> Option<bool>;
     /// BMC: the modules on its USB bus that wait there to be booted, as `VENDOR:PRODUCT at PORT`. bmcd writes to the first
     /// that it finds, whatever slot it is in.
     WaitingModules {} -> Vec<String>;
@@ -229,8 +232,8 @@ probes! {
     K3s {} -> Option<K3sState>;
     /// Node: the text of k3s's configuration file, also where our uninstallation keeps it. It may hold a secret.
     K3sConfig {} -> Option<Secret>;
-    /// Node: the last error in the journal of the k3s that runs, as it stands there.
-    K3sTrouble {} -> Option<String>;
+    /// Node: what the k3s that runs, or tries to, said last of why it does not get on.
+    K3sTrouble {} -> Option<Said>;
     /// Node: whether something there listens to it at this address and port. Bounded to 5 s.
     Reaches {
         /// Name or address.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{BoardName, DiskPath, NodeName, Sha256, Target};
+use bringup_core::k3s_journal::Said;
 use bringup_core::kubeconfig::ClusterAccess;
 use bringup_core::probe::{
     Answer, CloudInitState, DiskState, ForeseenObject, ForeseenState, K3sRole, K3sState, KnownHostsState,
@@ -169,6 +170,7 @@ fn bmc(state: &mut State, name: &BoardName, probe: &Probe) -> Result<Answer, Fau
         Probe::FlashMark(mark) => Answer::FlashMark(board.marks.get(&mark.slot).cloned()),
         Probe::FlashJob(_) => Answer::FlashJob(board.transfer.as_ref().map(|transfer| transfer.state(now))),
         Probe::ImageIsFit(_) => Answer::ImageIsFit(()),
+        Probe::UnpacksXz(_) => Answer::UnpacksXz(Some(board.unpacks_xz)),
         Probe::ImageFile(image) => Answer::ImageFile(board.images.get(&image.path).cloned()),
         Probe::WaitingModules(_) => {
             let waits = board.waiting.map(|slot| format!("2207:350b at 1-1.{slot}"));
@@ -241,11 +243,16 @@ fn node(state: &mut State, name: &NodeName, probe: &Probe) -> Result<Answer, Fau
             started: k3s.active && k3s.since + durations::until_up(k3s.role) <= now,
             stale: false,
             run: k3s.run.clone(),
+            ours: k3s.run.is_some(),
+            has_password: true,
         })),
         Probe::K3sConfig(_) => Answer::K3sConfig(system.k3s_config.as_deref().map(Secret::new)),
         Probe::K3sTrouble(_) => {
             let agent = system.k3s.as_ref().filter(|k3s| k3s.role == K3sRole::Agent && k3s.active);
-            Answer::K3sTrouble(agent.and_then(|k3s| trouble(k3s.cluster, cluster, api, refused)).map(str::to_owned))
+            Answer::K3sTrouble(Said::of(
+                agent.and_then(|k3s| trouble(k3s.cluster, cluster, api, refused)).into_iter(),
+                "",
+            ))
         }
         Probe::Reaches(_) => Answer::Reaches(api),
         Probe::K3sBefore(_) => Answer::K3sBefore(system.k3s_before.clone()),

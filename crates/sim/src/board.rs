@@ -68,6 +68,8 @@ pub(crate) struct Board {
     pub address: String,
     /// Free bytes of its SD card; `None`: no card.
     pub card: Option<u64>,
+    /// Its firmware unpacks xz.
+    pub unpacks_xz: bool,
     pub images: BTreeMap<String, FileState>,
     pub marks: BTreeMap<Slot, FlashMarkState>,
     pub modules: BTreeMap<Slot, NodeName>,

@@ -1,5 +1,7 @@
 //! What the simulated world makes of each deed.
 
+use std::collections::BTreeSet;
+
 use bringup_core::deed::{Content, Deed, Job, K3sInstall, Reply, UnitAction};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Hazard, Liveness};
@@ -133,9 +135,12 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
             board.stored_usb_boot = board.stored_usb_boot.filter(|stored| stored != slot);
             board.waiting = board.waiting.filter(|waiting| waiting != slot);
         }
-        Deed::RestartBmcDaemon => {
+        Deed::RestartBmcDaemon { slot } => {
             board.transfer = None;
             board.waiting = board.stored_usb_boot.or(board.waiting);
+            let run_of = |slot: &Slot| board.marks.get(slot).map(|mark| mark.run.clone());
+            let (run, runs) = (run_of(slot), Slot::ALL.map(|slot| (slot, run_of(&slot))));
+            restart_takes_power(state, name, *slot, |slot| runs.iter().any(|(one, of)| one == slot && *of == run));
         }
         Deed::PowerOff { slot } => {
             if let Some(machine) = module(state, name, *slot) {
@@ -161,6 +166,22 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
 fn module<'a>(state: &'a mut State, board: &BoardName, slot: Slot) -> Option<&'a mut Machine> {
     let node = state.boards.get(board)?.modules.get(&slot)?.clone();
     state.machines.get_mut(&node)
+}
+
+/// All slots lose their power for a moment; `is_new` are those that this run gave it.
+fn restart_takes_power(state: &mut State, name: &BoardName, flashed: Slot, is_new: impl Fn(&Slot) -> bool) {
+    let (now, mut others) = (state.now, BTreeSet::new());
+    for slot in Slot::ALL.into_iter().filter(|slot| *slot != flashed) {
+        let Some(machine) = module(state, name, slot).filter(|machine| machine.boot != Boot::Off) else { continue };
+        if !is_new(&slot) {
+            others.insert(machine.name.clone());
+        }
+        cut_power(machine, now);
+        give_power(machine, now, false);
+    }
+    if !others.is_empty() {
+        state.referee.hazard(&Hazard::RestartBmc { board: name.clone(), nodes: others });
+    }
 }
 
 fn cut_power(machine: &mut Machine, now: u64) {
@@ -281,12 +302,18 @@ fn node(state: &mut State, name: &NodeName, deed: &Deed) -> Result<Reply, Fault>
                 (k3s.active, k3s.since) = (true, now);
             }
         }
+        Deed::FetchK3s(fetch) => system.k3s_fetched = Some(fetch.version.clone()),
         Deed::UninstallK3s { keep, .. } => {
             if let Some(k3s) = system.k3s.take() {
                 (system.k3s_before, system.k3s_left) = (Some(k3s.version), Some(now));
             }
             let gone = |path: &String| path.starts_with("/etc/rancher/k3s") || path.starts_with("/var/lib/rancher/k3s");
-            system.files.retain(|path, _| !gone(path) || keep.0.contains(path));
+            let is_kept = |path: &String| {
+                keep.0
+                    .iter()
+                    .any(|kept| path.strip_prefix(kept).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+            };
+            system.files.retain(|path, _| !gone(path) || is_kept(path));
             system.k3s_config = system.k3s_config.take().filter(|_| keep.0.iter().any(|path| path == k3s_config::PATH));
         }
         Deed::FetchSnapshot { run } => {
@@ -371,6 +398,12 @@ fn install_k3s(state: &mut State, name: &NodeName, install: &K3sInstall) -> Resu
     let Some(machine) = state.machines.get_mut(name) else { return Ok(Reply::Done) };
     let Some(system) = &mut machine.system else { return Ok(Reply::Done) };
     let before = system.k3s.as_ref();
+    let has_binary = system.k3s_fetched.take().as_ref() == Some(&install.version)
+        || before.is_some_and(|k3s| k3s.version == install.version);
+    if !has_binary && install.handed.is_none() {
+        return Err(Fault::new(Cause::Failed, Target::Node(name.clone()), "install k3s")
+            .said("Executable k3s binary not found at /usr/local/bin/k3s"));
+    }
     let cluster = match (install.role, before) {
         (K3sRole::Server, Some(before)) => before.cluster,
         (K3sRole::Server, None) => {

@@ -75,6 +75,8 @@ pub(crate) struct System {
     pub k3s: Option<SimK3s>,
     /// The text of its configuration file.
     pub k3s_config: Option<String>,
+    /// The release whose binary was fetched and waits to be installed.
+    pub k3s_fetched: Option<Version>,
     /// The release that was uninstalled last.
     pub k3s_before: Option<Version>,
     /// When it was uninstalled.
@@ -108,6 +110,7 @@ impl System {
             gpu_driver: None,
             k3s: None,
             k3s_config: None,
+            k3s_fetched: None,
             k3s_before: None,
             k3s_left: None,
         }

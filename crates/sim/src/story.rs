@@ -40,6 +40,7 @@ pub enum Condition {
 pub struct Story {
     conditions: BTreeMap<NodeName, Condition>,
     trusted: bool,
+    old_firmware: bool,
 }
 
 impl Story {
@@ -62,6 +63,13 @@ impl Story {
         self
     }
 
+    /// The boards have a firmware from before 2.1.0.
+    #[must_use]
+    pub fn with_old_firmware(mut self) -> Self {
+        self.old_firmware = true;
+        self
+    }
+
     /// The world at the beginning of the story.
     pub fn begin(&self, site: &Arc<Site>) -> Snapshot {
         let mut state = State {
@@ -76,7 +84,7 @@ impl Story {
             faults: Faults::none(),
             referee: Referee::default(),
         };
-        place_boards(&mut state, site);
+        place_boards(&mut state, site, !self.old_firmware);
         for (index, node) in site.nodes.iter().enumerate() {
             let usual = if node.flashable().is_some() { Condition::Blank } else { Condition::Installed };
             let condition = self.conditions.get(&node.name).copied().unwrap_or(usual);
@@ -100,7 +108,7 @@ fn address(index: usize) -> String {
     format!("10.{}.{}.{}", 20 + index / 62_500, (index / 250) % 250, 2 + index % 250)
 }
 
-fn place_boards(state: &mut State, site: &Site) {
+fn place_boards(state: &mut State, site: &Site, unpacks_xz: bool) {
     for (index, board) in site.boards.iter().enumerate() {
         state.boards.insert(
             board.name.clone(),
@@ -108,6 +116,7 @@ fn place_boards(state: &mut State, site: &Site) {
                 host_key: key_of(board.name.as_str()),
                 address: address(200_000 + index),
                 card: Some(28_000_000_000),
+                unpacks_xz,
                 images: BTreeMap::new(),
                 marks: BTreeMap::new(),
                 modules: BTreeMap::new(),

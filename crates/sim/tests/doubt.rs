@@ -304,6 +304,7 @@ fn the_plan_of_a_forced_flash_names_what_it_takes() {
             words,
             [
                 "erase eMMC of node02, WHICH IS ALIVE",
+                "restart the daemon of turingpi's BMC if a flash stalls, which may cut the power of node01, node03, node04",
                 "erase /dev/nvme0n1 (WD Blue SN580 1TB, serial SIM24733875, holds an older root, ext4 cloudimg-rootfs) of node02",
                 "reboot node02",
                 "delete Node node02 and its node-password secret",
@@ -326,6 +327,36 @@ fn a_streamed_image_is_there_before_anything_is_erased_for_it() {
         let at = |start: &str| deeds.iter().position(|deed| deed.starts_with(start)).unwrap();
         assert!(at("fetch https://images.example/cm4") < at("mark slot 1 as flashing"), "{deeds:#?}");
         assert!(at("fetch https://images.example/rk1") < at("mark slot 2 as flashing"), "{deeds:#?}");
+    })
+    .unwrap();
+}
+
+/// The compressed bytes would be written to the module as they are: known before anything is fetched for it.
+#[test]
+fn a_firmware_that_does_not_unpack_is_known_to_the_plan() {
+    let site = one_board(|_| {});
+    in_virtual_time(async {
+        let world = SimWorld::resume(&Story::fresh().trusted().with_old_firmware().begin(&site));
+        let done = Runner::new(&site, "old").run(&world).await.unwrap();
+        let Outcome::Blocked(reason) = outcome(&done, "turingpi/rk1_image") else { panic!("{:#?}", done.troubles()) };
+        assert!(reason.next.contains("flash_transport: stream"), "{reason:?}");
+        assert!(!deeds(&done).iter().any(|deed| deed.starts_with("stage")), "{:#?}", deeds(&done));
+    })
+    .unwrap();
+}
+
+/// One that begins anew has nothing of its own to go by, where the site states no release.
+#[test]
+fn a_worker_gets_the_release_of_its_control_plane() {
+    let old = || Stated { value: Version::parse("v1.32.4+k3s1").unwrap(), stated: true };
+    let snapshot = brought_up(&one_board(|site| site.settings.k3s_version = old()));
+    let site = one_board(|site| site.settings.flash_force = true);
+    in_virtual_time(async {
+        let world = SimWorld::resume(&snapshot.of(&site));
+        let runner = Runner { approve: &approve_all, scope: only_node02(&site), ..Runner::new(&site, "forced") };
+        let done = runner.run(&world).await.unwrap();
+        assert!(done.converged(), "{:#?}", done.troubles());
+        assert!(deeds(&done).contains(&"install k3s v1.32.4+k3s1 as agent"), "{:#?}", deeds(&done));
     })
     .unwrap();
 }

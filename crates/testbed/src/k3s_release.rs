@@ -35,9 +35,26 @@ const EDITION: &str = "1";
 
 const BOUND: std::time::Duration = std::time::Duration::from_secs(300);
 
+/// What one install script does otherwise than another.
+#[derive(Clone, Copy, Debug)]
+enum Generation {
+    /// Since February 2026 (k3s 702aba6f3).
+    Today,
+    /// Before.
+    Of2025,
+}
+
 /// The script that installs: with the scripts in it that it leaves.
-pub fn script() -> String {
-    INSTALL.replace("@VERSION@", K3S_VERSION).replace("@KILLALL@\n", KILLALL).replace("@UNINSTALL@\n", UNINSTALL)
+fn script(generation: Generation) -> String {
+    let generation = match generation {
+        Generation::Today => "today",
+        Generation::Of2025 => "2025",
+    };
+    INSTALL
+        .replace("@VERSION@", K3S_VERSION)
+        .replace("@GENERATION@", generation)
+        .replace("@KILLALL@\n", KILLALL)
+        .replace("@UNINSTALL@\n", UNINSTALL)
 }
 
 /// Sees to it that the releases are in the cache; where they are.
@@ -46,7 +63,7 @@ pub fn provide() -> Result<PathBuf, Failure> {
     let mut hash = Sha256::new();
     let images_name = images.to_string_lossy();
     let programs = versions().map(k3s::artifact).collect::<String>();
-    for part in [EDITION, &script(), &programs, &images_name, architecture()] {
+    for part in [EDITION, &script(Generation::Today), &programs, &images_name, architecture()] {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
@@ -63,7 +80,8 @@ pub fn provide() -> Result<PathBuf, Failure> {
     // Nobody else is at work on it while the lock is held: this is what a crash has left.
     let _ = fs::remove_dir_all(&unfinished);
     fs::create_dir_all(&unfinished).tried(|| format!("make {}", unfinished.display()))?;
-    write_whole(&unfinished.join("install.sh"), script().as_bytes())?;
+    write_whole(&unfinished.join("install.sh"), script(Generation::Today).as_bytes())?;
+    write_whole(&unfinished.join("install-2025.sh"), script(Generation::Of2025).as_bytes())?;
     let packed = unfinished.join("images.tar.zst");
     Run::new("zstd").args(["-q", "-3", "-o"]).arg(&packed).arg(images.join(IMAGES)).bound(BOUND).output()?;
     for version in versions() {
@@ -135,8 +153,8 @@ mod tests {
 
     #[test]
     fn the_script_holds_the_scripts_that_it_leaves_and_is_shell() {
-        let script = script();
-        for left in ["@VERSION@", "@KILLALL@", "@UNINSTALL@"] {
+        let script = script(Generation::Today);
+        for left in ["@VERSION@", "@GENERATION@", "@KILLALL@", "@UNINSTALL@"] {
             assert!(!script.contains(left), "{left}");
         }
         assert!(script.contains(KILLALL) && script.contains(UNINSTALL));

@@ -49,11 +49,37 @@ impl Source for LocalSource {
         fs::metadata(directory).is_ok_and(|data| data.permissions().mode() & 0o002 != 0)
     }
 
+    fn directory_name(&self, directory: &str) -> Option<String> {
+        let directory = if directory.is_empty() { "." } else { directory };
+        let real = fs::canonicalize(directory).unwrap_or_else(|_| directory.into());
+        real.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
 
     fn home(&self) -> String {
         self.env("HOME").unwrap_or_else(|| "/".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_name_however_it_is_spelt() {
+        let above = tempfile::tempdir().unwrap();
+        let site = above.path().join("home-cluster");
+        fs::create_dir(&site).unwrap();
+        std::os::unix::fs::symlink(&site, above.path().join("link")).unwrap();
+        for spelt in ["home-cluster", "home-cluster/", "home-cluster/.", "link", "home-cluster/../link"] {
+            let path = above.path().join(spelt).display().to_string();
+            assert_eq!(LocalSource.directory_name(&path).as_deref(), Some("home-cluster"), "{spelt}");
+        }
+        let here = std::env::current_dir().unwrap();
+        let here = here.file_name().map(|name| name.to_string_lossy().into_owned());
+        assert_eq!((LocalSource.directory_name("."), LocalSource.directory_name("")), (here.clone(), here));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bringup_core::deed::{Deed, Reply};
-use bringup_core::fault::Fault;
+use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
 use bringup_core::probe::{Answer, Probe};
 use bringup_core::secret::{Mask, Secret};
@@ -38,6 +39,9 @@ pub struct Directories {
     /// That of what is fetched once.
     pub cache: PathBuf,
 }
+
+/// How long a board may take to say what a console said last.
+const CONSOLE_BOUND: Duration = Duration::from_secs(60);
 
 impl RealWorld {
     /// The machines of a site, reached with these logins and as the user's SSH configuration says.
@@ -82,7 +86,10 @@ impl RealWorld {
     /// # Errors
     /// When the board cannot be asked, or has no such console.
     pub async fn console(&self, place: &Place) -> Result<String, Fault> {
-        let said = bmc::console(&self.hosts, &self.boards, &Target::Bmc(place.board.clone()), place.slot).await;
+        let target = Target::Bmc(place.board.clone());
+        let doing = format!("read the console of slot {}", place.slot);
+        let reading = bmc::console(&self.hosts, &self.boards, &target, place.slot);
+        let said = within(CONSOLE_BOUND, &target, &doing, reading).await.and_then(|said| said);
         let mask = self.mask();
         said.map(|text| mask.hide_in(&text)).map_err(|fault| fault.masked(&mask))
     }
@@ -117,10 +124,20 @@ impl RealWorld {
     }
 }
 
+/// Ends what hangs, whoever asked for it.
+async fn within<T>(bound: Duration, target: &Target, doing: &str, going: impl Future<Output = T>) -> Result<T, Fault> {
+    tokio::time::timeout(bound, going).await.map_err(|_| {
+        Fault::new(Cause::Silent, target.clone(), doing).said(format!("no answer after {} s", bound.as_secs()))
+    })
+}
+
 impl World for RealWorld {
     fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
         Box::pin(async move {
-            let answers = self.ask_all(target, probes).await;
+            let bound = probes.iter().map(Probe::bound).max().unwrap_or_default();
+            let doing = probes.first().map_or_else(String::new, |probe| format!("ask for {}", probe.word()));
+            let asked = within(bound, target, &doing, self.ask_all(target, probes)).await;
+            let answers = asked.unwrap_or_else(|fault| probes.iter().map(|_| Err(fault.clone())).collect());
             let mask = self.mask();
             answers.into_iter().map(|answer| answer.map_err(|fault| fault.masked(&mask))).collect()
         })
@@ -134,12 +151,15 @@ impl World for RealWorld {
     ) -> Going<'a, Result<Reply, Fault>> {
         Box::pin(async move {
             self.will_send(&deed.secrets());
-            let result = match target {
-                Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
-                Target::Controller => self.controller.act(deed, progress).await,
-                Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
-                Target::Cluster => self.cluster.act(&self.access(), deed, progress).await,
+            let acting = async {
+                match target {
+                    Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
+                    Target::Controller => self.controller.act(deed, progress).await,
+                    Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
+                    Target::Cluster => self.cluster.act(&self.access(), deed, progress).await,
+                }
             };
+            let result = within(deed.bound(), target, &deed.to_string(), acting).await.and_then(|result| result);
             result.map_err(|fault| fault.masked(&self.mask()))
         })
     }

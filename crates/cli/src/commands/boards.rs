@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bringup_core::fault::Fault;
 use bringup_core::ids::NodeName;
-use bringup_core::site::{Node, Place, Site, Source};
+use bringup_core::site::{Node, Place, Site};
 use bringup_world::ssh::ClientConfig;
-use bringup_world::{Directories, LocalSource, RealWorld};
+use bringup_world::{Directories, RealWorld};
 
 use crate::args::{LoginArguments, SiteArguments};
+use crate::commands::site::UserDirectories;
 use crate::commands::{real, site};
 use crate::exit_status::ExitStatus;
 use crate::problems;
@@ -33,9 +34,9 @@ impl Boards {
         if !loaded.warnings.0.is_empty() {
             terminal::errors(&problems::report(&loaded.warnings));
         }
-        let (site, home) = (Arc::new(loaded.site), LocalSource.home());
-        let directories = Directories { site: (&loaded.directory).into(), cache: site::cache(&home).into() };
-        let config = ClientConfig::read(Path::new(&home));
+        let (site, user) = (Arc::new(loaded.site), UserDirectories::of_user());
+        let directories = Directories { site: (&loaded.directory).into(), cache: user.cache.into() };
+        let config = ClientConfig::read(Path::new(&user.home));
         let world = RealWorld::new(Arc::clone(&site), config, real::logins(login)?, directories);
         Ok(Self { site, directory: loaded.directory, world })
     }

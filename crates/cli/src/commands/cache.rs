@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use bringup_core::site::Source;
-use bringup_world::{CACHE_BOUND, Cached, LocalSource, cached, clean_cache};
+use bringup_world::{CACHE_BOUND, Cached, cached, clean_cache};
 
 use crate::args::CacheCommand;
-use crate::commands::site;
+use crate::commands::site::UserDirectories;
 use crate::exit_status::ExitStatus;
 use crate::terminal::{self, Lines};
 use crate::ui::say;
@@ -16,7 +15,7 @@ const DAY: u64 = 24 * 3600;
 
 /// Runs it.
 pub fn run(command: &CacheCommand) -> ExitStatus {
-    let directory = PathBuf::from(site::cache(&LocalSource.home()));
+    let directory = PathBuf::from(UserDirectories::of_user().cache);
     let done = match command {
         CacheCommand::List => cached(&directory).map(|files| list(&files)),
         CacheCommand::Clean { unused_days } => clean_cache(&directory, Duration::from_secs(unused_days * DAY))

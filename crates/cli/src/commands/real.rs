@@ -15,7 +15,7 @@ use bringup_world::ssh::{ClientConfig, Logins};
 use bringup_world::{Directories, Journal, KnownNodes, LocalSource, RealWorld, RunLock, run_name};
 
 use crate::args::{LoginArguments, RunArguments};
-use crate::commands::site;
+use crate::commands::site::{self, UserDirectories};
 use crate::consent::{Ask, Decision, decide};
 use crate::exit_status::ExitStatus;
 use crate::problems;
@@ -80,8 +80,9 @@ pub fn run(arguments: &RunArguments, login: &LoginArguments, wanted: &Wanted) ->
         .build()
         .map_err(|error| failed("the operating system gives no event loop", error))?;
     let forks = forks(arguments.forks.or(cfg.forks));
-    let config = ClientConfig::read(Path::new(&LocalSource.home()));
-    let directories = Directories { site: directory.to_path_buf(), cache: site::cache(&LocalSource.home()).into() };
+    let user = UserDirectories::of_user();
+    let config = ClientConfig::read(Path::new(&user.home));
+    let directories = Directories { site: directory.to_path_buf(), cache: user.cache.into() };
     let world = RealWorld::new(Arc::new(loaded.site.clone()), config, logins, directories);
     let real = Real {
         loaded: &loaded,
@@ -184,7 +185,7 @@ impl WrittenDown {
 
 impl Real<'_> {
     async fn run(&self, wanted: &Wanted) -> ExitStatus {
-        let options = site::run_options(self.arguments, &LocalSource.home());
+        let options = site::run_options(self.arguments, UserDirectories::of_user());
         let lanes = lanes(&self.loaded.site, self.scope, &options);
         let plan = Mutex::new(PlanText::default());
         let screen = Mutex::new(screen(self.arguments.json, self.arguments.verbose));

@@ -11,10 +11,9 @@ use bringup_core::sabotage::Guards;
 use bringup_core::site::{Loaded, Problems, Site, Source};
 use bringup_core::stages::lanes;
 use bringup_sim::{Faults, Leave, SimWorld, Story, in_virtual_time};
-use bringup_world::LocalSource;
 
 use crate::args::Rehearse;
-use crate::commands::site;
+use crate::commands::site::{self, UserDirectories};
 use crate::example::{self, Example};
 use crate::exit_status::ExitStatus;
 use crate::problems;
@@ -30,7 +29,7 @@ const CALM_RUNS: usize = 3;
 
 /// Runs it.
 pub fn run(arguments: &Rehearse) -> ExitStatus {
-    let (loaded, home) = match load(arguments) {
+    let (loaded, user) = match load(arguments) {
         Ok(loaded) => loaded,
         Err(problems) => return site::refuse(&problems),
     };
@@ -44,7 +43,7 @@ pub fn run(arguments: &Rehearse) -> ExitStatus {
     let mut first = loaded.site;
     // A rehearsal begins with new boards, and those are there to be flashed.
     first.settings.do_flash = true;
-    let options = site::run_options(&arguments.run, &home);
+    let options = site::run_options(&arguments.run, user);
     let again = unforced(&first);
     let rehearsal = Rehearsal {
         lanes: lanes(&first, &scope, &options),
@@ -63,11 +62,12 @@ pub fn run(arguments: &Rehearse) -> ExitStatus {
 }
 
 /// The site, and whose home its paths are in.
-fn load(arguments: &Rehearse) -> Result<(Loaded, String), Problems> {
+fn load(arguments: &Rehearse) -> Result<(Loaded, UserDirectories), Problems> {
     if arguments.run.site.inventory.is_some() {
-        return Ok((site::from_disk(&arguments.run.site)?.0, LocalSource.home()));
+        return Ok((site::from_disk(&arguments.run.site)?.0, UserDirectories::of_user()));
     }
-    Ok((site::from_source(&Example, example::DIRECTORY, &arguments.run.site)?, Example.home()))
+    let loaded = site::from_source(&Example, example::DIRECTORY, &arguments.run.site)?;
+    Ok((loaded, UserDirectories::of(Example.home(), |name| Example.env(name))))
 }
 
 /// What is forced is forced once: what comes after is the same site without force.

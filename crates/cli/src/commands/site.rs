@@ -83,18 +83,41 @@ pub fn scope(loaded: &Loaded, arguments: &RunArguments) -> Result<Scope, Problem
     Scope::select(&loaded.inventory, &loaded.site, &arguments.tags, &arguments.skip_tags, &arguments.limit)
 }
 
-/// The directory for what is fetched once.
-pub fn cache(home: &str) -> String {
-    format!("{home}/.cache/bringup")
+/// Where the user's files are, and ours among them.
+pub struct UserDirectories {
+    /// Their home directory.
+    pub home: String,
+    /// Ours for what is fetched once.
+    pub cache: String,
+    /// Ours for what must not be lost.
+    pub data: String,
+}
+
+impl UserDirectories {
+    /// Those of whoever runs this, by the variables of the XDG base directory specification.
+    pub fn of_user() -> Self {
+        Self::of(LocalSource.home(), |name| std::env::var(name).ok())
+    }
+
+    /// Those of somebody with this home directory, and these variables.
+    pub fn of(home: String, variable: impl Fn(&str) -> Option<String>) -> Self {
+        // The specification has relative ones ignored.
+        let base = |name: &str, usual: &str| {
+            variable(name).filter(|path| path.starts_with('/')).unwrap_or_else(|| format!("{home}/{usual}"))
+        };
+        let (cache, data) = (base("XDG_CACHE_HOME", ".cache"), base("XDG_DATA_HOME", ".local/share"));
+        Self { cache: format!("{cache}/bringup"), data: format!("{data}/bringup"), home }
+    }
 }
 
 /// What of a run is neither site nor scope.
-pub fn run_options(arguments: &RunArguments, home: &str) -> Options {
+pub fn run_options(arguments: &RunArguments, user: UserDirectories) -> Options {
     Options {
         accept_changed_host_keys: arguments.accept_changed_host_keys,
         force_conflicts: arguments.force_conflicts,
-        cache: cache(home),
-        home: home.to_owned(),
+        cache: user.cache,
+        data: user.data,
+        home: user.home,
         architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
         system: if cfg!(target_os = "macos") { "darwin" } else { "linux" },
     }
@@ -152,4 +175,25 @@ pub fn password(question: &str) -> Result<Secret, Problems> {
     terminal::password(question).map(Secret::new).map_err(|error| {
         problem(format!("cannot ask for a password: {error}"), Some("run it in a terminal".to_owned()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UserDirectories;
+
+    #[test]
+    fn directories_follow_the_variables_of_xdg() {
+        let of = |variables: &[(&str, &str)]| {
+            let value =
+                |name: &str| variables.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned());
+            let user = UserDirectories::of("/home/a".to_owned(), value);
+            (user.cache, user.data)
+        };
+        let texts = |cache: &str, data: &str| (cache.to_owned(), data.to_owned());
+        assert_eq!(of(&[]), texts("/home/a/.cache/bringup", "/home/a/.local/share/bringup"));
+        let set = [("XDG_CACHE_HOME", "/var/c"), ("XDG_DATA_HOME", "/d")];
+        assert_eq!(of(&set), texts("/var/c/bringup", "/d/bringup"));
+        let relative = [("XDG_CACHE_HOME", "c"), ("XDG_DATA_HOME", "")];
+        assert_eq!(of(&relative), of(&[]));
+    }
 }

@@ -302,6 +302,7 @@ fn a_node_that_shows_what_a_deed_brought_does_not_get_it_shown() {
             .with("k3s-kept/etc/rancher/k3s/config.yaml", format!("agent-token: '{CONFIGURED}'\n."), 0)
             .with("/dev/tcp/", "", 0)
             .with("then echo there", "there", 0)
+            .with("sha256sum-$arch.txt", "", 0)
     };
     // It gets as far as the installation, and then says again what came.
     let way: Hostile =

@@ -132,6 +132,10 @@ pub enum FlashFailure {
     WrongBytes,
     /// The image is larger than the module's storage.
     TooLarge,
+    /// The image cannot be unpacked by the BMC.
+    NotUnpacked,
+    /// Somebody else ended the transfer.
+    Cancelled,
     /// Anything else.
     Other,
 }
@@ -277,6 +281,11 @@ pub struct K3sState {
     pub stale: bool,
     /// The run that last installed it, from our mark; none where we did not.
     pub run: Option<String>,
+    /// A mark says that its configuration is ours, besides the block in its configuration file.
+    pub ours: bool,
+    /// The password that its Node was registered with is there. Without it the next start registers with a new one, which
+    /// is refused while the cluster has the Node.
+    pub has_password: bool,
 }
 
 /// A Node of the cluster.

@@ -10,7 +10,7 @@ use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
 use crate::k3s_journal::Trouble;
-use crate::probe::{Addresses, AgentToken, JoinToken, KubeNode, Probe, Reaches};
+use crate::probe::{Addresses, AgentToken, JoinToken, K3s, KubeNode, Probe, Reaches};
 use crate::resource::{Applied, Resource};
 
 /// The API's port.
@@ -33,11 +33,15 @@ pub struct K3sAgent {
 }
 
 impl K3sAgent {
-    /// What is left in the cluster of the machine that had this name before: the new one would be refused because of it,
-    /// or is.
+    /// What is left in the cluster of the machine that had this name before, or of this one before it lost its password: it
+    /// would be refused because of it, or is.
     fn leftover(&self, seen: &K3sSeen) -> bool {
         let refused = seen.trouble == Some(Trouble::RefusedPassword);
-        seen.kube.is_some() && (seen.installed.is_none() || self.wanted.reinstalls(seen) || refused)
+        let is_new = match &seen.installed {
+            None => true,
+            Some(state) => self.wanted.reinstalls(seen) || (!state.has_password && self.wanted.installs(seen)),
+        };
+        seen.kube.is_some() && (is_new || refused)
     }
 
     /// Waits until the Node of this name is not Ready: the cluster takes one for Ready for a minute after its machine went.
@@ -130,6 +134,11 @@ impl Resource for K3sAgent {
 
     async fn observe(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
         let mut seen = self.wanted.look(look).await?;
+        if self.wanted.follows(&seen) {
+            let control_plane = look.ask(&Target::Node(self.control_plane.clone()), K3s {}).await;
+            // Where it does not answer, nobody joins it.
+            seen.control_plane = control_plane.ok().flatten().map(|k3s| k3s.version);
+        }
         if seen.runs_in_vain() && seen.trouble.is_none() && self.has_another_token(look).await? {
             seen.trouble = Some(Trouble::WrongAuthority);
         }
@@ -139,7 +148,9 @@ impl Resource for K3sAgent {
     fn diff(&self, seen: &K3sSeen) -> Diff {
         match self.wanted.diff(seen) {
             Diff::Change(mut changes) if self.leftover(seen) => {
-                changes.insert(0, Change::new("Node", "left by the machine that had this name before", "joined anew"));
+                let known =
+                    if seen.installed.is_some() { "known by another password" } else { "left by an earlier machine" };
+                changes.insert(0, Change::new("Node", known, "joined anew"));
                 Diff::Change(changes)
             }
             diff => diff,
@@ -163,6 +174,7 @@ impl Resource for K3sAgent {
     }
 
     async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let prepared = self.wanted.prepare(seen, act).await?;
         // First the old k3s, which would make its Node anew; then what it leaves in the cluster.
         self.wanted.uninstall(seen, act).await?;
         if self.leftover(seen) {
@@ -171,8 +183,8 @@ impl Resource for K3sAgent {
             }
             act.act(&Target::Cluster, Deed::DeleteNode { node: self.wanted.node.clone() }).await?;
         }
-        let join = if self.wanted.installs(seen) { Some(self.join(act).await?) } else { None };
-        self.wanted.apply(seen, join, act).await?;
+        let join = if prepared.is_some() { Some(self.join(act).await?) } else { None };
+        self.wanted.apply(seen, prepared, join, act).await?;
         Ok(Applied::Changed)
     }
 

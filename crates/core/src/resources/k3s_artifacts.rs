@@ -1,4 +1,4 @@
-//! What of a k3s release the controller fetches once and hands to nodes that have no internet.
+//! Where k3s' releases come from, and what the controller fetches of one once and hands to nodes that have no internet.
 
 use super::tool::{read_sums, sum_of};
 use crate::deed::{Deed, K3sArtifacts};
@@ -8,7 +8,7 @@ use crate::ids::{Label, Sha256, Target};
 use crate::probe::{FetchedSum, File, System};
 use crate::version::Version;
 
-/// Where releases are, and where the controller keeps what it fetched of them.
+/// Where releases are, and where the controller keeps what it fetches of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ArtifactSource {
     /// URL above `download/VERSION/`.

@@ -5,25 +5,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::k3s_artifacts::ArtifactSource;
+use super::k3s_watch::K3sWatch;
 use crate::change::{Change, Diff, Reason};
-use crate::deed::{Deed, Join, K3sInstall, KeptFiles, UnitAction};
+use crate::deed::{Deed, Join, K3sArtifacts, K3sFetch, K3sInstall, KeptFiles, UnitAction};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
-use crate::ids::{NodeName, Sha256, Target};
+use crate::ids::{NodeName, Target};
 use crate::k3s_config::{self, Merged, Setting};
-use crate::k3s_journal::{Trouble, message};
+use crate::k3s_journal::Trouble;
 use crate::probe::{K3s, K3sBefore, K3sConfig, K3sRole, K3sState, K3sTrouble, KubeNode, KubeNodeState, Probe};
 use crate::secret::Secret;
 use crate::site::Stated;
 use crate::version::Version;
 
-/// How long a node may take to be Ready.
-const READY_BOUND: Duration = Duration::from_secs(600);
-/// After how long its journal is asked whether there is anything to wait for: k3s tries again every few seconds, and a
-/// node that joins is Ready 17 s after its installation on a PC.
-const FIRST_BOUND: Duration = Duration::from_secs(60);
-/// After how long even a silent control plane is none to wait for any more: the API answers the controller.
-const SECOND_BOUND: Duration = Duration::from_secs(180);
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The k3s that a node should have.
@@ -37,18 +31,23 @@ pub struct K3sWanted {
     pub version: Stated<Version>,
     /// The install script in the controller's cache.
     pub script: String,
-    /// Mirror of the release artifacts, if any.
-    pub artifact_url: Option<String>,
-    /// Sums, one of which a release's list of sums must have; empty: not pinned.
-    pub artifact_sha256: Vec<Sha256>,
-    /// Where binary and images come from, if the controller hands them over.
-    pub handed: Option<ArtifactSource>,
+    /// Where its files come from.
+    pub releases: ArtifactSource,
+    /// The controller fetches them and hands them over; else each node fetches the binary by itself.
+    pub handed: bool,
     /// What we set in its configuration file.
     pub config: Vec<(&'static str, Setting)>,
     /// It is uninstalled first, once a run.
     pub force: bool,
     /// What an uninstallation keeps and the next installation puts back.
     pub kept: Vec<String>,
+}
+
+/// What an installation takes.
+pub(super) struct Prepared {
+    version: Version,
+    config: Secret,
+    handed: Option<K3sArtifacts>,
 }
 
 /// What a look at a node's k3s finds.
@@ -66,6 +65,8 @@ pub struct K3sSeen {
     pub forced_already: bool,
     /// Why it does not join, where its journal says so.
     pub trouble: Option<Trouble>,
+    /// The release of the control plane that it joins, if that is known.
+    pub control_plane: Option<Version>,
 }
 
 impl K3sSeen {
@@ -83,10 +84,11 @@ impl K3sSeen {
         self.kube.as_ref().is_some_and(KubeNodeState::is_up)
     }
 
-    /// Whether the configuration is one that we have a part in. Without it k3s was configured by someone else's flags,
-    /// and those are theirs.
+    /// Whether the configuration is one that we have a part in, or was until its file went. Else k3s was configured by
+    /// someone else's flags, and those are theirs.
     fn is_ours(&self) -> bool {
-        k3s_config::has_block(self.text())
+        let lost = self.config.is_none() && self.installed.as_ref().is_some_and(|state| state.ours);
+        lost || k3s_config::has_block(self.text())
     }
 }
 
@@ -119,9 +121,9 @@ impl K3sWanted {
             Err(fault) => return Err(fault),
         };
         let forced_already = installed.as_ref().is_some_and(|state| state.run.as_deref() == Some(look.run()));
-        let mut seen = K3sSeen { installed, config, kube, before, forced_already, trouble: None };
+        let mut seen = K3sSeen { installed, config, kube, before, forced_already, trouble: None, control_plane: None };
         if seen.runs_in_vain() {
-            seen.trouble = look.ask(&self.target(), K3sTrouble {}).await?.as_deref().and_then(Trouble::of);
+            seen.trouble = look.ask(&self.target(), K3sTrouble {}).await?.and_then(|said| said.trouble);
         }
         Ok(seen)
     }
@@ -131,10 +133,18 @@ impl K3sWanted {
         self.force && !seen.forced_already && seen.installed.is_some()
     }
 
-    /// The release to install: one that the site does not state changes nothing that ran here.
+    /// The release to install. One that the site does not state changes nothing that is here, is never another one than
+    /// that of the control plane that it joins, and is what ran here before.
     fn release<'a>(&'a self, seen: &'a K3sSeen) -> &'a Version {
-        let present = seen.installed.as_ref().map(|state| &state.version).or(seen.before.as_ref());
-        present.filter(|_| !self.version.stated).unwrap_or(&self.version.value)
+        let present = seen.installed.as_ref().filter(|_| !self.reinstalls(seen)).map(|state| &state.version);
+        let ran = seen.installed.as_ref().map(|state| &state.version).or(seen.before.as_ref());
+        let known = present.or(seen.control_plane.as_ref()).or(ran);
+        known.filter(|_| !self.version.stated).unwrap_or(&self.version.value)
+    }
+
+    /// Whether the release to install may depend on that of the control plane.
+    pub(super) fn follows(&self, seen: &K3sSeen) -> bool {
+        !self.version.stated && (seen.installed.is_none() || self.reinstalls(seen))
     }
 
     fn merged(&self, seen: &K3sSeen) -> Result<Merged, Reason> {
@@ -234,44 +244,54 @@ impl K3sWanted {
         let Some(state) = seen.installed.as_ref().filter(|_| !self.reinstalls(seen)) else { return true };
         let other_version = self.version.stated && state.version != self.version.value;
         let other_config = || self.merged(seen).is_ok_and(|merged| merged.text != seen.text());
-        let does_not_join = seen.trouble.is_some_and(|trouble| trouble != Trouble::RefusedPassword);
+        let does_not_join = seen.trouble.is_some_and(Trouble::ends_with_another_token);
         other_version || (seen.is_ours() && (other_config() || state.run.is_none() || state.stale || does_not_join))
     }
 
+    /// Has all that its installation takes, checked, where it can be had from when nothing is deleted yet. `None`: nothing is
+    /// installed.
+    pub(super) async fn prepare(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Option<Prepared>, Fault> {
+        if !self.installs(seen) {
+            return Ok(None);
+        }
+        let (target, version) = (self.target(), self.release(seen).clone());
+        let present = seen.installed.as_ref().filter(|_| !self.reinstalls(seen));
+        // What someone else configured by flags stays so when it gets another version.
+        let config = match present {
+            Some(_) if !seen.is_ours() => seen.text().to_owned(),
+            _ => {
+                let merged = self.merged(seen).map_err(|reason| {
+                    Fault::new(Cause::NotAllowed, target.clone(), "configure k3s").said(reason.why).next(reason.next)
+                })?;
+                merged.text
+            }
+        };
+        let has_it = present.is_some_and(|state| state.version == version);
+        let handed = if has_it {
+            None
+        } else if self.handed {
+            Some(self.releases.bring(&version, &target, act).await?)
+        } else {
+            let (url, sums) = (self.releases.url.clone(), self.releases.sums.clone());
+            act.act(&target, Deed::FetchK3s(K3sFetch { version: version.clone(), url, sums })).await?;
+            None
+        };
+        Ok(Some(Prepared { version, config: Secret::new(config), handed }))
+    }
+
     /// Brings it about, up to the Node's being Ready.
-    pub(super) async fn apply(&self, seen: &K3sSeen, join: Option<Join>, act: &Act<'_>) -> Result<(), Fault> {
+    pub(super) async fn apply(
+        &self,
+        seen: &K3sSeen,
+        prepared: Option<Prepared>,
+        join: Option<Join>,
+        act: &Act<'_>,
+    ) -> Result<(), Fault> {
         let target = self.target();
-        if self.installs(seen) {
-            let version = self.release(seen).clone();
-            let present = seen.installed.as_ref().filter(|_| !self.reinstalls(seen));
-            let has_it = present.is_some_and(|state| state.version == version);
-            let handed = match &self.handed {
-                Some(source) if !has_it => Some(source.bring(&version, &target, act).await?),
-                _ => None,
-            };
-            // What someone else configured by flags stays so when it gets another version.
-            let config = match present {
-                Some(_) if !seen.is_ours() => seen.text().to_owned(),
-                _ => {
-                    let merged = self.merged(seen).map_err(|reason| {
-                        Fault::new(Cause::NotAllowed, target.clone(), "configure k3s")
-                            .said(reason.why)
-                            .next(reason.next)
-                    })?;
-                    merged.text
-                }
-            };
-            let install = K3sInstall {
-                role: self.role,
-                version,
-                script: self.script.clone(),
-                artifact_url: self.artifact_url.clone(),
-                artifact_sha256: self.artifact_sha256.clone(),
-                handed,
-                config: Secret::new(config),
-                join,
-                run: act.run().to_owned(),
-            };
+        if let Some(Prepared { version, config, handed }) = prepared {
+            let (role, script, run) = (self.role, self.script.clone(), act.run().to_owned());
+            let ours = k3s_config::has_block(config.expose());
+            let install = K3sInstall { role, version, script, handed, config, ours, join, run };
             act.act(&target, Deed::InstallK3s(Box::new(install))).await?;
         } else if seen.installed.as_ref().is_some_and(|state| !state.active) {
             let name = self.role.unit().to_owned();
@@ -286,23 +306,13 @@ impl K3sWanted {
     /// Neither an exit status nor an active unit proves that a node joined, and Ready is what its Node was before a restart
     /// too: its unit is up, and its kubelet has renewed its Lease since. `renewed` is when it last did before.
     async fn ready(&self, renewed: Option<&str>, act: &Act<'_>) -> Result<(), Fault> {
-        let mut waited = Duration::ZERO;
-        for (bound, is_enough) in
-            [(FIRST_BOUND, Trouble::lasts as fn(Trouble) -> bool), (SECOND_BOUND, |_| true), (READY_BOUND, |_| true)]
-        {
-            match self.ready_within(bound.saturating_sub(waited), renewed, act).await {
-                Err(fault) if fault.cause == Cause::TimedOut => {
-                    waited = bound;
-                    let said = self.said(act).await;
-                    let is_known = said.as_deref().and_then(Trouble::of).is_some_and(is_enough);
-                    if is_known || bound == READY_BOUND {
-                        return Err(self.not_joined(fault, said));
-                    }
-                }
+        let mut watch = K3sWatch::begin(&self.node, self.role);
+        loop {
+            match self.ready_within(watch.bound(), renewed, act).await {
+                Err(fault) if fault.cause == Cause::TimedOut => watch.look(fault, act).await?,
                 result => return result,
             }
         }
-        Ok(())
     }
 
     async fn ready_within(&self, bound: Duration, renewed: Option<&str>, act: &Act<'_>) -> Result<(), Fault> {
@@ -319,20 +329,5 @@ impl K3sWanted {
                 .then_some(())
         })
         .await
-    }
-
-    /// The last error in its journal.
-    async fn said(&self, act: &Act<'_>) -> Option<String> {
-        act.look().ask(&self.target(), K3sTrouble {}).await.ok().flatten()
-    }
-
-    fn not_joined(&self, fault: Fault, said: Option<String>) -> Fault {
-        let trouble = said.as_deref().and_then(Trouble::of);
-        let said = said.map_or_else(|| "its journal shows no error".to_owned(), |line| message(&line));
-        let fault = fault.said(said);
-        match trouble {
-            Some(trouble) => fault.likely(trouble.likely()).next(trouble.next(self.node.as_str())),
-            None => fault.next(format!("journalctl -u {} on {} tells more", self.role.unit(), self.node)),
-        }
     }
 }

@@ -69,11 +69,12 @@ impl Resource for K3sServer {
     }
 
     async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let prepared = self.wanted.prepare(seen, act).await?;
         if self.wanted.reinstalls(seen) {
             act.act(&self.wanted.target(), Deed::FetchSnapshot { run: act.run().to_owned() }).await?;
         }
         self.wanted.uninstall(seen, act).await?;
-        self.wanted.apply(seen, None, act).await?;
+        self.wanted.apply(seen, prepared, None, act).await?;
         Ok(Applied::Changed)
     }
 

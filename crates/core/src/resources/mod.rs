@@ -17,6 +17,7 @@ mod k3s_agent;
 mod k3s_artifacts;
 mod k3s_install;
 mod k3s_server;
+mod k3s_watch;
 mod kernel_ready;
 mod known_host;
 mod kube_object;

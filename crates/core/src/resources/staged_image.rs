@@ -8,7 +8,7 @@ use crate::deed::Deed;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{BoardName, Label, Sha256, Target};
-use crate::probe::{File, ImageFile, Probe, SdCard};
+use crate::probe::{File, ImageFile, Probe, SdCard, UnpacksXz};
 use crate::resource::{Applied, Resource};
 use crate::site::Image;
 
@@ -37,6 +37,8 @@ pub struct Seen {
     free: Option<u64>,
     /// The sum of what lies there.
     staged: Option<Sha256>,
+    /// It is needed, and the BMC would write its compressed bytes to the module.
+    stays_packed: bool,
 }
 
 impl StagedImage {
@@ -73,10 +75,18 @@ impl Resource for StagedImage {
             let condition = slot.look(look).await?;
             needed |= matches!(slot.begin(&condition, self.image.sha256), Some(Begin::Erase));
         }
-        Ok(Seen { needed, free, staged })
+        let packed = needed && self.image.file_name().ends_with(".xz");
+        let stays_packed = packed && look.ask(&self.bmc(), UnpacksXz {}).await? == Some(false);
+        Ok(Seen { needed, free, staged, stays_packed })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
+        if seen.stays_packed {
+            return Diff::Blocked(Reason::new(
+                format!("the firmware of {} does not unpack xz: it would write the compressed bytes", self.board),
+                "set flash_transport: stream, which unpacks on the controller, or update the firmware to 2.1.0 or later",
+            ));
+        }
         if !seen.needed || seen.staged == Some(self.image.sha256) {
             return Diff::InSync;
         }

@@ -1,22 +1,25 @@
-//! A running unit has read the files that it reads only when it starts.
+//! A running k3s has read the files that it reads only when it starts.
 
 use std::time::Duration;
 
+use super::k3s_watch::K3sWatch;
 use crate::change::{Change, Diff};
 use crate::deed::{Deed, UnitAction};
-use crate::engine::{Act, Look};
-use crate::fault::Fault;
+use crate::engine::{Act, Look, Wait};
+use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{File, Probe, Unit};
+use crate::probe::{File, K3sRole, Probe, Unit, UnitState};
 use crate::resource::{Applied, Resource};
 
-/// A unit that, if it runs, started after each of these files was last written.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// A unit of k3s' that, if it runs, started after each of these files was last written.
 #[derive(Debug)]
 pub struct UnitNewerThanFile {
     /// Which node.
     pub node: NodeName,
-    /// The unit.
-    pub unit: &'static str,
+    /// As what it runs k3s.
+    pub role: K3sRole,
     /// The files; what is not there tells nothing.
     pub files: Vec<String>,
 }
@@ -26,13 +29,15 @@ pub struct UnitNewerThanFile {
 pub struct Seen {
     /// A file that is newer.
     newer: Option<String>,
+    /// When the newest of them was written, in seconds since 1970.
+    modified: u64,
 }
 
 impl Resource for UnitNewerThanFile {
     type State = Seen;
 
     fn label(&self) -> Label {
-        Label::of(&self.node, format_args!("{}-restarted", self.unit))
+        Label::of(&self.node, format_args!("{}-restarted", self.role.unit()))
     }
 
     fn target(&self) -> Target {
@@ -42,33 +47,45 @@ impl Resource for UnitNewerThanFile {
     fn questions(&self) -> Vec<(Target, Probe)> {
         let target = Resource::target(self);
         let files = self.files.iter().map(|path| File { path: path.clone() }.into());
-        let unit = Unit { name: self.unit.to_owned() }.into();
+        let unit = Unit { name: self.role.unit().to_owned() }.into();
         files.chain([unit]).map(|probe| (target.clone(), probe)).collect()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         let target = Resource::target(self);
-        let unit = look.ask(&target, Unit { name: self.unit.to_owned() }).await?;
-        let Some(unit) = unit.filter(|unit| unit.active) else { return Ok(Seen { newer: None }) };
+        let unit = look.ask(&target, Unit { name: self.role.unit().to_owned() }).await?;
+        let mut seen = Seen { newer: None, modified: 0 };
+        let Some(unit) = unit.filter(|unit| unit.active) else { return Ok(seen) };
         for path in &self.files {
             let file = look.ask(&target, File { path: path.clone() }).await?;
-            if file.is_some_and(|file| unit.since < file.modified) {
-                return Ok(Seen { newer: Some(path.clone()) });
-            }
+            let Some(file) = file.filter(|file| unit.since < file.modified) else { continue };
+            seen.modified = seen.modified.max(file.modified);
+            seen.newer.get_or_insert_with(|| path.clone());
         }
-        Ok(Seen { newer: None })
+        Ok(seen)
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
         let Some(file) = &seen.newer else { return Diff::InSync };
         let to = format!("restarted after {file} was written");
-        Diff::Change(vec![Change::new(self.unit, format!("older than {file}"), to)])
+        Diff::Change(vec![Change::new(self.role.unit(), format!("older than {file}"), to)])
     }
 
-    async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let deed = Deed::Unit { name: self.unit.to_owned(), action: UnitAction::Restart };
-        act.act(&Resource::target(self), deed).await?;
-        Ok(Applied::Changed)
+    async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let (target, name) = (Resource::target(self), self.role.unit().to_owned());
+        act.act(&target, Deed::Unit { name: name.clone(), action: UnitAction::Restart }).await?;
+        let wanted = format!("{name} on {} to be up again", self.node);
+        let mut watch = K3sWatch::begin(&self.node, self.role);
+        loop {
+            let wait = Wait { target: &target, wanted: &wanted, bound: watch.bound(), every: EVERY };
+            let is_up = |unit: Option<UnitState>| {
+                unit.is_some_and(|unit| unit.active && unit.since >= seen.modified).then_some(())
+            };
+            match act.wait_until(wait, Unit { name: name.clone() }, is_up).await {
+                Err(fault) if fault.cause == Cause::TimedOut => watch.look(fault, act).await?,
+                result => return result.map(|()| Applied::Changed),
+            }
+        }
     }
 
     fn estimate(&self) -> Duration {

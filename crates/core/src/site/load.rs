@@ -370,7 +370,7 @@ fn check(
     let roll = machines::roll(inventory, found);
     let names: Vec<&str> = roll.nodes.iter().map(|(name, _)| *name).collect();
     let fields = Fields::of_site(inventory, home);
-    let name = site_name(directory);
+    let name = site_name(&source.directory_name(directory).unwrap_or_default());
     let keys = own_keys(source, directory, home, found);
     let bin_dir = source.env("BIN_DIR").filter(|path| !path.is_empty());
     let kubeconfig = source.env("KUBECONFIG").and_then(|paths| kubeconfig_of(&paths, source));
@@ -388,9 +388,8 @@ fn check(
 
 /// The name of the site's directory, as far as it can name a context.
 fn site_name(directory: &str) -> String {
-    let name = directory.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let name: String =
-        name.chars().filter(|character| character.is_ascii_alphanumeric() || "-_.".contains(*character)).collect();
+        directory.chars().filter(|character| character.is_ascii_alphanumeric() || "-_.".contains(*character)).collect();
     if name.trim_matches('.').is_empty() { "site".to_owned() } else { name }
 }
 

@@ -158,7 +158,11 @@ pub(crate) fn read(
             .url
             .unwrap_or_else(|| format!("https://raw.githubusercontent.com/k3s-io/k3s/{tag}/install.sh")),
         k3s_install_sha256: install_script.sha256,
-        k3s_artifact_url: releases.url.map(|url| url.trim_end_matches('/').to_owned()),
+        // k3s's install script wants it with `/download` at its end; it is the same address.
+        k3s_artifact_url: releases.url.map(|url| {
+            let url = url.trim_end_matches('/');
+            url.strip_suffix("/download").unwrap_or(url).to_owned()
+        }),
         k3s_artifact_sha256: releases.sha256,
         k3s_airgap: fields.yes("k3s_airgap", found).unwrap_or(false),
         ansible_account,

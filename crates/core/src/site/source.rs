@@ -15,6 +15,11 @@ pub trait Source {
         false
     }
 
+    /// The last part of a directory's path, however it is spelt: `.` and links have another one than they show.
+    fn directory_name(&self, directory: &str) -> Option<String> {
+        directory.trim_end_matches('/').rsplit('/').next().map(str::to_owned)
+    }
+
     /// An environment variable.
     fn env(&self, name: &str) -> Option<String>;
 

@@ -16,14 +16,22 @@ use crate::site::{Kind, Node, Settings};
 
 const STAGE: StageName = StageName::K3s;
 
-/// Where k3s's own script looks for releases.
+/// Where k3s' releases are.
 const RELEASES: &str = "https://github.com/k3s-io/k3s/releases";
 
-/// What an uninstallation would take along although it is the user's.
-const KEPT: [&str; 3] = [
+/// What an uninstallation would take along although a person may have put it there: files, and directories with all that is
+/// in them. Certificates, tokens, snapshots, manifests and the volumes of pods are the cluster's, and go.
+const KEPT: [&str; 10] = [
     "/etc/rancher/k3s/config.yaml",
+    "/etc/rancher/k3s/config.yaml.d",
+    "/etc/rancher/k3s/registries.yaml",
+    "/etc/rancher/node",
+    "/var/lib/rancher/k3s/agent/images",
     "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl",
+    "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.d",
     "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl",
+    "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d",
+    "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d",
 ];
 
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
@@ -39,7 +47,6 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         let fetched = FetchedFile { purpose: "k3s_script", url, sha256, path };
         lanes.controller().push(STAGE, fetched);
     }
-    let pinned = !settings.k3s_artifact_sha256.is_empty();
     for node in wanted.nodes() {
         let Some(lane) = lanes.node(&node.name) else { continue };
         let is_server = node.name == control_plane.name;
@@ -50,14 +57,12 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             role,
             version: settings.k3s_version.clone(),
             script: script.clone(),
-            // The install script knows the default address, but a pinned release is not fetched by the script.
-            artifact_url: settings.k3s_artifact_url.clone().or_else(|| pinned.then(|| RELEASES.to_owned())),
-            artifact_sha256: settings.k3s_artifact_sha256.clone(),
-            handed: settings.k3s_airgap.then(|| ArtifactSource {
+            releases: ArtifactSource {
                 url: settings.k3s_artifact_url.clone().unwrap_or_else(|| RELEASES.to_owned()),
                 sums: settings.k3s_artifact_sha256.clone(),
                 cache: wanted.options.cache.clone(),
-            }),
+            },
+            handed: settings.k3s_airgap,
             config: configuration(node, role),
             force: settings.k3s_force,
             kept: KEPT.map(str::to_owned).into(),

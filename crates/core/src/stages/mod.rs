@@ -44,6 +44,8 @@ pub struct Options {
     pub force_conflicts: bool,
     /// Directory on the controller for what is fetched once.
     pub cache: String,
+    /// Directory on the controller for what must not be lost.
+    pub data: String,
     /// The user's home directory on the controller.
     pub home: String,
     /// `amd64` or `arm64`: the controller's own.

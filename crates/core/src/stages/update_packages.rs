@@ -81,6 +81,6 @@ fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings
     lane.push(STAGE, InstalledPackages { node: node.name.clone(), purpose: "gpu_toolkit", names });
     // k3s does not start with a default runtime whose program is not there, so that comes first.
     lane.push(STAGE, NvidiaRuntime { node: node.name.clone() });
-    let unit = if control_plane { K3sRole::Server } else { K3sRole::Agent }.unit();
-    lane.push(STAGE, UnitNewerThanFile { node: node.name.clone(), unit, files: NvidiaRuntime::files() });
+    let role = if control_plane { K3sRole::Server } else { K3sRole::Agent };
+    lane.push(STAGE, UnitNewerThanFile { node: node.name.clone(), role, files: NvidiaRuntime::files() });
 }

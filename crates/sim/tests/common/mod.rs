@@ -168,6 +168,7 @@ pub fn options() -> Options {
         accept_changed_host_keys: false,
         force_conflicts: false,
         cache: "/home/user/.cache/bringup".to_owned(),
+        data: "/home/user/.local/share/bringup".to_owned(),
         home: "/home/user".to_owned(),
         architecture: "amd64",
         system: "linux",

@@ -4,9 +4,15 @@
 set -e
 
 DEFAULT_VERSION='@VERSION@'
+# `today`, or `2025` for what scripts before February 2026 do otherwise.
+GENERATION='@GENERATION@'
 
 info() {
     echo "[INFO]  $*"
+}
+
+warn() {
+    echo "[WARN]  $*" >&2
 }
 
 fail() {
@@ -51,7 +57,12 @@ units=${INSTALL_K3S_SYSTEMD_DIR:-/etc/systemd/system}
 unit=$units/$name.service
 killall=$bin/k3s-killall.sh
 uninstall=$bin/$name-uninstall.sh
-releases=${INSTALL_K3S_ARTIFACT_URL:-${GITHUB_URL:-https://github.com/k3s-io/k3s/releases}}
+if [ "$GENERATION" = today ]; then
+    [ -z "$GITHUB_URL" ] || warn "GITHUB_URL does not work anymore. Please use 'INSTALL_K3S_ARTIFACT_URL' instead."
+    downloads=${INSTALL_K3S_ARTIFACT_URL:-https://github.com/k3s-io/k3s/releases/download}
+else
+    downloads=${GITHUB_URL:-https://github.com/k3s-io/k3s/releases}/download
+fi
 
 installed() {
     sha256sum "$bin/k3s" "$unit" "$unit.env" 2>&1 || :
@@ -86,11 +97,13 @@ download() {
     info "Using $version as release"
     temporary=$(mktemp -d)
     trap 'rm -rf "$temporary"' EXIT
-    release=$releases/download/$version
+    release=$downloads/$version
+    [ "$GENERATION" != today ] || release=$downloads/$(echo "$version" | sed 's/+/%2B/g')
     info "Downloading hash $release/sha256sum-$arch.txt"
     fetch "$release/sha256sum-$arch.txt" "$temporary/sums"
     wanted=$(sed -n "s/^\([0-9a-f]*\)  *$file\$/\1/p" "$temporary/sums")
-    [ -n "$wanted" ] || fail "$release/sha256sum-$arch.txt has no sum of $file"
+    # The real one ends here without a word.
+    [ -n "$wanted" ] || exit 1
     if [ -x "$bin/k3s" ] && [ "$(sum_of "$bin/k3s")" = "$wanted" ]; then
         info 'Skipping binary downloaded, installed k3s matches hash'
         return
@@ -99,7 +112,7 @@ download() {
     fetch "$release/$file" "$temporary/k3s"
     info 'Verifying binary download'
     got=$(sum_of "$temporary/k3s")
-    [ "$got" = "$wanted" ] || fail "the sum of $release/$file is $got and should be $wanted"
+    [ "$got" = "$wanted" ] || fail "Download sha256 does not match $wanted, got $got"
     info "Installing k3s to $bin/k3s"
     install -m 0755 "$temporary/k3s" "$bin/.k3s.new"
     mv -f "$bin/.k3s.new" "$bin/k3s"

@@ -87,28 +87,29 @@ pub struct Board {
     pub slots: [Slot; SLOTS],
     /// Its USB bus, as it was set.
     pub usb: Usb,
+    /// The slot that the bus goes to now. A flash sets it back as it was set, `node_to_msd` does not.
+    pub routed: usize,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { slots: [Slot::default(); SLOTS], usb: Usb::of(0, 1) }
+        Self { slots: [Slot::default(); SLOTS], usb: Usb::of(0, 1), routed: 0 }
     }
 }
 
 impl Board {
-    /// What a daemon that is started finds: power stays, and the bus is set as it was stored, so that nobody is at its other
-    /// end. A stored mode `Flash` makes that slot's module look for a USB host when it is given power.
+    /// What a daemon that is started makes of what it finds: it requests the power lines as outputs without a value, which
+    /// takes the power of all slots until it sets what was stored (bmcd issue 90); and the bus is set as it was stored. A
+    /// stored mode `Flash` makes that slot's module look for a USB host when it is given power.
     pub fn found(mut slots: [Slot; SLOTS], usb: Usb) -> Self {
-        for slot in &mut slots {
-            if matches!(slot.drive, Drive::Msd | Drive::Flash) {
-                slot.drive = Drive::Dark;
-                slot.epoch += 1;
-            }
+        for slot in slots.iter_mut().filter(|slot| slot.drive != Drive::Off) {
+            (slot.drive, slot.since) = (Drive::Off, None);
+            slot.epoch += 1;
         }
         if let Some(slot) = slots.get_mut(usb.node).filter(|_| usb.mode == "Flash") {
             slot.usb_boot = true;
         }
-        Self { slots, usb }
+        Self { slots, routed: usb.node, usb }
     }
 
     /// Sets the power of those slots that are named. One that has it keeps what it does.
@@ -129,6 +130,11 @@ impl Board {
     /// A module begins to do something else. One bus serves all: who was on it before is not any more.
     pub fn turn(&mut self, node: usize, drive: Drive, now: u64) {
         let takes_the_bus = matches!(drive, Drive::Msd | Drive::Flash);
+        if takes_the_bus {
+            self.routed = node;
+        } else if self.slots.get(node).is_some_and(|slot| slot.drive == Drive::Flash) {
+            self.routed = self.usb.node;
+        }
         for (other, slot) in self.slots.iter_mut().enumerate() {
             let loses_it = takes_the_bus && other != node && matches!(slot.drive, Drive::Msd | Drive::Flash);
             if other != node && !loses_it {
@@ -157,6 +163,7 @@ impl Board {
         if let Some(slot) = self.slots.get_mut(usb.node) {
             slot.usb_boot = usb.mode == "Flash";
         }
+        self.routed = usb.node;
         self.usb = usb;
     }
 
@@ -189,9 +196,19 @@ mod tests {
         board.turn(0, Drive::Msd, 0);
         board.turn(2, Drive::Flash, 0);
         assert_eq!((board.slots[0].drive, board.slots[2].drive), (Drive::Dark, Drive::Flash));
+        board.turn(2, Drive::Off, 0);
+        assert_eq!(board.routed, 0, "a flash sets the bus back");
+        board.turn(2, Drive::Msd, 0);
+        board.turn(2, Drive::Off, 0);
+        assert_eq!(board.routed, 2, "mass storage does not");
+        board.turn(2, Drive::Flash, 0);
         board.reset(0, 1);
         assert_eq!(board.slots[0].drive, Drive::Normal);
-        assert_eq!(Board::found(board.slots, Usb::of(0, 1)).slots[2].drive, Drive::Dark);
+        let found = Board::found(board.slots, Usb::of(0, 1)).slots;
+        assert_eq!(
+            (found[0].drive, found[2].drive, found[2].epoch),
+            (Drive::Off, Drive::Off, board.slots[2].epoch + 1)
+        );
     }
 
     #[test]

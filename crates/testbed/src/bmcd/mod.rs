@@ -109,6 +109,11 @@ impl Bmcd {
                 eprintln!("bmcd: {failure}");
             }
         }
+        if before.routed != after.routed
+            && let Err(failure) = self.seat.route_usb(after.routed)
+        {
+            eprintln!("bmcd: {failure}");
+        }
     }
 
     /// Looks for a slot's module on USB: the slot of the one that is found and its eMMC, or what bmcd says.

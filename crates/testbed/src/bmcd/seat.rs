@@ -3,7 +3,8 @@
 //! `slotN/power` says what the module of slot N does: a word and a number that grows with each change. `slotN/emmc.img`
 //! is its eMMC; a slot without one is empty. `slotN/uart.log` is what its serial console says. Faults are files in
 //! `faults/` of the board or of a slot. `usb` is the USB mode that the daemon applies when it starts: a slot,
-//! counted from 0, and the API's number. `speed` bounds how many bytes a second an eMMC takes.
+//! counted from 0, and the API's number. `stored-power` says which slots it gives power to then: `1` or `0` for each.
+//! `usb-route` is the slot that the USB bus goes to now. `speed` bounds how many bytes a second an eMMC takes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -91,9 +92,26 @@ impl Seat {
         Some(Usb::of(node.parse().ok()?, number.parse().ok()?))
     }
 
+    /// Which slots had power when that was stored last.
+    pub fn stored_power(&self) -> [bool; SLOTS] {
+        let text = fs::read_to_string(self.directory.join("stored-power")).unwrap_or_default();
+        std::array::from_fn(|node| text.as_bytes().get(node) == Some(&b'1'))
+    }
+
+    /// Stores which slots have power.
+    pub fn store_power(&self, powered: [bool; SLOTS]) -> Result<(), Failure> {
+        let text: String = powered.iter().map(|on| if *on { '1' } else { '0' }).collect();
+        write_whole(&self.directory.join("stored-power"), text.as_bytes())
+    }
+
     /// Keeps a USB mode for the next daemon.
     pub fn store_usb(&self, usb: &Usb) -> Result<(), Failure> {
         write_whole(&self.directory.join("usb"), format!("{} {}\n", usb.node, usb.number).as_bytes())
+    }
+
+    /// Says which slot the USB bus goes to now.
+    pub fn route_usb(&self, node: usize) -> Result<(), Failure> {
+        write_whole(&self.directory.join("usb-route"), format!("{}\n", node + 1).as_bytes())
     }
 
     /// What a slot's serial console said last, if there is one.
@@ -167,7 +185,10 @@ mod tests {
         seat.set_power(1, Drive::Normal, 7).unwrap();
         seat.set_power(2, Drive::Msd, 1).unwrap();
         let found = seat.found().slots;
-        assert_eq!((found[1].drive, found[1].epoch, found[2].drive), (Drive::Normal, 7, Drive::Dark));
+        assert_eq!((found[1].drive, found[1].epoch, found[2].drive), (Drive::Off, 8, Drive::Off));
+        assert_eq!(seat.stored_power(), [false; SLOTS]);
+        seat.store_power([false, true, false, false]).unwrap();
+        assert_eq!(seat.stored_power(), [false, true, false, false]);
 
         write_whole(&directory.path().join("faults/usb-not-found"), b"2").unwrap();
         let seen: Vec<bool> = (0..3).map(|_| seat.count_down("usb-not-found", 0)).collect();

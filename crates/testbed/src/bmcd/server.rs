@@ -5,6 +5,7 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -17,9 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::answer::Answer;
+use super::board::Drive;
 use super::facts::Facts;
 use super::{Bmcd, Seat, Timing, api, lock, tls, upload};
 use crate::failure::{Failure, Tried};
+
+/// How late the power of slots is stored, and set by a daemon that starts (bmcd issue 90).
+const LATE: Duration = Duration::from_secs(3);
 
 /// Serves a board, until it is killed.
 pub fn run(board: PathBuf, listen: SocketAddr, password: &str) -> Result<(), Failure> {
@@ -29,12 +34,34 @@ pub fn run(board: PathBuf, listen: SocketAddr, password: &str) -> Result<(), Fai
     let bmcd = Arc::new(Bmcd::new(Seat::new(board), password, Timing::REAL, Facts::gather, PathBuf::from("/")));
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await.tried(tried)?;
+        tokio::spawn(keep_power(Arc::clone(&bmcd)));
         loop {
             // What cannot be accepted is its client's to try again.
             let Ok((stream, peer)) = listener.accept().await else { continue };
             tokio::spawn(talk(Arc::clone(&bmcd), acceptor.clone(), stream, peer.ip().to_canonical()));
         }
     })
+}
+
+/// Sets the power that was stored, and stores what is set from then on. Both come late.
+async fn keep_power(bmcd: Arc<Bmcd>) {
+    tokio::time::sleep(LATE).await;
+    let mut stored = bmcd.seat.stored_power();
+    bmcd.change(|board, now| board.set_power(stored.map(|on| on.then_some(true)), now));
+    let (mut last, mut since) = (stored, Instant::now());
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let powered = lock(&bmcd.board).slots.map(|slot| slot.drive != Drive::Off);
+        if powered != last {
+            (last, since) = (powered, Instant::now());
+        }
+        if last != stored && since.elapsed() >= LATE {
+            match bmcd.seat.store_power(last) {
+                Ok(()) => stored = last,
+                Err(failure) => eprintln!("bmcd: {failure}"),
+            }
+        }
+    }
 }
 
 async fn talk(bmcd: Arc<Bmcd>, acceptor: TlsAcceptor, stream: TcpStream, peer: IpAddr) {

@@ -87,18 +87,11 @@ fn boot(testbed: &Testbed, host: &Host, root: &root::Root) -> Result<End, Failur
     }
 }
 
-/// All modules go off at once. When the power is back, those that had it get it again: bmcd remembers that much.
+/// All modules go off at once. When the power is back, bmcd gives it to those that had it.
 fn power_cut(seat: &Seat) -> Result<(), Failure> {
-    let had: Vec<(usize, u64)> = (0..SLOTS)
-        .map(|node| (node, seat.power(node)))
-        .filter(|(_, (drive, _))| *drive != Drive::Off)
-        .map(|(node, (_, epoch))| (node, epoch))
-        .collect();
-    for (node, epoch) in &had {
-        seat.set_power(*node, Drive::Off, epoch + 1)?;
-    }
+    modules_off(seat)?;
     thread::sleep(WITHOUT_POWER);
-    had.iter().try_for_each(|(node, epoch)| seat.set_power(*node, Drive::Normal, epoch + 2))
+    Ok(())
 }
 
 /// The board is without power: its modules go off.

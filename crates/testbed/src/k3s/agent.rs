@@ -19,7 +19,7 @@ use super::processes::Processes;
 use super::say::{self, Level};
 use super::server::API_PORT;
 use super::token::{self, Token};
-use super::{DATA, Minor, front, kubeconfig, network};
+use super::{DATA, End, Minor, front, kubeconfig, network};
 
 /// Where the node's password is. An uninstall leaves it.
 const PASSWORD: &str = "/etc/rancher/node/password";
@@ -31,14 +31,14 @@ const UP_AFTER: Duration = Duration::from_secs(3);
 const DIAL: Duration = Duration::from_secs(10);
 
 /// Runs a node that is no server; returns only to say why it cannot go on.
-pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), String> {
+pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), End> {
     let begun = Instant::now();
     let token = match (options.one("token"), options.one("token-file")) {
         (Some(token), _) => token.to_owned(),
         (None, Some(file)) => token::from_file(Path::new(file))?,
-        (None, None) => return Err("--token is required".to_owned()),
+        (None, None) => return Err(End::Failed("--token is required".to_owned())),
     };
-    let server = options.one("server").ok_or("--server is required")?;
+    let server = options.one("server").ok_or_else(|| "--server is required".to_owned())?;
     let token = Token::parse(&token)?;
     let (url, server) = (server.to_owned(), authority_of(server)?);
     let node = Node::of(options)?;
@@ -50,10 +50,10 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), St
     runtime.spawn(balance(listener, server));
     runtime.block_on(join(API_PORT, &token, &node, &Words::of(version, &url)))?;
     let mut processes = Processes::default();
-    become_node(&mut processes, &node, options, runtime)?;
+    become_node(&mut processes, &node, options, runtime).map_err(End::Shutdown)?;
     thread::sleep(UP_AFTER.saturating_sub(begun.elapsed()));
     super::notify_ready();
-    Err(processes.watch())
+    Err(End::Shutdown(processes.watch()))
 }
 
 /// What makes a node of a host that has joined.

@@ -29,6 +29,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::certificates::{Authority, Pair, Use};
 use super::client::{certificates, key, tls};
 use super::passwords::Passwords;
+use super::say;
 use super::server::API_PORT;
 
 type Body = UnsyncBoxBody<Bytes, hyper::Error>;
@@ -99,14 +100,16 @@ pub fn at_once(stream: &TcpStream) {
 struct Talk {
     front: Arc<Front>,
     identity: Identity,
+    peer: String,
     behind: Mutex<Option<client::SendRequest<Incoming>>>,
 }
 
 async fn talk(front: Arc<Front>, acceptor: TlsAcceptor, stream: TcpStream) {
+    let peer = stream.peer_addr().map_or_else(|_| String::new(), |peer| peer.to_string());
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|all| all.first());
     let identity = certificate.and_then(|certificate| identity(certificate));
-    let talk = Arc::new(Talk { front, identity, behind: Mutex::new(None) });
+    let talk = Arc::new(Talk { front, identity, peer, behind: Mutex::new(None) });
     let service = service_fn(move |request: Request<Incoming>| {
         let talk = Arc::clone(&talk);
         async move { Ok::<_, Infallible>(talk.respond(request).await) }
@@ -130,15 +133,21 @@ impl Talk {
             _ if path.starts_with("/v1-k3s/") => self.supervise(&path, &request).await,
             _ => match self.pass_on(request).await {
                 Ok(response) => response,
-                Err(_) => answer(503, "apiserver not ready\n"),
+                Err(_) => self.refuse(503, "apiserver not ready\n", "starting"),
             },
         }
+    }
+
+    /// The real one takes each refusal for an error of its own, and says so.
+    fn refuse(&self, status: u16, text: &str, why: &str) -> Response<Body> {
+        say::error(&format!("Sending HTTP/1.1 {status} response to {}: {why}", self.peer));
+        answer(status, text.to_owned())
     }
 
     async fn supervise(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
         let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !self.front.admits(text("authorization")) {
-            return answer(401, "Unauthorized\n");
+            return self.refuse(401, "Unauthorized\n", "not authorized");
         }
         let name = text("k3s-node-name");
         let clients = |user: &str, groups: &[&str]| self.front.client_ca.issue(Use::Client(user, groups));
@@ -151,7 +160,10 @@ impl Talk {
             "/v1-k3s/client-kubelet.crt" | "/v1-k3s/serving-kubelet.crt" => {
                 match self.front.passwords.check(name, text("k3s-node-password")).await {
                     Ok(true) => {}
-                    Ok(false) => return answer(403, "Forbidden\n"),
+                    Ok(false) => {
+                        let why = format!("unable to verify password for node {name}: hash does not match");
+                        return self.refuse(403, "Forbidden\n", &why);
+                    }
                     Err(why) => return answer(503, why),
                 }
                 if path.contains("client") {

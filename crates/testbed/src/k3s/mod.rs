@@ -89,27 +89,47 @@ pub fn run(name: &str) -> ExitCode {
     };
     match command(word, rest) {
         Ok(code) => code,
-        Err(why) => {
-            say::line(Level::Fatal, &why);
+        Err(End::Failed(why)) => {
+            say::line(Level::Fatal, &format!("Error: {why}"));
             ExitCode::FAILURE
+        }
+        Err(End::Shutdown(why)) => {
+            say::error(&format!("Shutdown request received: {why:?}"));
+            ExitCode::SUCCESS
         }
     }
 }
 
-fn command(word: &str, arguments: &[String]) -> Result<ExitCode, String> {
+/// Why it ends.
+#[derive(Debug)]
+enum End {
+    /// It cannot do what it was started for.
+    Failed(String),
+    /// One of the programs that it runs has ended: it goes as if it had been asked to, with the status 0.
+    Shutdown(String),
+}
+
+impl From<String> for End {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+fn command(word: &str, arguments: &[String]) -> Result<ExitCode, End> {
     let version = env::var(VERSION_VARIABLE).unwrap_or_else(|_| K3S_VERSION.to_owned());
     match word {
         "server" | "agent" => {
             let role = if word == "server" { Role::Server } else { Role::Agent };
             play(role, &format!("{version} (stand-in)"), arguments).map(|()| ExitCode::SUCCESS)
         }
-        "kubectl" => Err(kubectl(arguments)),
+        "kubectl" => Err(End::Failed(kubectl(arguments))),
         "ctr" => {
             let mut ctr = processes::program("ctr");
-            Err(format!("run ctr: {}", ctr.args(["-a", node::CONTAINERD, "-n", "k8s.io"]).args(arguments).exec()))
+            let why = ctr.args(["-a", node::CONTAINERD, "-n", "k8s.io"]).args(arguments).exec();
+            Err(End::Failed(format!("run ctr: {why}")))
         }
-        "crictl" => Err("crictl is not played by the testbed's stand-in for k3s: take ctr".to_owned()),
-        "etcd-snapshot" => snapshot::run(arguments).map(|()| ExitCode::SUCCESS),
+        "crictl" => Err(End::Failed("crictl is not played by the testbed's stand-in for k3s: take ctr".to_owned())),
+        "etcd-snapshot" => Ok(snapshot::run(arguments).map(|()| ExitCode::SUCCESS)?),
         "--version" | "-v" | "version" => {
             println!("k3s version {version} (stand-in)\ngo version go1.26.8");
             Ok(ExitCode::SUCCESS)
@@ -127,12 +147,12 @@ fn command(word: &str, arguments: &[String]) -> Result<ExitCode, String> {
     }
 }
 
-fn play(role: Role, version: &str, arguments: &[String]) -> Result<(), String> {
+fn play(role: Role, version: &str, arguments: &[String]) -> Result<(), End> {
     let environment: BTreeMap<String, String> = env::vars().collect();
     let sources = Sources { arguments, environment: &environment };
     let options = Options::read(role, &sources).inspect_err(|why| println!("Incorrect Usage: {why}\n"))?;
     if options.one("data-dir").is_some_and(|path| path != DATA) {
-        return Err("--data-dir is not played by the testbed's stand-in for k3s".to_owned());
+        return Err(End::Failed("--data-dir is not played by the testbed's stand-in for k3s".to_owned()));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;

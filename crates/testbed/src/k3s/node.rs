@@ -83,6 +83,8 @@ fn address_of(interface: &str) -> Result<String, String> {
 
 /// Makes the host one that can hold pods. What is so already stays.
 pub fn prepare_host() -> Result<(), String> {
+    // The real one says so in a container, and goes on.
+    say::error("Failed to set sysctl: open /proc/sys/net/netfilter/nf_conntrack_max: permission denied");
     run("mount", &["-o", "remount,rw,bind", "/proc/sys"])?;
     for controller in CONTROLLERS {
         let path = format!("/sys/fs/cgroup/{controller}");

@@ -174,6 +174,8 @@ impl Options {
         let mut written = Vec::new();
         for (name, value) in configuration(Path::new(&config))? {
             match flags.iter().find(|(known, ..)| *known == name) {
+                // A server knows which keys are flags of its own; an agent takes each for one.
+                None if role == Role::Agent => return Err(format!("flag provided but not defined: -{name}")),
                 None => say::line(Level::Warning, &format!("Unknown flag --{name} found in {config}, skipping\n")),
                 // What was told by hand counts, all of it.
                 Some(_) if told.iter().any(|(other, _)| *other == name) => {}
@@ -340,6 +342,15 @@ mod tests {
     use super::*;
 
     fn read(config: &[(&str, &str)], arguments: &[&str], environment: &[(&str, &str)]) -> Result<Options, String> {
+        read_as(Role::Server, config, arguments, environment)
+    }
+
+    fn read_as(
+        role: Role,
+        config: &[(&str, &str)],
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Options, String> {
         let directory = tempfile::tempdir().unwrap();
         for (path, text) in config {
             crate::records::write_whole(&directory.path().join(path), text.as_bytes()).unwrap();
@@ -350,7 +361,7 @@ mod tests {
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         environment.insert("K3S_CONFIG_FILE".to_owned(), path);
         let sources = Sources { arguments: &arguments, environment: &environment };
-        let mut options = Options::read(Role::Server, &sources)?;
+        let mut options = Options::read(role, &sources)?;
         options.node_env.remove("K3S_CONFIG_FILE");
         Ok(options)
     }
@@ -393,9 +404,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused_as_a_flag_and_skipped_in_a_file() {
+    fn what_is_not_known_is_refused_as_a_flag_and_skipped_in_a_servers_file() {
         assert_eq!(read(&[], &["--nonsense"], &[]).unwrap_err(), "flag provided but not defined: -nonsense");
-        assert!(read(&[("config.yaml", "nonsense: 1\n")], &[], &[]).is_ok());
+        let nonsense = [("config.yaml", "nonsense: 1\n")];
+        assert!(read(&nonsense, &[], &[]).is_ok());
+        let refused = read_as(Role::Agent, &nonsense, &[], &[]).unwrap_err();
+        assert_eq!(refused, "flag provided but not defined: -nonsense");
         assert!(read(&[("config.yaml", "a: {b: c}\n")], &[], &[]).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,11 @@ fn libraries() -> PathBuf {
     all.map(|entry| entry.path()).find(of_architecture).unwrap_or_default()
 }
 
+/// How Go says how a program ended.
+fn in_words_of_go(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| format!("exit status {code}"))
+}
+
 impl Processes {
     /// Starts one. It has to be done by the thread that lives as long as the program: it is whose end the kernel goes by.
     /// What it says goes to a file, or where k3s' own words go.
@@ -73,7 +78,7 @@ impl Processes {
         for (name, child) in &mut self.all {
             match child.try_wait() {
                 Ok(None) => {}
-                Ok(Some(status)) => return Err(format!("{name} exited: {status}")),
+                Ok(Some(status)) => return Err(format!("{name} exited: {}", in_words_of_go(status))),
                 Err(error) => return Err(format!("{name}: {error}")),
             }
         }

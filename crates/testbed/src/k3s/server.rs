@@ -21,7 +21,7 @@ use super::passwords::Passwords;
 use super::processes::{Processes, program};
 use super::say::{self, Level};
 use super::token::{self, Token};
-use super::{DATA, KUBECONFIG, agent, kubeconfig, manifests, network};
+use super::{DATA, End, KUBECONFIG, agent, kubeconfig, manifests, network};
 
 /// Where the API server listens, on the loopback alone.
 pub const API_PORT: u16 = 6444;
@@ -68,9 +68,9 @@ pub fn etcd_directory() -> PathBuf {
 }
 
 /// Runs it; returns only to say why it cannot go on.
-pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), String> {
+pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), End> {
     if let Some(name) = NOT_PLAYED.iter().find(|name| options.one(name).is_some()) {
-        return Err(format!("--{name} is not played by the testbed's stand-in for k3s"));
+        return Err(End::Failed(format!("--{name} is not played by the testbed's stand-in for k3s")));
     }
     say::info(&format!("Starting k3s {version}"));
     let node = Node::of(options)?;
@@ -118,10 +118,10 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), St
     say::info("Kube API server is now running");
     let words = agent::Words::of(version, &format!("https://127.0.0.1:{PORT}"));
     runtime.block_on(agent::join(PORT, &token, &node, &words))?;
-    agent::become_node(&mut processes, &node, options, runtime)?;
+    agent::become_node(&mut processes, &node, options, runtime).map_err(End::Shutdown)?;
     say::info("k3s is up and running");
     super::notify_ready();
-    Err(processes.watch())
+    Err(End::Shutdown(processes.watch()))
 }
 
 /// All addresses of the host.

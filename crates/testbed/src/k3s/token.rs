@@ -71,7 +71,7 @@ pub fn from_file(path: &Path) -> Result<String, String> {
         match fs::read_to_string(path) {
             Ok(text) => return Ok(text.trim().to_owned()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                say::info(&format!("Waiting for {} to be available\n", path.display()));
+                say::info(&format!("Waiting for file \"{}\" to be created\n", path.display()));
                 thread::sleep(Duration::from_secs(2));
             }
             Err(error) => return Err(format!("open {}: {error}", path.display())),

@@ -21,15 +21,19 @@ fn says(bed: &Bed, host: &str, unit: &str, text: &str) {
 fn a_release_is_fetched_checked_and_replaced_and_an_agent_of_today_waits_to_join() {
     let bed = Bed::up("k3s-release", &["--nodes", "2", "--kubernetes"]);
     let mirror = format!("http://{}:8917/k3s", bed.gateway());
-    let install = |host: &str, variables: &str, arguments: &str| {
+    let install_by = |script: &str, host: &str, variables: &str, arguments: &str| {
         bed.tried(
             host,
-            &format!("curl -sSf {mirror}/install.sh > /root/install.sh\n{variables} sh /root/install.sh {arguments}"),
+            &format!("curl -sSf {mirror}/{script} > /root/install.sh\n{variables} sh /root/install.sh {arguments}"),
         )
     };
+    let install = |host: &str, variables: &str, arguments: &str| install_by("install.sh", host, variables, arguments);
 
-    let (exit, said) = install("node01", &format!("INSTALL_K3S_ARTIFACT_URL={mirror}/none"), "server");
-    assert!(exit == 1 && said.ends_with("[ERROR]  Download failed\n"), "{said}");
+    // Before `/download` there is nothing for a script of today, whose `+` is `%2B`.
+    let wrong = format!("INSTALL_K3S_VERSION={OLDER} INSTALL_K3S_ARTIFACT_URL={mirror}/releases");
+    let (exit, said) = install("node01", &wrong, "server");
+    let words = "releases/v1.34.6%2Bk3s1/sha256sum-amd64.txt\n[ERROR]  Download failed\n";
+    assert!(exit == 1 && said.ends_with(words), "{said}");
     assert_eq!(bed.shell("node01", "ls /usr/local/bin /etc/systemd/system | grep k3s || true"), "");
 
     let images = "k3s-airgap-images-amd64.tar.zst";
@@ -40,10 +44,17 @@ fn a_release_is_fetched_checked_and_replaced_and_an_agent_of_today_waits_to_join
              curl -sSf {mirror}/releases/download/{OLDER}/{images} > /var/lib/rancher/k3s/agent/images/{images}"
         ),
     );
-    let from = |version: &str| format!("INSTALL_K3S_VERSION={version} GITHUB_URL={mirror}/releases");
+    // As bringup gives them, so that scripts of both generations find them.
+    let from = |version: &str| {
+        format!(
+            "INSTALL_K3S_VERSION={version} GITHUB_URL={mirror}/releases \
+             INSTALL_K3S_ARTIFACT_URL={mirror}/releases/download"
+        )
+    };
     let flags = "INSTALL_K3S_EXEC=\"--disable=traefik --node-label a=b\"";
-    let (exit, said) = install("node01", &format!("{} {flags}", from(OLDER)), "--flannel-iface host0");
-    assert_eq!(exit, 0, "{said}");
+    let (exit, said) =
+        install_by("install-2025.sh", "node01", &format!("{} {flags}", from(OLDER)), "--flannel-iface host0");
+    assert!(exit == 0 && said.contains("download/v1.34.6+k3s1/k3s\n") && !said.contains("[WARN]"), "{said}");
     let unit = bed.shell("node01", "cat /etc/systemd/system/k3s.service");
     let words = "k3s \\\n    server \\\n\t'--disable=traefik' \\\n\t'--node-label' \\\n\t'a=b' \\\n\t'--flannel-iface' \\\n\t'host0' \\";
     assert!(unit.ends_with(words), "{unit}");
@@ -54,6 +65,7 @@ fn a_release_is_fetched_checked_and_replaced_and_an_agent_of_today_waits_to_join
     let before = bed.shell("node01", started);
     let (exit, said) = install("node01", &format!("{} INSTALL_K3S_SKIP_START=true", from(NEWER)), "server");
     assert!(exit == 0 && said.contains("Verifying binary download") && !said.contains("Starting"), "{said}");
+    assert!(said.contains("[WARN]  GITHUB_URL does not work anymore."), "{said}");
     assert!(bed.shell("node01", "k3s --version").starts_with(&format!("k3s version {NEWER}")));
     assert_eq!(bed.shell("node01", started), before);
 

@@ -79,7 +79,8 @@ impl Clustered {
 /// What is believed to run on each host: nothing is drained from a machine without it.
 fn k3s() -> K3sState {
     let version = Version::parse("v1.33.6+k3s1").unwrap();
-    K3sState { role: K3sRole::Server, version, active: true, started: true, stale: false, run: None }
+    let role = K3sRole::Server;
+    K3sState { role, version, active: true, started: true, stale: false, run: None, ours: false, has_password: true }
 }
 
 impl World for Clustered {
@@ -143,6 +144,7 @@ fn one_node_at_a_time_is_drained_rebooted_and_brought_back() {
         accept_changed_host_keys: false,
         force_conflicts: false,
         cache: "/nonexistent".to_owned(),
+        data: "/nonexistent".to_owned(),
         home: "/nonexistent".to_owned(),
         architecture: "amd64",
         system: "linux",

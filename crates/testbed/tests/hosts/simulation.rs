@@ -46,6 +46,7 @@ impl Simulation {
             accept_changed_host_keys: false,
             force_conflicts: false,
             cache: "/cache".to_owned(),
+            data: "/cache".to_owned(),
             home: "/home".to_owned(),
             architecture: "amd64",
             system: "linux",

@@ -6,7 +6,7 @@ use bringup_core::ids::Slot;
 use bringup_core::world::Going;
 use serde_json::Value;
 
-use super::api_reply::{self, Transfer};
+use super::api_reply::{self, Transfer, UsbRoute};
 use super::controls::Controls;
 use super::line::{self, Port};
 use super::query;
@@ -51,6 +51,14 @@ impl Controls for Api {
 
     fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
         Box::pin(async move { api_reply::ok(&self.ask(&query::usb_device(slot)).await?) })
+    }
+
+    fn usb_route(&self) -> Going<'_, Result<Option<UsbRoute>, Trouble>> {
+        Box::pin(async { Ok(api_reply::usb_route(&self.ask(&query::get("usb")).await?)) })
+    }
+
+    fn set_usb_route(&self, route: UsbRoute) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async move { api_reply::ok(&self.ask(&query::usb(route)).await?) })
     }
 
     fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>> {

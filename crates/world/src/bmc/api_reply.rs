@@ -87,6 +87,39 @@ pub(crate) fn stored_usb_boot(value: &Value) -> Result<Option<Slot>, Trouble> {
     }
 }
 
+/// Where the USB bus goes by what is stored; `None` where an older firmware says it in other words.
+pub(crate) fn usb_route(value: &Value) -> Option<UsbRoute> {
+    let text = |name: &str| value.get(0)?.get(name)?.as_str();
+    let mode = match text("mode")? {
+        "Host" => 0,
+        "Device" => 1,
+        "Flash" => 2,
+        _ => return None,
+    };
+    let to_bmc = match text("route")? {
+        "Bmc" => 4,
+        "AlternativePort" => 0,
+        _ => return None,
+    };
+    Some(UsbRoute { slot: slot_of_process(text("node")?)?, mode: mode | to_bmc })
+}
+
+/// Where the USB bus goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct UsbRoute {
+    /// The slot at one end.
+    pub slot: Slot,
+    /// What the API calls its mode, with the other end in it.
+    pub mode: u8,
+}
+
+impl UsbRoute {
+    /// To set it again would take the slot's module from its own boot.
+    pub fn boots_over_usb(self) -> bool {
+        self.mode & 3 == 2
+    }
+}
+
 /// That it was done.
 pub(crate) fn ok(value: &Value) -> Result<(), Trouble> {
     match value.as_str() {
@@ -132,11 +165,15 @@ pub(crate) fn console(value: &Value) -> Result<String, Trouble> {
     text.map(str::to_owned).ok_or_else(|| odd(value))
 }
 
-/// Versions of the daemon and of the firmware, as far as they are told, from `about` or the older `other`.
+/// Versions of the daemon and of the firmware, as far as they are told, from `about` or the older `other`. Up to 2.3.4,
+/// `version` is the daemon's, and `build_version` the firmware's.
 pub(crate) fn versions(value: &Value) -> Versions {
     let value = value.get(0).unwrap_or(value);
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(|text| text.trim_matches('"').to_owned());
-    Versions { daemon: text("bmcd_version"), firmware: text("version") }
+    match text("build_version") {
+        Some(firmware) => Versions { daemon: text("bmcd_version").or(text("version")), firmware: Some(firmware) },
+        None => Versions { daemon: text("bmcd_version"), firmware: text("version") },
+    }
 }
 
 /// Which software a BMC has.
@@ -149,14 +186,17 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
-    /// Whether it unpacks xz and takes a sum: from 2.1.0 on. One that is not told does not: then the controller does both.
+    /// Whether it unpacks xz and takes a sum: bmcd from 2.3.0 on, which the firmware 2.1.0 is the first to have (bmcd 2.1.0
+    /// and 2.2.0 are older than 2.0.5). One that is not told does not: then the controller does both.
     pub fn unpacks(&self) -> bool {
         let numbers = |text: &String| -> Option<(u32, u32)> {
             let mut parts = text.trim_start_matches('v').split('.');
             Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
         };
-        let known = self.daemon.as_ref().and_then(numbers).or_else(|| self.firmware.as_ref().and_then(numbers));
-        known.is_some_and(|known| known >= (2, 1))
+        match self.daemon.as_ref().and_then(numbers) {
+            Some(daemon) => daemon >= (2, 3),
+            None => self.firmware.as_ref().and_then(numbers).is_some_and(|firmware| firmware >= (2, 1)),
+        }
     }
 }
 

@@ -61,6 +61,11 @@ fn a_usb_mode_that_comes_back_with_the_daemon_is_seen() {
         .collect();
     // The last was read during a flash of slot 1, which stores nothing.
     assert_eq!(stored, [None, Slot::new(2), None]);
+    let route = json!([{"bus_type": "Single bus", "mode": "Device", "node": "Node 1", "route": "AlternativePort"}]);
+    assert_eq!(usb_route(&route), Slot::new(1).map(|slot| UsbRoute { slot, mode: 1 }));
+    let to_bmc = json!([{"mode": "Host", "node": "Node 3", "route": "Bmc"}]);
+    assert_eq!(usb_route(&to_bmc), Slot::new(3).map(|slot| UsbRoute { slot, mode: 4 }));
+    assert_eq!(usb_route(&json!([{"mode": 2}])), None);
     for older in [json!([]), json!([{"mode": 2}]), json!({"mode": 2, "node": 1})] {
         assert!(matches!(stored_usb_boot(&older), Ok(None)), "{older}");
     }
@@ -118,8 +123,12 @@ fn power_and_versions() {
     let unpacks = |daemon: Option<&str>, firmware: Option<&str>| {
         Versions { daemon: daemon.map(str::to_owned), firmware: firmware.map(str::to_owned) }.unpacks()
     };
-    assert!(unpacks(Some("2.3.7"), Some("12 (bookworm)")));
+    assert!(unpacks(Some("2.3.7"), Some("12 (bookworm)")) && unpacks(Some("2.3.0"), None));
+    assert!(!unpacks(Some("2.2.0"), Some("2.1.0")) && !unpacks(Some("2.0.5"), Some("2.0.5")));
     assert!(unpacks(None, Some("2.1.0")) && unpacks(None, Some("v2.10.0")));
+    let older = versions(&serde_json::json!([{"version": "2.0.5", "build_version": "2023.08"}]));
+    assert_eq!((older.daemon.as_deref(), older.firmware.as_deref()), (Some("2.0.5"), Some("2023.08")));
+    assert!(!older.unpacks());
     assert!(!unpacks(None, Some("2.0.5")) && !unpacks(None, Some("1.1.0")) && !unpacks(None, None));
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ use crate::web::Arrivals;
 const SETTLE: Duration = Duration::from_secs(2);
 /// One that dies again this soon is left to its operator.
 const REVIVED_PAUSE: Duration = Duration::from_secs(300);
+/// After how long bmcd has stored which slots have power, and has set them so after its start (bmcd issue 90: 3 s).
+const STORED_AFTER: Duration = Duration::from_secs(4);
 /// How long a daemon may take to come back.
 const RESTART_BOUND: Duration = Duration::from_secs(45);
 
@@ -65,6 +67,10 @@ pub(super) struct Board {
     pub seen: Mutex<Option<(String, u64)>>,
     /// What images on its card were like when they were read, and their sums.
     pub sums: Mutex<BTreeMap<String, (String, Sha256)>>,
+    /// Which slots had power when that was last seen in this run.
+    pub powered: Mutex<Option<[bool; 4]>>,
+    /// Who approved what this run does to the board approved that its daemon may be restarted for it.
+    pub may_restart: AtomicBool,
     /// When its daemon was found dead and started again.
     revived: tokio::sync::Mutex<Option<Instant>>,
     /// A flash found other bytes than it should have: what is kept of sums is not believed.
@@ -96,6 +102,12 @@ impl Boards {
 }
 
 impl Way {
+    /// Whether the daemon unpacks xz. `None`: `tpi` alone does not tell, and no API told it either.
+    pub fn unpacks(&self) -> Option<bool> {
+        let untold = self.by == By::Tpi && self.versions == Versions::default();
+        (!untold).then(|| self.versions.unpacks())
+    }
+
     fn words(&self) -> String {
         let by = match self.by {
             By::Api(Port::Secure) => "its own API, through SSH",
@@ -244,6 +256,13 @@ impl<'a> Bmc<'a> {
         Ok(Tpi { session: self.session().await? })
     }
 
+    /// Which slots have power.
+    pub(super) async fn power(&self) -> Result<[bool; 4], Trouble> {
+        let powered = self.controls().await?.power().await?;
+        *self.board.powered.lock().unwrap_or_else(PoisonError::into_inner) = Some(powered);
+        Ok(powered)
+    }
+
     pub(super) async fn power_off(&self, slot: Slot) -> Result<(), Trouble> {
         self.controls().await?.set_power(slot, false).await?;
         sleep(SETTLE).await;
@@ -259,9 +278,14 @@ impl<'a> Bmc<'a> {
     }
 
     /// Starts a daemon that died while this run is at work on the board: two flashes in a row have run it out of memory.
-    /// What it was writing died with it. Whether it answers again; a run that only looks starts nothing.
+    /// What it was writing died with it. Whether it answers again; a run that only looks starts nothing, and none does where
+    /// a slot may have power whose node nobody agreed to cut off.
     pub(super) async fn revive(&self) -> bool {
         if !self.board.hold.lock().await.as_ref().is_some_and(Hold::lasts) {
+            return false;
+        }
+        let powered = *self.board.powered.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.board.may_restart.load(Ordering::Relaxed) && powered != Some([false; 4]) {
             return false;
         }
         let mut revived = self.board.revived.lock().await;
@@ -269,19 +293,50 @@ impl<'a> Bmc<'a> {
             return false;
         }
         *revived = Some(Instant::now());
-        self.restart_daemon().await.is_ok()
+        self.restart_daemon(None).await.is_ok()
     }
 
-    pub(super) async fn restart_daemon(&self) -> Result<(), Trouble> {
+    /// Restarts the daemon. It takes its lines anew, without a value, and then sets what it stored: slots that have power may
+    /// lose it (bmcd issue 90). So what has power is set once more before, until that is stored, and given again after.
+    /// All but a slot whose flash ends with the daemon.
+    pub(super) async fn restart_daemon(&self, flashed: Option<Slot>) -> Result<(), Trouble> {
+        let others = |powered: [bool; 4]| {
+            let mut wanted = Slot::ALL.into_iter().zip(powered).map(|(slot, on)| on && Some(slot) != flashed);
+            std::array::from_fn(|_| wanted.next().unwrap_or_default())
+        };
+        let before: [bool; 4] = match self.power().await {
+            Ok(powered) => {
+                if let Some(slot) = flashed {
+                    self.controls().await?.set_power(slot, false).await?;
+                }
+                self.give_power_to(others(powered)).await?;
+                sleep(STORED_AFTER).await;
+                others(powered)
+            }
+            // It is dead or hangs: what it stored last is what it will set.
+            Err(_) => others(self.board.powered.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()),
+        };
         self.read(bmc::RESTART_DAEMON).await?;
         let began = Instant::now();
         loop {
             sleep(Duration::from_secs(1)).await;
-            match self.controls().await?.power().await {
-                Ok(_) => return Ok(()),
+            match self.power().await {
+                Ok(_) => break,
                 Err(trouble) if began.elapsed() > RESTART_BOUND => return Err(trouble),
                 Err(_) => {}
             }
         }
+        sleep(STORED_AFTER).await;
+        let now = self.power().await?;
+        let lost: [bool; 4] = std::array::from_fn(|slot| before[slot] && !now[slot]);
+        self.give_power_to(lost).await
+    }
+
+    async fn give_power_to(&self, slots: [bool; 4]) -> Result<(), Trouble> {
+        let controls = self.controls().await?;
+        for (slot, _) in Slot::ALL.into_iter().zip(slots).filter(|(_, wanted)| *wanted) {
+            controls.set_power(slot, true).await?;
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use bringup_core::ids::Slot;
 use bringup_core::world::Going;
 
-use super::api_reply::Transfer;
+use super::api_reply::{Transfer, UsbRoute};
 use super::trouble::Trouble;
 
 /// A way to tell a BMC what to do.
@@ -25,6 +25,12 @@ pub(crate) trait Controls: Send + Sync {
 
     /// Stores `device` as the USB mode of a slot.
     fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
+
+    /// Where the USB bus goes; `None` where nothing tells.
+    fn usb_route(&self) -> Going<'_, Result<Option<UsbRoute>, Trouble>>;
+
+    /// Sets where the USB bus goes.
+    fn set_usb_route(&self, route: UsbRoute) -> Going<'_, Result<(), Trouble>>;
 
     /// The last that a slot's serial console said.
     fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>>;

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::api::Api;
-use super::api_reply::{self, Transfer, Versions};
+use super::api_reply::{self, Transfer};
 use super::board::{Bmc, By, Way};
 use super::controls::Controls;
 use super::line::Connection;
@@ -199,9 +199,8 @@ impl Bmc<'_> {
 
 /// A firmware that does not know xz would write the compressed bytes to the module.
 pub(super) fn unpacked_there(image: &Image, way: &Way) -> Result<(), Trouble> {
-    // What tpi alone does not tell is believed where no API told it either.
-    let untold = way.by == By::Tpi && way.versions == Versions::default();
-    if !image.xz || untold || way.versions.unpacks() {
+    // What nothing tells is believed.
+    if !image.xz || way.unpacks() != Some(false) {
         return Ok(());
     }
     Err(Trouble::Unable(

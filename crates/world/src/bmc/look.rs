@@ -29,6 +29,7 @@ impl Bmc<'_> {
             Probe::ImageIsFit(question) => {
                 Answer::ImageIsFit(self.fit(&question.source, question.sha256).await.map(drop)?)
             }
+            Probe::UnpacksXz(_) => Answer::UnpacksXz(self.way().await?.unpacks()),
             Probe::WaitingModules(_) => {
                 let modules = self.read(bmc::WAITING_MODULES).await?.unwrap_or_default();
                 Answer::WaitingModules(modules.lines().map(str::to_owned).collect())
@@ -51,7 +52,7 @@ impl Bmc<'_> {
     /// A module that is a disk of the BMC has power and runs nothing: a run that died while it gave one its identity leaves
     /// it so, and nobody is to take that for a node that may live.
     async fn has_power(&self, slot: Slot) -> Result<bool, Trouble> {
-        let powered = self.controls().await?.power().await?;
+        let powered = self.power().await?;
         Ok(powered[usize::from(slot.number() - 1)] && self.read(&bmc::is_disk(slot.number())).await?.is_none())
     }
 

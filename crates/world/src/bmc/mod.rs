@@ -22,6 +22,8 @@ mod trouble;
 mod tunnel;
 mod upload;
 
+use std::sync::atomic::Ordering;
+
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::Fault;
 use bringup_core::ids::{Slot, Target};
@@ -107,6 +109,9 @@ impl Bmc<'_> {
     async fn act(&self, site: &Site, deed: &Deed, progress: Progress<'_>) -> Result<Option<Reply>, Trouble> {
         // One writer a board, for as long as this run has anything to do with it.
         self.hold().await?;
+        if matches!(deed, Deed::StartFlash { .. } | Deed::SeedCloudInit { .. }) {
+            self.board.may_restart.store(true, Ordering::Relaxed);
+        }
         match deed {
             Deed::StageImage { url, sha256, cached, to } => {
                 self.stage(Staging { url, sha256: *sha256, cached, to }, progress).await?;
@@ -124,7 +129,7 @@ impl Bmc<'_> {
                 controls.store_usb_device(*slot).await?;
                 controls.normal_mode(*slot).await?;
             }
-            Deed::RestartBmcDaemon => self.restart_daemon().await?,
+            Deed::RestartBmcDaemon { slot } => self.restart_daemon(Some(*slot)).await?,
             Deed::SeedCloudInit { slot, seed } => {
                 return self.seed(site, *slot, seed).await.map(|key| Some(Reply::HostKey(key)));
             }

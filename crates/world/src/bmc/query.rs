@@ -2,6 +2,8 @@
 
 use bringup_core::ids::{Sha256, Slot};
 
+use super::api_reply::UsbRoute;
+
 /// A slot as the API counts: from 0.
 fn node(slot: Slot) -> u8 {
     slot.number() - 1
@@ -35,6 +37,11 @@ pub(crate) fn clear_usb_boot() -> String {
 /// Stores `device` as the USB mode of a slot, with the port beside it as the other end, as it is from the factory.
 pub(crate) fn usb_device(slot: Slot) -> String {
     format!("/api/bmc?opt=set&type=usb&node={}&mode=1", node(slot))
+}
+
+/// Sets where the USB bus goes.
+pub(crate) fn usb(route: UsbRoute) -> String {
+    format!("/api/bmc?opt=set&type=usb&node={}&mode={}", node(route.slot), route.mode)
 }
 
 /// Flashes from a file that the BMC has. A sum would be ignored.

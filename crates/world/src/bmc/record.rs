@@ -122,16 +122,25 @@ impl Record {
     }
 }
 
-/// What bmcd's words for a failure mean. Two of them stand for one thing, from two parts of the firmware; the last is
-/// Linux's own for a full device.
+/// What bmcd's words for a failure mean: its own, liblzma's and Linux's, of 2.0.5 and 2.3.7. The xz decoder says
+/// `More memory needed` of a file that ends too early, too.
 pub(super) fn failure(said: &[String]) -> FlashFailure {
-    let says = |words: &str| said.iter().any(|line| line.contains(words));
-    if says("USB") {
+    let says = |words: &[&str]| said.iter().any(|line| words.iter().any(|words| line.contains(words)));
+    if says(&["USB", "No supported devices found"]) {
         FlashFailure::NoModule
-    } else if says("checksum") || says("crc error") {
+    } else if says(&["checksum", "crc error", "integrity check"]) {
         FlashFailure::WrongBytes
-    } else if says("No space left on device") {
+    } else if says(&["No space left on device"]) {
         FlashFailure::TooLarge
+    } else if says(&[
+        "More memory needed",
+        "stream/file format not recognized",
+        "lzma data error",
+        "memory usage limit",
+    ]) {
+        FlashFailure::NotUnpacked
+    } else if says(&["cancelled by user"]) {
+        FlashFailure::Cancelled
     } else {
         FlashFailure::Other
     }
@@ -270,6 +279,26 @@ mod tests {
             let words = format!("{record:?} {transfer:?}");
             let job = judge(record, transfer);
             assert_eq!(job.map(|job| (job.order.is_some(), job.phase)), wanted, "{words}");
+        }
+    }
+
+    /// As bmcd 2.3.7 and 2.0.5 said it (November 2026).
+    #[test]
+    fn what_a_failure_is() {
+        for (said, failure) in [
+            ("Error loading USB device: No supported USB devices found", FlashFailure::NoModule),
+            ("Compute module's USB interface not found or supported", FlashFailure::NoModule),
+            ("No supported devices found", FlashFailure::NoModule),
+            ("sha256 checksum failed. Expected: 00, got: 63", FlashFailure::WrongBytes),
+            ("integrity check of written image failed", FlashFailure::WrongBytes),
+            ("No space left on device (os error 28)", FlashFailure::TooLarge),
+            ("More memory needed", FlashFailure::NotUnpacked),
+            ("stream/file format not recognized", FlashFailure::NotUnpacked),
+            ("lzma data error", FlashFailure::NotUnpacked),
+            ("cancelled by user", FlashFailure::Cancelled),
+            ("Is a directory (os error 21)", FlashFailure::Other),
+        ] {
+            assert_eq!(super::failure(&[said.to_owned()]), failure, "{said}");
         }
     }
 

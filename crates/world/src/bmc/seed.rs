@@ -5,6 +5,7 @@ use bringup_core::ids::{Slot, Target};
 use bringup_core::known_hosts::HostKey;
 use bringup_core::site::{Kind, Site};
 
+use super::api_reply::UsbRoute;
 use super::board::Bmc;
 use super::controls::Controls;
 use super::keys::new_host_key;
@@ -52,13 +53,14 @@ impl Bmc<'_> {
             places: PLACES,
         });
         let controls = self.controls().await?;
+        let route = controls.usb_route().await?;
         self.read(&bmc::note_disk(slot.number())).await?;
         let written = match controls.storage_mode(slot).await {
             Ok(()) => self.write_identity(&script).await,
             Err(trouble) => Err(trouble),
         };
         // After a failure too: bmcd leaves a module with power that it did not find on USB.
-        let left = leave_storage_mode(controls.as_ref(), slot).await;
+        let left = leave_storage_mode(controls.as_ref(), slot, route).await;
         if left.is_ok() {
             self.read(bmc::NO_DISK_NOTED).await?;
         }
@@ -102,10 +104,15 @@ impl Bmc<'_> {
     }
 }
 
-async fn leave_storage_mode(controls: &dyn Controls, slot: Slot) -> Result<(), Trouble> {
+/// bmcd leaves the USB bus at the module that it made a disk.
+async fn leave_storage_mode(controls: &dyn Controls, slot: Slot, route: Option<UsbRoute>) -> Result<(), Trouble> {
     let normal = controls.normal_mode(slot).await;
     controls.set_power(slot, false).await?;
-    normal
+    normal?;
+    match route.filter(|route| !route.boots_over_usb()) {
+        Some(route) => controls.set_usb_route(route).await,
+        None => Ok(()),
+    }
 }
 
 /// How a slot's module names itself as a disk.

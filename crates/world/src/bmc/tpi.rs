@@ -1,16 +1,21 @@
 //! The BMC by `tpi`, which runs there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bringup_core::ids::Slot;
 use bringup_core::world::Going;
 
-use super::api_reply::Transfer;
+use super::api_reply::{Transfer, UsbRoute};
 use super::controls::Controls;
 use super::tpi_reply::{self, Printed};
 use super::trouble::Trouble;
 use crate::shell::bmc;
 use crate::ssh::Session;
+
+/// How long it may take. It has no bound of its own, and waits for a daemon that hangs without end. What takes it longest
+/// is to find a module on USB: some 7 s.
+const BOUND: Duration = Duration::from_secs(30);
 
 /// `tpi` at the other end of a session.
 #[derive(Clone, Debug)]
@@ -24,7 +29,9 @@ impl Tpi {
     }
 
     async fn piece(&self, piece: &str) -> Result<Printed, Trouble> {
-        let section = self.session.piece(piece).await?;
+        let said = tokio::time::timeout(BOUND, self.session.piece(piece)).await;
+        let silent = |_| Trouble::Silent(format!("tpi has not ended after {} s", BOUND.as_secs()));
+        let section = said.map_err(silent)??;
         Ok(Printed { out: section.out, err: section.err, status: section.status })
     }
 }
@@ -56,6 +63,15 @@ impl Controls for Tpi {
 
     fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
         Box::pin(async move { tpi_reply::ok(&self.run(&["usb", "device", "-n", &slot.to_string()]).await?) })
+    }
+
+    /// It prints the two ends of the bus in other words with each release.
+    fn usb_route(&self) -> Going<'_, Result<Option<UsbRoute>, Trouble>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn set_usb_route(&self, _: UsbRoute) -> Going<'_, Result<(), Trouble>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>> {

@@ -9,6 +9,10 @@ use crate::image::NoImage;
 use crate::ssh::{self, Failure};
 use crate::web::{self, Broken};
 
+/// What to do about a daemon that is dead or hangs. It is not done unasked: it may cost nodes their power.
+const RESTART_IT: &str = "log in to the BMC and run /etc/init.d/S94bmcd restart, which may cut the power of the board's nodes \
+                          for some seconds; then run again";
+
 /// Why a BMC did not do as asked, and what it said.
 #[derive(Clone, Debug)]
 pub(crate) enum Trouble {
@@ -90,11 +94,8 @@ impl Trouble {
             Self::Gone(said) => fault(Cause::Unreachable)
                 .said(said)
                 .likely("bmcd does not run: nothing restarts it when it dies")
-                .next("log in to the BMC and run /etc/init.d/S94bmcd restart; then run again"),
-            Self::Silent(said) => fault(Cause::Unreachable)
-                .said(said)
-                .likely("bmcd hangs")
-                .next("log in to the BMC and run /etc/init.d/S94bmcd restart; then run again"),
+                .next(RESTART_IT),
+            Self::Silent(said) => fault(Cause::Unreachable).said(said).likely("bmcd hangs").next(RESTART_IT),
             Self::Said(status, said) => fault(Cause::Failed)
                 .said(said)
                 .said(format!("bmcd answered with status {status}"))

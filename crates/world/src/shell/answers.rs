@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use bringup_core::ids::Sha256;
+use bringup_core::k3s_journal::Said;
 use bringup_core::kubeconfig::{ClusterAccess, Refused};
 use bringup_core::probe::{
     Answer, CloudInitState, DiskState, FileState, JobPhase, JobStatus, K3sRole, K3sState, Probe, SystemState,
@@ -90,7 +91,11 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, Odd> {
         Probe::K3sConfig(_) => {
             Answer::K3sConfig(Some(Secret::new(out.strip_suffix('.').ok_or("an answer without its end")?)))
         }
-        Probe::K3sTrouble(_) => Answer::K3sTrouble((!none).then(line)),
+        // First containerd's last line, then those of the journal.
+        Probe::K3sTrouble(_) => {
+            let (containerd, journal) = if none { ("", "") } else { out.split_once('\n').unwrap_or((out, "")) };
+            Answer::K3sTrouble(Said::of(journal.lines(), containerd.trim()))
+        }
         Probe::K3sBefore(_) if none || line().is_empty() => Answer::K3sBefore(None),
         Probe::K3sBefore(_) => Answer::K3sBefore(Some(Version::parse(&line()).ok_or_else(odd)?)),
         Probe::Reaches(_) => Answer::Reaches(!none),
@@ -233,6 +238,8 @@ fn k3s(out: &str) -> Option<K3sState> {
     };
     let version = Version::parse(lines.next()?)?;
     let run = lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
+    let ours = !lines.next()?.is_empty();
+    let has_password = !lines.next()?.is_empty();
     let boot = Boot::of(lines.next()?, lines.next()?)?;
     let mut number = || lines.next()?.parse::<u64>().ok();
     let written = number()?.max(number()?);
@@ -246,7 +253,7 @@ fn k3s(out: &str) -> Option<K3sState> {
     };
     let since: u64 = properties.get("ExecMainStartTimestampMonotonic")?.parse().ok()?;
     let stale = since > 0 && written > boot.latest_second(since)?;
-    Some(K3sState { role, version, active, started, stale, run })
+    Some(K3sState { role, version, active, started, stale, run, ours, has_password })
 }
 
 /// A line as a terminal shows it in the end: dpkg counts over the same place again and again.
@@ -274,7 +281,7 @@ mod tests {
     /// was started.
     fn is_stale(now: &str, up: &str, written: u64, started: u64) -> bool {
         let out = format!(
-            "agent\nv1.35.4+k3s1\nrun\n{now}\n{up}\n{written}\n0\n\
+            "agent\nv1.35.4+k3s1\nrun\nours\npassword\n{now}\n{up}\n{written}\n0\n\
              ExecMainStartTimestampMonotonic={started}\nActiveState=active\nSubState=running"
         );
         k3s(&out).unwrap().stale

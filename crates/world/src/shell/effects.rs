@@ -23,8 +23,10 @@ pub(crate) fn effect(deed: &Deed) -> Option<String> {
                 UnitAction::Start => "start",
                 UnitAction::Restart => "restart",
             };
-            format!("systemctl {verb} -- {}", word(name))
+            // The start of a k3s that does not get on comes back after minutes or never: it is ordered, and then watched.
+            format!("systemctl --no-block {verb} -- {}", word(name))
         }
+        Deed::FetchK3s(fetch) => k3s::fetch(fetch),
         Deed::InstallK3s(install) => k3s::install(install),
         Deed::UninstallK3s { role, keep } => k3s::uninstall(*role, keep),
         _ => return None,

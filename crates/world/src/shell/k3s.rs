@@ -1,22 +1,25 @@
 //! k3s on a node: what it is, and bringing it there and away.
 //!
-//! Our own directory holds `k3s-run` (which run installed it last; written when all is done), `k3s-before` (the release
-//! that our last uninstallation took away), `k3s-kept/` (the user's files that it would have taken along), `k3s-unit/`
-//! (unit and environment while the install script rewrites them) and `k3s/` (what was handed over).
+//! Our own directory holds `k3s-run` (which run installed it last, and whether we configure it; written when all is done), `k3s-before` (the release
+//! that our last uninstallation took away), `k3s-kept/` (the user's files that it would have taken along) and `k3s/` (what
+//! was handed over or fetched, until it is installed).
 
-use bringup_core::deed::{K3sInstall, KeptFiles};
+use bringup_core::deed::{K3sFetch, K3sInstall, KeptFiles};
 use bringup_core::k3s_config;
 use bringup_core::probe::K3sRole;
 
 use super::questions::NONE;
 use super::quote::word;
 
-/// Directory on a node for what is handed over.
+/// Directory on a node for what is handed over or fetched.
 pub(crate) const HANDED: &str = "/var/lib/bringup/k3s";
 
 /// Makes it.
 pub(crate) const MAKE_HANDED: &str =
     "umask 077; mkdir -p /var/lib/bringup/k3s && chmod 0700 /var/lib/bringup /var/lib/bringup/k3s";
+
+/// What the second line of `k3s-run` says where its configuration is ours.
+const OURS: &str = "ours";
 
 /// The agent's token; k3s takes its path from its environment.
 const TOKEN: &str = "/etc/rancher/k3s/bringup-token";
@@ -29,14 +32,18 @@ else exit 44; fi";
 
 /// `k3s version v1.33.6+k3s1 (b5847677)`.
 const VERSION: &str = "\
-version() { /usr/local/bin/k3s --version 2>/dev/null | { read -r name word version rest; echo \"$version\"; }; }";
+version() { \"${1:-/usr/local/bin/k3s}\" --version 2>/dev/null | { read -r name word version rest; echo \"$version\"; }; }";
 
-/// Role, release, our run, how its unit is, then the times that tell whether what runs is older than what it reads:
+/// Role, release, our run, whether any mark of ours is left of its configuration,
+/// whether it has its Node's password, how its unit is, then the times that tell whether what runs is older than what it reads:
 /// now, since boot, its start since boot, its configuration, its binary.
 pub(super) fn state() -> String {
     format!(
         "{ROLE}\n{VERSION}\necho $role; version\n\
          if [ -e /var/lib/bringup/k3s-run ]; then head -n 1 /var/lib/bringup/k3s-run; else echo; fi\n\
+         if [ \"$(sed -n 2p /var/lib/bringup/k3s-run 2>/dev/null)\" = {OURS} ] \
+         || grep -qsxE \"K3S_TOKEN_FILE='?{TOKEN}'?\" /etc/systemd/system/$unit.service.env; then echo {OURS}; else echo; fi\n\
+         if [ -s /etc/rancher/node/password ]; then echo password; else echo; fi\n\
          date +%s; read -r up rest < /proc/uptime; echo \"$up\"\n\
          for file in {} /usr/local/bin/k3s; do stat -L -c %Y \"$file\" 2>/dev/null || echo 0; done\n\
          systemctl show --property=ActiveState,SubState,ExecMainStartTimestampMonotonic $unit",
@@ -53,12 +60,21 @@ pub(super) fn config() -> String {
     )
 }
 
-/// k3s tries again every few seconds: what it said longer ago is over. From 1.24 on it says at the level of news what
-/// keeps it from joining.
+/// The last line of containerd's log that tells of an end, then lines of k3s' journal that may tell why it does not get on,
+/// newest first. With `--since` alone, `journalctl -n` prints the first lines and not the last.
+///
+/// Of a start that lasts only that start counts: before it another token may have been refused. One that ends again and
+/// again has said why in the minutes before. From 1.24 on it says at the level of news what keeps it from joining.
 pub(super) fn trouble() -> String {
     format!(
-        "{ROLE}\nline=$(journalctl -u $unit --since -5min -n 1000 -o cat --no-pager 2>/dev/null \
-         | grep -E 'level=(error|fatal)|msg=\"Waiting to retrieve agent configuration' | tail -n 1)\n[ -n \"$line\" ] || exit {NONE}\nprintf '%s\\n' \"$line\""
+        "{ROLE}\n\
+         tail -n 20 /var/lib/rancher/k3s/agent/containerd/containerd.log 2>/dev/null \
+         | grep -vE '^time=.* level=(trace|debug|info|warning) ' | grep . | tail -n 1 | cut -c 1-1000 | grep . || echo\n\
+         again=$(systemctl show --property=NRestarts $unit) id=$(systemctl show --property=InvocationID $unit)\n\
+         if [ \"${{again#*=}}\" = 0 ] && [ -n \"${{id#*=}}\" ]; then set -- \"_SYSTEMD_INVOCATION_ID=${{id#*=}}\"\n\
+         else set -- -u $unit --since -5min; fi\n\
+         journalctl \"$@\" -r -n 2000 -o cat --no-pager 2>/dev/null \
+         | grep -E 'level=(error|fatal)|msg=\"Waiting (to retrieve agent configuration|for )' | cut -c 1-1000 | head -n 50"
     )
 }
 
@@ -122,21 +138,24 @@ if [ -e \"$1\" ] && printf '%s' \"$2\" | cmp -s - \"$1\"; then chmod 0600 \"$1\"
 && mv -f \"$new\" \"$1\"
 }";
 
+/// Has a file at a second place, without its bytes twice where that can be: archives of images are large.
+const TWIN: &str = "twin() { cp -alf \"$1\" \"$2\" 2>/dev/null || cp -af \"$1\" \"$2\"; }";
+
 /// Installs it, or brings what is installed to another release or configuration; its start is ordered and not waited
 /// for, because a server's may never come back.
 ///
-/// Of what is installed the unit and its environment stay as they are, with whatever flags somebody gave: only the
-/// binary is another one then. Everything can be done twice.
+/// The binary is there already: the install script, which trusts whatever list of sums lies next to one, fetches nothing.
+/// Of what is installed the unit and its environment stay as they are, with whatever flags somebody gave: only the binary
+/// is another one then. Everything can be done twice.
 pub(super) fn install(install: &K3sInstall) -> String {
     let (role, unit) = (install.role.word(), install.role.unit());
     let mut script = format!(
-        "umask 077\nunit={unit} version={version}\n{VERSION}\n{KEEP_TEXT}\n\
+        "umask 077\nunit={unit} version={version}\n{VERSION}\n{KEEP_TEXT}\n{TWIN}\n\
          units=/etc/systemd/system dir=/var/lib/bringup\n\
-         if [ -e $dir/k3s-unit/complete ]; then\n\
-         cp -p $dir/k3s-unit/$unit.service* $units/ && rm -rf $dir/k3s-unit || exit 1\nfi\n\
          if [ -d $dir/k3s-kept ]; then\n\
-         (cd $dir/k3s-kept && find . -type f) | while read -r file; do\nfile=${{file#.}}\n\
-         [ -e \"$file\" ] || {{ mkdir -p \"${{file%/*}}\" && cp -p \"$dir/k3s-kept$file\" \"$file\"; }} || exit 1\ndone || exit 1\nfi\n",
+         (cd $dir/k3s-kept && find . ! -type d) | while IFS= read -r file; do\nfile=${{file#.}}\n\
+         [ -e \"$file\" ] || {{ mkdir -p \"${{file%/*}}\" && twin \"$dir/k3s-kept$file\" \"$file\"; }} || exit 1\n\
+         done || exit 1\nfi\n",
         version = word(install.version.as_str()),
     );
     let mut line = |text: &str| {
@@ -160,109 +179,91 @@ pub(super) fn install(install: &K3sInstall) -> String {
             word(&join.server)
         ));
     }
-    let get = match &install.handed {
-        None if !install.artifact_sha256.is_empty() => {
-            line(&pinned(install));
-            format!("{PROGRAM_FOR_FETCHING}\nget_pinned || exit 1\nexport INSTALL_K3S_SKIP_DOWNLOAD=true")
-        }
-        Some(artifacts) => {
-            line(&format!(
-                "{PUT_IN_PLACE}\nif [ -e {HANDED}/binary ]; then\n\
-                 put_in_place {HANDED}/binary || exit 1\n\
-                 mkdir -p /var/lib/rancher/k3s/agent/images && mv -f {HANDED}/images /var/lib/rancher/k3s/agent/images/{} \
-                 || exit 1\nfi",
-                word(&artifacts.images_name)
-            ));
-            "export INSTALL_K3S_SKIP_DOWNLOAD=true".to_owned()
-        }
-        None => {
-            let mirror = install.artifact_url.as_deref().map(word).map_or(String::new(), |url| {
-                // Older scripts know the first, newer ones the second.
-                format!("export GITHUB_URL={url} INSTALL_K3S_ARTIFACT_URL={url}\n")
-            });
-            format!("{mirror}{PROGRAM_FOR_FETCHING}")
-        }
-    };
     line(&format!(
-        "run_script() {{\nunset K3S_TOKEN\nexport INSTALL_K3S_VERSION=\"$version\" INSTALL_K3S_SKIP_START=true\n\
-         {get}\nsh {HANDED}/install.sh {role} 2>&1\n}}"
+        "if [ -e {HANDED}/binary ] && [ \"$(version {HANDED}/binary)\" = \"$version\" ]; then\n\
+         mkdir -p -m 0755 /usr/local/bin && install -m 0755 {HANDED}/binary /usr/local/bin/.k3s.new \
+         && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s || exit 1\nfi"
     ));
-    let run = word(&install.run);
+    if let Some(artifacts) = &install.handed {
+        line(&format!(
+            "if [ -e {HANDED}/images ]; then\n\
+             mkdir -p /var/lib/rancher/k3s/agent/images && mv -f {HANDED}/images /var/lib/rancher/k3s/agent/images/{} \
+             || exit 1\nfi",
+            word(&artifacts.images_name)
+        ));
+    }
     line(&format!(
-        "if [ ! -e $units/$unit.service ]; then\n({environment}run_script) || exit 1\n\
-         elif [ \"$(version)\" != \"$version\" ]; then\n\
-         rm -rf $dir/k3s-unit && mkdir $dir/k3s-unit && cp -p $units/$unit.service* $dir/k3s-unit/ \
-         && : > $dir/k3s-unit/complete || exit 1\n\
-         (export INSTALL_K3S_SKIP_ENABLE=true; run_script); status=$?\n\
-         cp -p $dir/k3s-unit/$unit.service* $units/ && rm -rf $dir/k3s-unit || exit 1\n\
-         [ $status -eq 0 ] || exit 1\nfi\n\
-         [ \"$(version)\" = \"$version\" ] || {{ echo \"what is installed is k3s $(version), not $version\" >&2; exit 1; }}\n\
+        "[ \"$(version)\" = \"$version\" ] || {{ echo \"what is installed is k3s $(version), not $version\" >&2; exit 1; }}\n\
+         if [ ! -e $units/$unit.service ]; then (\n\
+         {environment}unset K3S_TOKEN\n\
+         export INSTALL_K3S_VERSION=\"$version\" INSTALL_K3S_SKIP_START=true INSTALL_K3S_SKIP_DOWNLOAD=true\n\
+         sh {HANDED}/install.sh {role} 2>&1\n) || exit 1; fi\n\
          systemctl daemon-reload && systemctl --quiet enable $unit && systemctl restart --no-block $unit || exit 1\n\
          rm -rf $dir/k3s-kept $dir/k3s-before {HANDED}\n\
-         printf '%s\\n' {run} > $dir/k3s-run.new && mv -f $dir/k3s-run.new $dir/k3s-run"
+         printf '%s\\n' {run} {ours} > $dir/k3s-run.new && mv -f $dir/k3s-run.new $dir/k3s-run",
+        run = word(&install.run),
+        ours = if install.ours { OURS } else { "" },
     ));
     script.pop();
     script
 }
 
-/// Puts a binary where the install script would.
-const PUT_IN_PLACE: &str = "\
-put_in_place() {
-mkdir -p -m 0755 /usr/local/bin
-install -m 0755 \"$1\" /usr/local/bin/.k3s.new && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s
-}";
-
-const PROGRAM_FOR_FETCHING: &str = "\
-command -v curl >/dev/null || command -v wget >/dev/null || {
-echo 'there is neither curl nor wget to fetch k3s with; with k3s_airgap: true the controller brings it' >&2
-exit 1; }";
-
-/// Defines `get_pinned`, which puts the binary in place as the install script would, but only if the SHA-256 of the release's
-/// list of sums is one that the site states: the script trusts whatever list it finds next to the binary.
-fn pinned(install: &K3sInstall) -> String {
-    // Without an address nothing can be fetched.
-    let url = install.artifact_url.as_deref().unwrap_or_default();
-    let release = word(&format!("{url}/download/{}", install.version.as_str().replace('+', "%2B")));
-    let sums = install.artifact_sha256.iter().map(|sum| word(&sum.to_string())).collect::<Vec<_>>().join(" | ");
+/// Lays the binary of a release ready, with the sum that the release's list of sums has for it. Where the site states sums of
+/// such lists, the list's own must be one of them.
+///
+/// k3s' install script would fetch it, too, from an address that scripts before February 2026 take by another name
+/// than later ones (k3s 702aba6f3), and would do so when the old k3s is gone already.
+pub(super) fn fetch(fetch: &K3sFetch) -> String {
+    let release = word(&format!("{}/download/{}", fetch.url, fetch.version.as_str().replace('+', "%2B")));
+    let stated = if fetch.sums.is_empty() {
+        "*".to_owned()
+    } else {
+        fetch.sums.iter().map(|sum| word(&sum.to_string())).collect::<Vec<_>>().join(" | ")
+    };
     format!(
-        "{PUT_IN_PLACE}\n\
+        "{MAKE_HANDED} || exit 1\n\
+         command -v curl >/dev/null || command -v wget >/dev/null || {{\n\
+         echo 'there is neither curl nor wget to fetch k3s with; with k3s_airgap: true the controller brings it' >&2\nexit 1; }}\n\
          sum_of() {{ sha256sum < \"$1\" | cut -d ' ' -f 1; }}\n\
          get() {{\n\
-         if command -v curl >/dev/null; then curl -sSfL -o \"$2\" \"$1\"; else wget -qO \"$2\" \"$1\"; fi \
-         || {{ echo \"failed to fetch $1\" >&2; return 1; }}\n}}\n\
-         get_pinned() {{\n\
+         if command -v curl >/dev/null; then\n\
+         curl -sSfL --connect-timeout 30 --speed-limit 1 --speed-time 60 -o \"$2\" \"$1\"\n\
+         else wget -q -t 1 -T 60 -O \"$2\" \"$1\"; fi || {{ echo \"failed to fetch $1\" >&2; return 1; }}\n}}\n\
          case $(uname -m) in\n\
          x86_64 | amd64) arch=amd64 file=k3s ;;\n\
          aarch64 | arm64) arch=arm64 file=k3s-arm64 ;;\n\
-         *) echo \"with k3s_artifact_sha256, k3s is fetched for amd64 and arm64 only, not for $(uname -m)\" >&2; return 1 ;;\nesac\n\
+         *) echo \"k3s is fetched for amd64 and arm64 only, not for $(uname -m)\" >&2; exit 1 ;;\nesac\n\
          release={release} new={HANDED}/fetched\n\
          list=$release/sha256sum-$arch.txt\n\
-         get \"$list\" $new.sums || return 1\n\
+         get \"$list\" $new.sums || exit 1\n\
          got=$(sum_of $new.sums)\n\
-         case $got in {sums}) ;;\n\
-         *) echo \"the SHA-256 of $list is $got, which is not in k3s_artifact_sha256\" >&2; return 1 ;;\nesac\n\
+         case $got in {stated}) ;;\n\
+         *) echo \"the SHA-256 of $list is $got, which is not in k3s_artifact_sha256\" >&2; exit 1 ;;\nesac\n\
          wanted=$(sed -n \"s/^\\([0-9a-f]*\\)  *$file\\$/\\1/p\" $new.sums)\n\
-         [ -n \"$wanted\" ] || {{ echo \"$list does not list $file\" >&2; return 1; }}\n\
-         get \"$release/$file\" $new || return 1\n\
+         [ -n \"$wanted\" ] || {{ echo \"$list does not list $file\" >&2; exit 1; }}\n\
+         [ ! -e {HANDED}/binary ] || [ \"$(sum_of {HANDED}/binary)\" != \"$wanted\" ] || exit 0\n\
+         get \"$release/$file\" $new || exit 1\n\
          got=$(sum_of $new)\n\
          [ \"$got\" = \"$wanted\" ] || {{\n\
-         echo \"the SHA-256 of $release/$file is $got, expected $wanted\" >&2; rm -f $new; return 1; }}\n\
-         put_in_place $new\n}}"
+         echo \"the SHA-256 of $release/$file is $got, expected $wanted\" >&2; rm -f $new; exit 1; }}\n\
+         chmod 0755 $new && mv -f $new {HANDED}/binary"
     )
 }
 
-/// Uninstalls it by its own script, after what is the user's was put aside. What pods have mounted would be deleted with
-/// the directories that it is mounted in, so nothing may be.
+/// Uninstalls it by its own script, after what is the user's was put aside: file by file, so that a second try, which finds
+/// a part of it deleted, keeps what the first one kept. What pods have mounted would be deleted with the directories that
+/// it is mounted in, so nothing may be.
 pub(super) fn uninstall(role: K3sRole, keep: &KeptFiles) -> String {
     let (unit, files) = (role.unit(), keep.0.iter().map(|path| word(path)).collect::<Vec<_>>().join(" "));
     format!(
-        "umask 077\nunit={unit} dir=/var/lib/bringup\n{VERSION}\n\
+        "umask 077\nunit={unit} dir=/var/lib/bringup\n{VERSION}\n{TWIN}\n\
          script=/usr/local/bin/$unit-uninstall.sh\n\
          if [ ! -e $script ]; then\n[ ! -e /etc/systemd/system/$unit.service ] && exit 0\n\
          echo \"$script is not there, which takes k3s away\" >&2; exit 1\nfi\n\
          mkdir -p $dir && chmod 0700 $dir || exit 1\n\
-         for file in {files}; do\n[ -e \"$file\" ] || continue\n\
-         mkdir -p \"$dir/k3s-kept${{file%/*}}\" && cp -p \"$file\" \"$dir/k3s-kept$file\" || exit 1\ndone\n\
+         find {files} ! -type d 2>/dev/null | while IFS= read -r file; do\nkept=$dir/k3s-kept$file\n\
+         [ -e \"$kept\" ] && [ ! \"$file\" -nt \"$kept\" ] && continue\n\
+         mkdir -p \"${{kept%/*}}\" && twin \"$file\" \"$kept\" || exit 1\ndone || exit 1\n\
          version > $dir/k3s-before.new && mv -f $dir/k3s-before.new $dir/k3s-before && rm -f $dir/k3s-run || exit 1\n\
          systemctl stop $unit\n\
          [ ! -x /usr/local/bin/k3s-killall.sh ] || /usr/local/bin/k3s-killall.sh >/dev/null 2>&1\n\
@@ -274,14 +275,21 @@ pub(super) fn uninstall(role: K3sRole, keep: &KeptFiles) -> String {
     )
 }
 
-/// Takes an etcd snapshot, and says where it is and its SHA-256. Newer releases want the word `save`.
+/// Takes a snapshot of the datastore, and says where it is and its SHA-256. Of etcd k3s takes it; newer releases want the
+/// word `save`. Of SQLite it is a copy of its files, for which k3s stops for a moment.
 pub(crate) fn snapshot(name: &str) -> String {
     let name = word(name);
     format!(
-        "cd /var/lib/rancher/k3s/server/db 2>/dev/null || {{ echo 'there is no datastore of k3s' >&2; exit 1; }}\n\
-         [ -d etcd ] || {{ echo 'its datastore is not etcd: there is no snapshot to be had' >&2; exit 1; }}\n\
+        "umask 077\ncd /var/lib/rancher/k3s/server/db 2>/dev/null || {{ echo 'there is no datastore of k3s' >&2; exit 1; }}\n\
+         if [ -d etcd ]; then\n\
          k3s=/usr/local/bin/k3s; said=$($k3s etcd-snapshot save --name {name} 2>&1) || said=$($k3s etcd-snapshot --name {name} 2>&1) \
          || {{ printf '%s\\n' \"$said\" >&2; exit 1; }}\n\
+         elif [ -e state.db ]; then\n\
+         mkdir -p snapshots && systemctl stop k3s || exit 1\n\
+         said=$(tar -cf snapshots/{name}-sqlite.tar state.db* 2>&1); status=$?\n\
+         systemctl start --no-block k3s\n\
+         [ $status -eq 0 ] || {{ printf '%s\\n' \"$said\" >&2; exit 1; }}\n\
+         else echo 'its datastore is neither etcd nor SQLite on this machine: take a backup there, then uninstall k3s by hand' >&2; exit 1; fi\n\
          for file in snapshots/{name}-*; do [ -f \"$file\" ] && newest=$file; done\n\
          [ -n \"$newest\" ] || {{ printf '%s\\n' \"$said\" 'and no snapshot is there' >&2; exit 1; }}\n\
          echo \"$PWD/$newest\"; sha256sum < \"$newest\" | cut -d ' ' -f 1"
@@ -316,7 +324,6 @@ mod tests {
     use std::process::Command;
 
     use bringup_core::ids::Sha256;
-    use bringup_core::secret::Secret;
     use bringup_core::version::Version;
 
     use super::*;
@@ -332,8 +339,8 @@ mod tests {
             for directory in ["mirror/download/v1.33.6%2Bk3s1", "handed", "path"] {
                 fs::create_dir_all(node.at(directory)).unwrap();
             }
-            // In place of curl: it is not everywhere, and here it is given just these arguments.
-            let curl = "#!/bin/sh\n[ \"$1 $2\" = '-sSfL -o' ] && cp \"${4#http://mirror}\" \"$3\"\n";
+            // In place of curl, which is not everywhere.
+            let curl = "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\ncp \"${3#http://mirror}\" \"$2\"\n";
             fs::write(node.at("path/curl"), curl).unwrap();
             fs::set_permissions(node.at("path/curl"), fs::Permissions::from_mode(0o755)).unwrap();
             node
@@ -347,40 +354,31 @@ mod tests {
             fs::write(self.at("mirror/download/v1.33.6%2Bk3s1").join(file), text).unwrap();
         }
 
-        /// Has it fetch the binary by a list of sums that must have one of these; what it complains of.
-        fn get_pinned(&self, sums: &[Sha256]) -> Result<(), String> {
-            let install = K3sInstall {
-                role: K3sRole::Agent,
+        /// Has it fetch the binary by a list of sums that must be one of these; what it complains of.
+        fn fetch(&self, sums: &[Sha256]) -> Result<(), String> {
+            let wanted = K3sFetch {
                 version: Version::parse("v1.33.6+k3s1").unwrap(),
-                script: String::new(),
-                artifact_url: Some(format!("http://mirror{}", self.at("mirror").display())),
-                artifact_sha256: sums.to_vec(),
-                handed: None,
-                config: Secret::new(""),
-                join: None,
-                run: String::new(),
+                url: format!("http://mirror{}", self.at("mirror").display()),
+                sums: sums.to_vec(),
             };
-            let script = pinned(&install)
-                .replace("/usr/local/bin", self.at("bin").to_str().unwrap())
-                .replace(HANDED, self.at("handed").to_str().unwrap());
+            let script = fetch(&wanted).replace("/var/lib/bringup", self.at("handed").to_str().unwrap());
             let path = format!("{}:{}", self.at("path").display(), std::env::var("PATH").unwrap());
-            let script = format!("{script}\nget_pinned || exit 1");
             let output = Command::new("sh").args(["-c", &script]).env("PATH", path).output().unwrap();
             if output.status.success() { Ok(()) } else { Err(String::from_utf8(output.stderr).unwrap()) }
         }
     }
 
     #[test]
-    fn a_binary_is_only_put_in_place_by_a_list_that_the_site_pins() {
+    fn a_binary_is_only_laid_ready_by_a_list_that_the_site_pins() {
         let node = Node::new();
         let (arch, file) = if cfg!(target_arch = "aarch64") { ("arm64", "k3s-arm64") } else { ("amd64", "k3s") };
         let sums = format!("sha256sum-{arch}.txt");
         let list = |binary: &str| format!("{}  k3s-other\n{}  {file}\n", "0".repeat(64), Sha256::of(binary));
         let (pinned, other) = (Sha256::of(list("real")), Sha256::of("other"));
         let refused = |sums: &[Sha256], words: &str| {
-            let complaint = node.get_pinned(sums).unwrap_err();
+            let complaint = node.fetch(sums).unwrap_err();
             assert!(complaint.contains(words), "{complaint}");
-            assert!(!node.at("bin/k3s").exists());
+            assert!(!node.at("handed/k3s/binary").exists());
         };
 
         refused(&[pinned], "failed to fetch");
@@ -397,7 +395,86 @@ mod tests {
 
         node.publish(file, "real");
         node.publish(&sums, &list("real"));
-        node.get_pinned(&[other, pinned]).unwrap();
-        assert_eq!(fs::read_to_string(node.at("bin/k3s")).unwrap(), "real");
+        node.fetch(&[other, pinned]).unwrap();
+        // What is there already is not fetched again.
+        fs::remove_file(node.at("mirror/download/v1.33.6%2Bk3s1").join(file)).unwrap();
+        node.fetch(&[]).unwrap();
+        assert_eq!(fs::read_to_string(node.at("handed/k3s/binary")).unwrap(), "real");
+    }
+
+    #[test]
+    fn the_snapshot_of_sqlite_is_a_copy_of_its_files() {
+        let node = Node::new();
+        let database = node.at("server/db");
+        fs::create_dir_all(&database).unwrap();
+        fs::write(node.at("path/systemctl"), "#!/bin/sh\necho \"$@\" >> \"$0.log\"\n").unwrap();
+        fs::set_permissions(node.at("path/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+        let taken = || {
+            let script =
+                snapshot("bringup-run").replace("/var/lib/rancher/k3s", node.directory.path().to_str().unwrap());
+            let path = format!("{}:{}", node.at("path").display(), std::env::var("PATH").unwrap());
+            Command::new("sh").args(["-c", &script]).env("PATH", path).output().unwrap()
+        };
+        let nothing = taken();
+        assert!(!nothing.status.success());
+        assert!(String::from_utf8(nothing.stderr).unwrap().contains("neither etcd nor SQLite"));
+
+        for (file, text) in [("state.db", "pages"), ("state.db-wal", "log")] {
+            fs::write(database.join(file), text).unwrap();
+        }
+        let output = taken();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let [path, sum] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+        assert!(path.ends_with("/snapshots/bringup-run-sqlite.tar") && sum.len() == 64, "{said}");
+        let listed = Command::new("tar").args(["-tf", path]).output().unwrap();
+        assert_eq!(String::from_utf8(listed.stdout).unwrap(), "state.db\nstate.db-wal\n");
+        assert_eq!(fs::read_to_string(node.at("path/systemctl.log")).unwrap(), "stop k3s\nstart --no-block k3s\n");
+    }
+
+    /// An uninstallation that was interrupted has deleted a part of what is kept.
+    #[test]
+    fn what_is_kept_is_kept_once_and_for_all() {
+        let node = Node::new();
+        let (directory, at) = (node.at("etc/config.yaml.d"), |name: &str| node.at(name).display().to_string());
+        fs::create_dir_all(&directory).unwrap();
+        fs::create_dir_all(node.at("units")).unwrap();
+        fs::create_dir_all(node.at("bin")).unwrap();
+        fs::write(node.at("units/k3s-agent.service"), "").unwrap();
+        for name in ["10 one.yaml", "20-two.yaml"] {
+            fs::write(directory.join(name), name).unwrap();
+        }
+        for (name, text) in [
+            ("path/systemctl", "#!/bin/sh\n".to_owned()),
+            ("bin/k3s", "#!/bin/sh\necho k3s version v1.33.6+k3s1\n".to_owned()),
+            (
+                "bin/k3s-agent-uninstall.sh",
+                format!(
+                    "#!/bin/sh\nif [ -e {0} ]; then rm {0}; exit 1; fi\nrm -r {1} {2}\n",
+                    at("etc/config.yaml.d/20-two.yaml"),
+                    at("etc"),
+                    at("units/k3s-agent.service")
+                ),
+            ),
+        ] {
+            fs::write(node.at(name), text).unwrap();
+            fs::set_permissions(node.at(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let keep = KeptFiles(vec![directory.display().to_string(), at("etc/registries.yaml")]);
+        let uninstalls = || {
+            let script = uninstall(K3sRole::Agent, &keep)
+                .replace("/var/lib/bringup", &at("ours"))
+                .replace("/usr/local/bin", &at("bin"))
+                .replace("/etc/systemd/system", &at("units"));
+            let path = format!("{}:{}", at("path"), std::env::var("PATH").unwrap());
+            Command::new("sh").args(["-c", &script]).env("PATH", path).status().unwrap().success()
+        };
+        assert!(!uninstalls());
+        assert!(uninstalls() && !directory.exists());
+        for name in ["10 one.yaml", "20-two.yaml"] {
+            let kept = node.at("ours/k3s-kept").join(directory.strip_prefix("/").unwrap()).join(name);
+            assert_eq!(fs::read_to_string(kept).unwrap(), name);
+        }
+        assert_eq!(fs::read_to_string(node.at("ours/k3s-before")).unwrap(), "v1.33.6+k3s1\n");
     }
 }

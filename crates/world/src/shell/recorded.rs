@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use bringup_core::deed::{Content, Deed, Job, Join, K3sArtifacts, K3sInstall, KeptFiles, UnitAction};
+use bringup_core::deed::{Content, Deed, Job, Join, K3sArtifacts, K3sFetch, K3sInstall, KeptFiles, UnitAction};
 use bringup_core::ids::{DiskPath, Sha256};
 use bringup_core::probe::{K3sRole, Probe};
 use bringup_core::secret::Secret;
@@ -110,16 +110,15 @@ fn record() {
     std::fs::write(directory().join(format!("{state}.json")), text + "\n").unwrap();
 }
 
-/// A server that fetches its release from a mirror.
+/// A server whose release is there already.
 fn server() -> K3sInstall {
     K3sInstall {
         role: K3sRole::Server,
         version: bringup_core::version::Version::parse("v1.33.6+k3s1").unwrap(),
         script: "/cache/install.sh".to_owned(),
-        artifact_url: Some("https://mirror.example/it's".to_owned()),
-        artifact_sha256: Vec::new(),
         handed: None,
         config: Secret::new("token: it's\n# >>> bringup >>>\ncluster-init: true\n# <<< bringup <<<\n"),
+        ours: true,
         join: None,
         run: "20261126T001122-apply".to_owned(),
     }
@@ -133,12 +132,19 @@ fn agent() -> K3sInstall {
         images: "/cache/images".to_owned(),
         images_name: "k3s-airgap-images-amd64.tar.zst".to_owned(),
     };
-    K3sInstall { role: K3sRole::Agent, artifact_url: None, handed: Some(handed), join: Some(join), ..server() }
+    K3sInstall { role: K3sRole::Agent, handed: Some(handed), join: Some(join), ..server() }
 }
 
 #[test]
 fn deeds_as_shell() {
     let job = |job| Deed::StartJob { job };
+    let fetch = |digits: &[&str]| {
+        Deed::FetchK3s(K3sFetch {
+            version: server().version,
+            url: "https://mirror.example/it's".to_owned(),
+            sums: digits.iter().map(|digit| Sha256::parse(&digit.repeat(64)).unwrap()).collect(),
+        })
+    };
     let deeds = [
         Deed::WriteFile {
             path: "/etc/it's here/a".to_owned(),
@@ -167,10 +173,8 @@ fn deeds_as_shell() {
         Deed::Unit { name: "k3s-agent.service".to_owned(), action: UnitAction::Restart },
         Deed::InstallK3s(Box::new(server())),
         Deed::InstallK3s(Box::new(agent())),
-        Deed::InstallK3s(Box::new(K3sInstall {
-            artifact_sha256: ["a", "b"].map(|digit| Sha256::parse(&digit.repeat(64)).unwrap()).to_vec(),
-            ..server()
-        })),
+        fetch(&[]),
+        fetch(&["a", "b"]),
         Deed::UninstallK3s { role: K3sRole::Agent, keep: KeptFiles(vec!["/etc/rancher/k3s/config.yaml".to_owned()]) },
     ];
     let shell: Vec<String> = deeds.iter().map(|deed| format!("# {deed}\n{}\n", effect(deed).unwrap())).collect();

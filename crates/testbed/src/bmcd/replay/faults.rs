@@ -72,8 +72,8 @@ async fn a_worker_that_is_stuck_stays_until_another_flash_or_another_daemon() {
     assert!(says(&bmcd, r#""bytes_written":1000}"#).await);
     assert_eq!(fs::read_to_string(directory.path().join("board/slot1/power")).unwrap(), "flash 2\n");
     let restarted = board(directory.path());
-    assert!(says(&restarted, "Ready").await, "a restart changes no power");
-    assert_eq!(fs::read_to_string(directory.path().join("board/slot1/power")).unwrap(), "dark 3\n");
+    assert!(!says(&restarted, "Ready").await, "a restart takes the power of all slots");
+    assert_eq!(fs::read_to_string(directory.path().join("board/slot1/power")).unwrap(), "off 3\n");
     get(&bmcd, FLASH).await;
     says(&bmcd, "Done").await;
 }

@@ -61,7 +61,7 @@ fn install(cluster: &Cluster) {
     let script = |variables: &str, arguments: &str| {
         format!(
             "curl -sSf {mirror}/install.sh > /root/install.sh\n\
-             INSTALL_K3S_VERSION={VERSION} GITHUB_URL={mirror}/releases {variables} sh /root/install.sh {arguments}"
+             INSTALL_K3S_VERSION={VERSION} INSTALL_K3S_ARTIFACT_URL={mirror}/releases/download {variables} sh /root/install.sh {arguments}"
         )
     };
     let flags = "server --cluster-init --disable traefik --disable servicelb --write-kubeconfig-mode 644";

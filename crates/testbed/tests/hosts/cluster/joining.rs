@@ -3,14 +3,16 @@
 use super::Cluster;
 use crate::bed::Bed;
 
-/// Installs an agent as somebody else would, by the script alone. A release from before its words changed, or one of today.
-fn install_agent(bed: &Bed, host: &str, version: &str, server: &str, token: &str) {
+const VERSION: &str = "v1.35.4+k3s1";
+
+/// Installs an agent as somebody else would, by the script alone, after something else was done there.
+fn install_agent(bed: &Bed, host: &str, before: &str, server: &str, token: &str) {
     let mirror = format!("http://{}:8917/k3s", bed.gateway());
     bed.shell(
         host,
         &format!(
-            "curl -sSf {mirror}/install.sh > /root/install.sh\n\
-             INSTALL_K3S_VERSION={version} GITHUB_URL={mirror}/releases INSTALL_K3S_SKIP_START=true K3S_URL={server} \
+            "{before}\ncurl -sSf {mirror}/install.sh > /root/install.sh\n\
+             INSTALL_K3S_VERSION={VERSION} INSTALL_K3S_ARTIFACT_URL={mirror}/releases/download INSTALL_K3S_SKIP_START=true K3S_URL={server} \
              K3S_TOKEN={token} sh /root/install.sh\nsystemctl start --no-block k3s-agent"
         ),
     );
@@ -31,21 +33,33 @@ fn agents_that_never_register_are_told_why() {
     let (server, dead) = (format!("https://{address}:6443"), format!("https://{address}:7777"));
     let good = bed.shell("node01", "cat /var/lib/rancher/k3s/server/node-token");
     let other = format!("K10{}::server:secret", "0".repeat(64));
-    let version = "v1.35.4+k3s1";
-    for (what, server, token, likely) in [
-        ("a wrong token", &server, "wrong", "the token is not that of this control plane"),
-        ("another authority", &server, other.as_str(), "the token belongs to another cluster"),
-        ("a dead server", &dead, good.as_str(), "nothing answers at the control plane's address and port"),
+    let setting = "mkdir -p /etc/rancher/k3s; echo 'node-lable: [a=b]' > /etc/rancher/k3s/config.yaml";
+    let template = "cd /var/lib/rancher/; mkdir -p k3s/agent/etc/containerd; cd k3s/agent/etc/containerd\n\
+                    printf '{{ template \"base\" . }}\\n[[[\\n' > config-v3.toml.tmpl";
+    for (what, before, server, token, said, likely) in [
+        ("a wrong token", "", &server, "wrong", "not authorized", "the token is not that of this control plane"),
+        ("another authority", "", &server, other.as_str(), "CA hash", "the token belongs to another cluster"),
+        ("a dead server", "", &dead, good.as_str(), "CA certs", "nothing answers at the control plane's address"),
+        ("a setting", setting, &server, good.as_str(), "flag provided but not defined: -node-lable", "is misspelt"),
+        (
+            "a template",
+            template,
+            &server,
+            good.as_str(),
+            "containerd: failed to unmarshal",
+            "rejects its configuration",
+        ),
     ] {
-        install_agent(bed, "node02", version, server, token);
+        install_agent(bed, "node02", before, server, token);
         let ran = cluster.apply(&["--limit", "node02", "--tags", "k3s"]);
         let fault = ran.fault("node02/k3s_agent", &["timed_out", "failed"]);
+        assert!(fault["said"].to_string().contains(said), "{what}: {fault:#}");
         assert!(fault["likely"].to_string().contains(likely), "{what}: {fault:#}");
         bed.shell("node02", "/usr/local/bin/k3s-agent-uninstall.sh");
     }
 
     // The cluster remembers another machine by the name: its Node goes with leave, and not without.
-    install_agent(bed, "node02", version, &server, &good);
+    install_agent(bed, "node02", "", &server, &good);
     cluster.until(&["get", "node/node02", "-o", "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}"], "True");
     bed.shell(
         "node02",

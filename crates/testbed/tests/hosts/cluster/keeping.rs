@@ -133,11 +133,39 @@ fn k3s_is_installed_anew_where_it_is_named() {
     assert_eq!(cluster.bed.shell("node02", "systemctl is-active k3s-agent"), "active");
     cluster.changes_nothing();
 
+    // All of its configuration is gone, the password of its Node too: other marks still say whose it is.
+    cluster.bed.shell("node02", "rm -rf /etc/rancher; systemctl restart --no-block k3s-agent");
+    let ran = cluster.apply(&["--limit", "node02"]);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    assert!(ran.hazards().iter().any(|hazard| hazard.contains("Node node02")), "{:#?}", ran.hazards());
+    cluster.changes_nothing();
+
     let others = ["node01", "node02"].map(|host| cluster.start_of_k3s(host));
     let third = cluster.start_of_k3s("node03");
-    let ran = cluster.apply(&["-e", "k3s_force=true", "--limit", "node03"]);
+    // A release that is not to be had is found missing before anything is deleted for it.
+    let force = ["-e", "k3s_force=true", "--limit", "node03"];
+    let ran = cluster.apply(&[&force[..], &["-e", "k3s_version=v1.35.9+k3s1"]].concat());
+    let fault = ran.fault("node03/k3s_agent", &["failed"]);
+    assert!(fault["said"].to_string().contains("failed to fetch"), "{fault:#}");
+    assert_eq!(cluster.start_of_k3s("node03"), third);
+    assert_eq!(cluster.kubectl(&["get", "node/node03", "-o", "name"]), "node/node03");
+
+    // What a person may have put there stays.
+    let mine = [
+        "/etc/rancher/k3s/registries.yaml",
+        "/etc/rancher/k3s/config.yaml.d/50 mine.yaml",
+        "/var/lib/rancher/k3s/agent/images/mine.txt",
+    ];
+    for path in mine {
+        let directory = path.rsplit_once('/').unwrap().0;
+        cluster.bed.shell("node03", &format!("mkdir -p '{directory}'; echo '# mine' > '{path}'"));
+    }
+    let ran = cluster.apply(&force);
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
     assert_ne!(cluster.start_of_k3s("node03"), third);
+    for path in mine {
+        assert_eq!(cluster.bed.shell("node03", &format!("cat '{path}'")), "# mine", "{path}");
+    }
     assert_eq!(["node01", "node02"].map(|host| cluster.start_of_k3s(host)), others);
     cluster.changes_nothing();
 
