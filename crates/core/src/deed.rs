@@ -118,6 +118,8 @@ pub struct Join {
 /// Parts of a k3s release in the controller's cache.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct K3sArtifacts {
+    /// Of which release they are.
+    pub version: Version,
     /// The binary.
     pub binary: String,
     /// Images that it would pull otherwise.
@@ -146,8 +148,8 @@ pub struct K3sInstall {
     pub version: Version,
     /// The install script in the controller's cache.
     pub script: String,
-    /// What the controller hands over; `None`: the node has it already, or has fetched it.
-    pub handed: Option<K3sArtifacts>,
+    /// What the images' file that was handed over is called; `None`: none was.
+    pub images_name: Option<String>,
     /// The whole text of k3s's configuration file, the user's lines included.
     pub config: Secret,
     /// Its configuration is ours to set: nobody else configured it by flags.
@@ -321,6 +323,8 @@ pub enum Deed {
         slot: Slot,
     },
     /// BMC: restart its daemon, which frees a transfer that hangs.
+    ///
+    /// Refused where other slots have power that this run did not give them: it may take that.
     RestartBmcDaemon {
         /// The slot whose flash stalls: it is switched off, and stays so.
         slot: Slot,
@@ -349,6 +353,8 @@ pub enum Deed {
     },
     /// Node: fetch a release's binary, check it and lay it ready for `InstallK3s`. Nothing of what is installed changes.
     FetchK3s(K3sFetch),
+    /// Node: bring a release's binary and images from the controller and lay them ready for `InstallK3s`.
+    HandOverK3s(K3sArtifacts),
     /// Node: install k3s, or bring an installed one to this version and configuration.
     InstallK3s(Box<K3sInstall>),
     /// Node: uninstall k3s, keeping some files aside that come back with the next installation.
@@ -358,7 +364,7 @@ pub enum Deed {
         /// What is kept.
         keep: KeptFiles,
     },
-    /// Control plane: take an etcd snapshot and bring it to the controller, beside the site's journals, with the token
+    /// Control plane: take a snapshot of the datastore and bring it to the controller, beside the site's journals, with the token
     /// that it takes to restore it.
     FetchSnapshot {
         /// The run that does it, for the name.
@@ -470,6 +476,7 @@ impl Deed {
             * match self {
                 Self::Fetch { .. } | Self::StageImage { .. } => 60,
                 Self::FetchK3s(_)
+                | Self::HandOverK3s(_)
                 | Self::InstallK3s(_)
                 | Self::InstallRelease { .. }
                 | Self::UninstallRelease { .. } => 15,
@@ -514,9 +521,10 @@ impl fmt::Display for Deed {
                 UnitAction::Restart => write!(f, "restart {name}"),
             },
             Self::FetchK3s(fetch) => write!(f, "fetch k3s {}", fetch.version),
+            Self::HandOverK3s(artifacts) => write!(f, "hand over k3s {}", artifacts.version),
             Self::InstallK3s(install) => write!(f, "install k3s {} as {}", install.version, install.role.word()),
             Self::UninstallK3s { role, .. } => write!(f, "uninstall k3s {}", role.word()),
-            Self::FetchSnapshot { .. } => f.write_str("bring an etcd snapshot to the controller"),
+            Self::FetchSnapshot { .. } => f.write_str("bring a snapshot of the datastore to the controller"),
             Self::Cordon { node } => write!(f, "cordon {node}"),
             Self::Drain { node } => write!(f, "drain {node}"),
             Self::Uncordon { node } => write!(f, "uncordon {node}"),

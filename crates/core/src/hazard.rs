@@ -1,6 +1,5 @@
 //! What can hurt, declared before it happens.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -94,14 +93,6 @@ pub enum Hazard {
         /// Whose.
         node: NodeName,
     },
-    /// A BMC's daemon is restarted if a flash stalls, and slots of the board that have power may lose it: the daemon takes
-    /// its lines anew, and then sets what it stored of them (bmcd issue 90).
-    RestartBmc {
-        /// Of which board.
-        board: BoardName,
-        /// The nodes that have power there, besides those that this run gave it.
-        nodes: BTreeSet<NodeName>,
-    },
     /// A host's key is believed that nobody knew before.
     TrustKey {
         /// Whose: a node's or a BMC's.
@@ -157,9 +148,6 @@ impl Hazard {
                 Self::Erase { node, disk, liveness },
                 Self::Erase { node: other_node, disk: other_disk, liveness: other_liveness },
             ) => node == other_node && liveness >= other_liveness && disk.foresees(other_disk),
-            (Self::RestartBmc { board, nodes }, Self::RestartBmc { board: other_board, nodes: other_nodes }) => {
-                board == other_board && nodes.is_superset(other_nodes)
-            }
             _ => self == other,
         }
     }
@@ -175,10 +163,6 @@ impl fmt::Display for Hazard {
                     Liveness::Doubtful => write!(f, ", which may be alive"),
                     Liveness::Living => write!(f, ", WHICH IS ALIVE"),
                 }
-            }
-            Self::RestartBmc { board, nodes } => {
-                let nodes = nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
-                write!(f, "restart the daemon of {board}'s BMC if a flash stalls, which may cut the power of {nodes}")
             }
             Self::CutPower { node } => write!(f, "cut the power of {node}, which may be alive"),
             Self::TrustKey { host, fingerprint } => write!(f, "trust {host}, which shows the host key {fingerprint}"),

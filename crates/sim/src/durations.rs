@@ -118,7 +118,7 @@ pub fn deed(deed: &Deed, kind: Kind, bytes: u64) -> u64 {
         Deed::SeedCloudInit { .. } => 38_000,
         Deed::WriteFlashMark { .. } => 200,
         Deed::FetchKeyring { .. } => 1_200,
-        Deed::FetchK3s(_) => 6_000,
+        Deed::FetchK3s(_) | Deed::HandOverK3s(_) => 6_000,
         Deed::InstallK3s(_) => 20_000 * slowness(kind) / 100,
         Deed::UninstallK3s { .. } => 12_000,
         Deed::FetchSnapshot { .. } => 8_000,

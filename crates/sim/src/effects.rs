@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bringup_core::deed::{Content, Deed, Job, K3sInstall, Reply, UnitAction};
+use bringup_core::deed::{Content, Deed, Job, K3sArtifacts, K3sFetch, K3sInstall, Reply, UnitAction};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::ids::{BoardName, NodeName, Sha256, Slot, Target};
@@ -139,8 +139,9 @@ fn bmc(state: &mut State, name: &BoardName, deed: &Deed) -> Result<Reply, Fault>
             board.transfer = None;
             board.waiting = board.stored_usb_boot.or(board.waiting);
             let run_of = |slot: &Slot| board.marks.get(slot).map(|mark| mark.run.clone());
-            let (run, runs) = (run_of(slot), Slot::ALL.map(|slot| (slot, run_of(&slot))));
-            restart_takes_power(state, name, *slot, |slot| runs.iter().any(|(one, of)| one == slot && *of == run));
+            let run = run_of(slot);
+            let new: BTreeSet<Slot> = Slot::ALL.into_iter().filter(|slot| run_of(slot) == run).collect();
+            restart_takes_power(state, name, *slot, &new)?;
         }
         Deed::PowerOff { slot } => {
             if let Some(machine) = module(state, name, *slot) {
@@ -168,20 +169,25 @@ fn module<'a>(state: &'a mut State, board: &BoardName, slot: Slot) -> Option<&'a
     state.machines.get_mut(&node)
 }
 
-/// All slots lose their power for a moment; `is_new` are those that this run gave it.
-fn restart_takes_power(state: &mut State, name: &BoardName, flashed: Slot, is_new: impl Fn(&Slot) -> bool) {
-    let (now, mut others) = (state.now, BTreeSet::new());
-    for slot in Slot::ALL.into_iter().filter(|slot| *slot != flashed) {
-        let Some(machine) = module(state, name, slot).filter(|machine| machine.boot != Boot::Off) else { continue };
-        if !is_new(&slot) {
-            others.insert(machine.name.clone());
+/// All slots lose their power for a moment, which is refused but for those that this run gave it.
+fn restart_takes_power(state: &mut State, name: &BoardName, flashed: Slot, new: &BTreeSet<Slot>) -> Result<(), Fault> {
+    let now = state.now;
+    let powered: Vec<Slot> = Slot::ALL
+        .into_iter()
+        .filter(|slot| *slot != flashed)
+        .filter(|slot| module(state, name, *slot).is_some_and(|machine| machine.boot != Boot::Off))
+        .collect();
+    if let Some(other) = powered.iter().find(|slot| !new.contains(slot)) {
+        return Err(Fault::new(Cause::Failed, Target::Bmc(name.clone()), "restart the BMC's daemon")
+            .said(format!("its restart may cut the power of slot {other}")));
+    }
+    for slot in powered {
+        if let Some(machine) = module(state, name, slot) {
+            cut_power(machine, now);
+            give_power(machine, now, false);
         }
-        cut_power(machine, now);
-        give_power(machine, now, false);
     }
-    if !others.is_empty() {
-        state.referee.hazard(&Hazard::RestartBmc { board: name.clone(), nodes: others });
-    }
+    Ok(())
 }
 
 fn cut_power(machine: &mut Machine, now: u64) {
@@ -302,7 +308,9 @@ fn node(state: &mut State, name: &NodeName, deed: &Deed) -> Result<Reply, Fault>
                 (k3s.active, k3s.since) = (true, now);
             }
         }
-        Deed::FetchK3s(fetch) => system.k3s_fetched = Some(fetch.version.clone()),
+        Deed::FetchK3s(K3sFetch { version, .. }) | Deed::HandOverK3s(K3sArtifacts { version, .. }) => {
+            system.k3s_fetched = Some(version.clone());
+        }
         Deed::UninstallK3s { keep, .. } => {
             if let Some(k3s) = system.k3s.take() {
                 (system.k3s_before, system.k3s_left) = (Some(k3s.version), Some(now));
@@ -400,7 +408,7 @@ fn install_k3s(state: &mut State, name: &NodeName, install: &K3sInstall) -> Resu
     let before = system.k3s.as_ref();
     let has_binary = system.k3s_fetched.take().as_ref() == Some(&install.version)
         || before.is_some_and(|k3s| k3s.version == install.version);
-    if !has_binary && install.handed.is_none() {
+    if !has_binary {
         return Err(Fault::new(Cause::Failed, Target::Node(name.clone()), "install k3s")
             .said("Executable k3s binary not found at /usr/local/bin/k3s"));
     }

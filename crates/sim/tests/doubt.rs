@@ -304,7 +304,6 @@ fn the_plan_of_a_forced_flash_names_what_it_takes() {
             words,
             [
                 "erase eMMC of node02, WHICH IS ALIVE",
-                "restart the daemon of turingpi's BMC if a flash stalls, which may cut the power of node01, node03, node04",
                 "erase /dev/nvme0n1 (WD Blue SN580 1TB, serial SIM24733875, holds an older root, ext4 cloudimg-rootfs) of node02",
                 "reboot node02",
                 "delete Node node02 and its node-password secret",

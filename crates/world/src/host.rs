@@ -65,13 +65,12 @@ pub(crate) async fn act(
     let place = Place { hosts, target, connection };
     match deed {
         Deed::FetchSnapshot { run } => k3s::fetch_snapshot(place, deed, run, site).await?,
+        Deed::HandOverK3s(_) => k3s::deliver(place, deed, progress).await?,
         _ => {
             let Some(piece) = shell::effect(deed) else {
                 return Err(not_built::fault(target, deed.to_string()));
             };
-            if let Deed::InstallK3s(install) = deed {
-                k3s::deliver(place, deed, install, progress).await?;
-            }
+            k3s::deliver(place, deed, progress).await?;
             place.piece(&piece, deed).await?;
         }
     }

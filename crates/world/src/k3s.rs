@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use bringup_core::deed::{Deed, K3sInstall};
+use bringup_core::deed::Deed;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
 use bringup_core::world::Progress;
@@ -19,18 +19,15 @@ use crate::ssh::{Trouble, Upload};
 use crate::state_directory::StateDirectory;
 use crate::web;
 
-/// Brings to a node what its installation takes: the script, and what the controller hands over.
-pub(crate) async fn deliver(
-    place: Place<'_>,
-    deed: &Deed,
-    install: &K3sInstall,
-    progress: Progress<'_>,
-) -> Result<(), Fault> {
-    let mut files = vec![(install.script.as_str(), "install.sh", 0o700)];
-    if let Some(artifacts) = &install.handed {
-        files.push((&artifacts.binary, "binary", 0o755));
-        files.push((&artifacts.images, "images", 0o644));
-    }
+/// Brings to a node what a deed takes of the controller: the install script, or a release's files.
+pub(crate) async fn deliver(place: Place<'_>, deed: &Deed, progress: Progress<'_>) -> Result<(), Fault> {
+    let files = match deed {
+        Deed::InstallK3s(install) => vec![(install.script.as_str(), "install.sh", 0o700)],
+        Deed::HandOverK3s(artifacts) => {
+            vec![(artifacts.binary.as_str(), "binary", 0o755), (artifacts.images.as_str(), "images", 0o644)]
+        }
+        _ => return Ok(()),
+    };
     place.piece(k3s::MAKE_HANDED, deed).await?;
     for (from, name, mode) in files {
         let to = format!("{}/{name}", k3s::HANDED);

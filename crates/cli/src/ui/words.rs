@@ -111,7 +111,6 @@ pub fn hazard_line(hazard: &Hazard) -> String {
         | Hazard::Erase { .. }
         | Hazard::ClearUsbBoot { .. }
         | Hazard::CutPower { .. }
-        | Hazard::RestartBmc { .. }
         | Hazard::Reboot { .. }
         | Hazard::UninstallK3s { .. } => {}
     }

@@ -106,7 +106,6 @@ impl Hide<'_> {
             Hazard::Delete { object } => self.text(object),
             Hazard::ClearUsbBoot { .. }
             | Hazard::CutPower { .. }
-            | Hazard::RestartBmc { .. }
             | Hazard::TrustKey { .. }
             | Hazard::Reboot { .. }
             | Hazard::UninstallK3s { .. } => {}

@@ -1,7 +1,5 @@
 //! What is known of a slot's node before anything is done to it: whether it lives, may live, or nothing speaks for it.
 
-use std::collections::BTreeSet;
-
 use crate::engine::Look;
 use crate::fault::{Cause, Fault};
 use crate::hazard::Liveness;
@@ -44,8 +42,6 @@ pub struct SlotCondition {
     pub shows_made_key: bool,
     /// This run has written its image already, forced or not.
     pub written_in_this_run: bool,
-    /// The other nodes of its board that have power, and not from this run: known where the slot is written to.
-    pub powered_neighbours: BTreeSet<NodeName>,
 }
 
 /// What speaks for a node's life, or against it.
@@ -161,16 +157,7 @@ impl SlotOfNode {
         };
         let written_in_this_run =
             mark.as_ref().is_some_and(|mark| mark.run == look.run() && mark.phase > FlashPhase::Flashing);
-        Ok(SlotCondition {
-            liveness,
-            because,
-            powered,
-            mark,
-            job,
-            shows_made_key,
-            written_in_this_run,
-            powered_neighbours: BTreeSet::new(),
-        })
+        Ok(SlotCondition { liveness, because, powered, mark, job, shows_made_key, written_in_this_run })
     }
 
     /// Whether a transfer is the one that a mark was written for.
@@ -365,7 +352,6 @@ mod tests {
                 job: Some(job),
                 shows_made_key: false,
                 written_in_this_run,
-                powered_neighbours: BTreeSet::new(),
             };
             assert_eq!(slot.begin(&seen, image), Some(begin), "{force} {phase:?} {written_in_this_run}");
         }

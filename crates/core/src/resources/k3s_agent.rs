@@ -136,7 +136,7 @@ impl Resource for K3sAgent {
         let mut seen = self.wanted.look(look).await?;
         if self.wanted.follows(&seen) {
             let control_plane = look.ask(&Target::Node(self.control_plane.clone()), K3s {}).await;
-            // Where it does not answer, nobody joins it.
+            // Where it does not answer now, it is asked again before anything is installed.
             seen.control_plane = control_plane.ok().flatten().map(|k3s| k3s.version);
         }
         if seen.runs_in_vain() && seen.trouble.is_none() && self.has_another_token(look).await? {
@@ -148,9 +148,12 @@ impl Resource for K3sAgent {
     fn diff(&self, seen: &K3sSeen) -> Diff {
         match self.wanted.diff(seen) {
             Diff::Change(mut changes) if self.leftover(seen) => {
-                let known =
-                    if seen.installed.is_some() { "known by another password" } else { "left by an earlier machine" };
-                changes.insert(0, Change::new("Node", known, "joined anew"));
+                let known = if seen.installed.is_some() {
+                    "registered with another password"
+                } else {
+                    "left by an earlier machine"
+                };
+                changes.insert(0, Change::new("Node", known, "deleted and joined again"));
                 Diff::Change(changes)
             }
             diff => diff,
@@ -174,7 +177,14 @@ impl Resource for K3sAgent {
     }
 
     async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let mut seen = seen.clone();
+        if self.wanted.follows(&seen) {
+            let control_plane = act.look().ask(&Target::Node(self.control_plane.clone()), K3s {}).await?;
+            seen.control_plane = control_plane.map(|k3s| k3s.version);
+        }
+        let seen = &seen;
         let prepared = self.wanted.prepare(seen, act).await?;
+        let join = if prepared.is_some() { Some(self.join(act).await?) } else { None };
         // First the old k3s, which would make its Node anew; then what it leaves in the cluster.
         self.wanted.uninstall(seen, act).await?;
         if self.leftover(seen) {
@@ -183,7 +193,6 @@ impl Resource for K3sAgent {
             }
             act.act(&Target::Cluster, Deed::DeleteNode { node: self.wanted.node.clone() }).await?;
         }
-        let join = if prepared.is_some() { Some(self.join(act).await?) } else { None };
         self.wanted.apply(seen, prepared, join, act).await?;
         Ok(Applied::Changed)
     }

@@ -48,7 +48,7 @@ impl ArtifactSource {
             Ok(())
         };
         act.holding(span, fetching).await?;
-        Ok(K3sArtifacts { binary, images, images_name })
+        Ok(K3sArtifacts { version: version.clone(), binary, images, images_name })
     }
 
     /// Fetches a file, unless it is there with its published sum. Where the site pins nothing, the sum that was recorded

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::k3s_artifacts::ArtifactSource;
 use super::k3s_watch::K3sWatch;
 use crate::change::{Change, Diff, Reason};
-use crate::deed::{Deed, Join, K3sArtifacts, K3sFetch, K3sInstall, KeptFiles, UnitAction};
+use crate::deed::{Deed, Join, K3sFetch, K3sInstall, KeptFiles, UnitAction};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::ids::{NodeName, Target};
@@ -47,11 +47,12 @@ pub struct K3sWanted {
 pub(super) struct Prepared {
     version: Version,
     config: Secret,
-    handed: Option<K3sArtifacts>,
+    /// What the images that were handed over are called.
+    images_name: Option<String>,
 }
 
 /// What a look at a node's k3s finds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct K3sSeen {
     /// On the node.
     pub installed: Option<K3sState>,
@@ -70,6 +71,10 @@ pub struct K3sSeen {
 }
 
 impl K3sSeen {
+    fn lost_its_configuration(&self, role: K3sRole) -> bool {
+        self.config.is_none() && self.installed.as_ref().is_some_and(|state| state.ours && state.role == role)
+    }
+
     fn text(&self) -> &str {
         self.config.as_ref().map_or("", Secret::expose)
     }
@@ -84,11 +89,11 @@ impl K3sSeen {
         self.kube.as_ref().is_some_and(KubeNodeState::is_up)
     }
 
-    /// Whether the configuration is one that we have a part in, or was until its file went. Else k3s was configured by
-    /// someone else's flags, and those are theirs.
+    /// Whether the configuration is one that we have a part in, or was until an agent's file went. Else k3s was configured by
+    /// someone else's flags, and those are theirs. What a server's own lines were nobody knows: where its data is, among
+    /// others.
     fn is_ours(&self) -> bool {
-        let lost = self.config.is_none() && self.installed.as_ref().is_some_and(|state| state.ours);
-        lost || k3s_config::has_block(self.text())
+        self.lost_its_configuration(K3sRole::Agent) || k3s_config::has_block(self.text())
     }
 }
 
@@ -156,8 +161,12 @@ impl K3sWanted {
         })
     }
 
-    /// What we would set and the user sets otherwise.
+    /// What we would set and the user sets otherwise, and a file that is missing.
     pub(super) fn notices(&self, seen: &K3sSeen) -> Vec<String> {
+        if seen.lost_its_configuration(K3sRole::Server) && !self.reinstalls(seen) {
+            let path = k3s_config::PATH;
+            return vec![format!("{path} on {} is missing; restore it before k3s is restarted there", self.node)];
+        }
         let counts = seen.installed.is_none() || seen.is_ours() || self.reinstalls(seen);
         let Some(merged) = self.merged(seen).ok().filter(|merged| counts && !merged.given_way.is_empty()) else {
             return Vec::new();
@@ -207,7 +216,8 @@ impl K3sWanted {
             match self.merged(seen) {
                 Err(reason) => return Diff::Blocked(reason),
                 Ok(merged) if seen.is_ours() && merged.text != seen.text() => {
-                    changes.push(Change::new("k3s configuration", "another", "as the site has it"));
+                    let now = if seen.config.is_some() { "another" } else { "missing" };
+                    changes.push(Change::new("k3s configuration", now, "as the site has it"));
                 }
                 Ok(_) => {}
             }
@@ -267,16 +277,19 @@ impl K3sWanted {
             }
         };
         let has_it = present.is_some_and(|state| state.version == version);
-        let handed = if has_it {
+        let images_name = if has_it {
             None
         } else if self.handed {
-            Some(self.releases.bring(&version, &target, act).await?)
+            let artifacts = self.releases.bring(&version, &target, act).await?;
+            let images_name = artifacts.images_name.clone();
+            act.act(&target, Deed::HandOverK3s(artifacts)).await?;
+            Some(images_name)
         } else {
             let (url, sums) = (self.releases.url.clone(), self.releases.sums.clone());
             act.act(&target, Deed::FetchK3s(K3sFetch { version: version.clone(), url, sums })).await?;
             None
         };
-        Ok(Some(Prepared { version, config: Secret::new(config), handed }))
+        Ok(Some(Prepared { version, config: Secret::new(config), images_name }))
     }
 
     /// Brings it about, up to the Node's being Ready.
@@ -288,10 +301,10 @@ impl K3sWanted {
         act: &Act<'_>,
     ) -> Result<(), Fault> {
         let target = self.target();
-        if let Some(Prepared { version, config, handed }) = prepared {
+        if let Some(Prepared { version, config, images_name }) = prepared {
             let (role, script, run) = (self.role, self.script.clone(), act.run().to_owned());
             let ours = k3s_config::has_block(config.expose());
-            let install = K3sInstall { role, version, script, handed, config, ours, join, run };
+            let install = K3sInstall { role, version, script, images_name, config, ours, join, run };
             act.act(&target, Deed::InstallK3s(Box::new(install))).await?;
         } else if seen.installed.as_ref().is_some_and(|state| !state.active) {
             let name = self.role.unit().to_owned();

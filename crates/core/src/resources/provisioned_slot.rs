@@ -3,7 +3,6 @@
 //! One resource from power-off to the first login: in between the node cannot be looked at like anything else. A mark
 //! on the BMC tells the next run how far this one came.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,11 +15,11 @@ use crate::deed::{CloudSeed, Deed, ImageSource, Reply};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{Disk, Hazard, Liveness};
-use crate::ids::{Label, NodeName, Slot, Target};
+use crate::ids::{Label, Target};
 use crate::known_hosts::HostKey;
 use crate::probe::{
-    Addresses, BootId, Console, FlashFailure, FlashJob, FlashJobState, FlashMark, FlashMarkState, FlashPhase, HostKeys,
-    ImageFile, ImageIsFit, JobPhase, SlotPower, SshBanner, WaitingModules,
+    Addresses, BootId, Console, FlashFailure, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile,
+    ImageIsFit, JobPhase, SlotPower, SshBanner, WaitingModules,
 };
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
@@ -63,8 +62,6 @@ pub struct ProvisionedSlot {
     pub known_hosts: String,
     /// The host and port that it is dialled by.
     pub dialled: (String, u16),
-    /// The other nodes of its board, with their slots.
-    pub neighbours: Vec<(NodeName, Slot)>,
     /// It is the control plane: with it the cluster begins anew.
     pub control_plane: bool,
     /// How long writing the image usually takes.
@@ -113,24 +110,9 @@ impl ProvisionedSlot {
             .said(format!("slot {} is being flashed", job.slot))
             .next(format!(
                 "run without --limit, so that slot {}'s flash is seen through; one that hangs ends with the BMC's \
-                 daemon: /etc/init.d/S94bmcd restart",
+                 daemon: /etc/init.d/S94bmcd restart, which may cut the power of the board's other nodes for some seconds",
                 job.slot
             )))
-    }
-
-    /// The other nodes of its board that somebody may be at work on. One that this run gave power to is new, and nobody is.
-    async fn powered_neighbours(&self, look: &Look<'_>) -> Result<BTreeSet<NodeName>, Fault> {
-        let mut powered = BTreeSet::new();
-        for (node, slot) in &self.neighbours {
-            if !look.ask(&self.slot.bmc(), SlotPower { slot: *slot }).await? {
-                continue;
-            }
-            let mark = look.ask(&self.slot.bmc(), FlashMark { slot: *slot }).await?;
-            if mark.is_none_or(|mark| mark.run != look.run()) {
-                powered.insert(node.clone());
-            }
-        }
-        Ok(powered)
     }
 
     fn source(&self) -> ImageSource {
@@ -248,10 +230,13 @@ impl ProvisionedSlot {
                 (last, moved) = (job.done.unwrap_or_default(), Instant::now());
             }
             if moved.elapsed() > STALL_BOUND {
-                act.act(&bmc, Deed::RestartBmcDaemon { slot: self.slot.slot }).await?;
+                let stalled = format!("no byte was written for {} s", STALL_BOUND.as_secs());
+                let restarted = act.act(&bmc, Deed::RestartBmcDaemon { slot: self.slot.slot }).await;
                 self.take_power_of_rest(act).await?;
+                // Where other nodes have power, that is for the operator to do.
+                restarted.map_err(|fault| fault.said(&stalled))?;
                 return Err(Fault::new(Cause::Passing, bmc, doing())
-                    .said(format!("no byte was written for {} s", STALL_BOUND.as_secs()))
+                    .said(stalled)
                     .likely("the transfer's worker in the BMC died"));
             }
             // Written once and read back once, at the slowest.
@@ -293,7 +278,7 @@ impl ProvisionedSlot {
             Some(FlashFailure::Cancelled) => (
                 Cause::Passing,
                 "another client of the BMC cancelled it: its web page, tpi, or another flash; the slot is off",
-                "see that nobody else is at work on this board, then run again",
+                "make sure that nobody else uses this board, then run again",
             ),
             Some(FlashFailure::Other) | None => (
                 Cause::Passing,
@@ -421,11 +406,7 @@ impl Resource for ProvisionedSlot {
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<SlotCondition, Fault> {
-        let mut seen = self.slot.look(look).await?;
-        if self.begin(&seen).is_some_and(|begin| begin < Begin::FirstLogin) {
-            seen.powered_neighbours = self.powered_neighbours(look).await?;
-        }
-        Ok(seen)
+        self.slot.look(look).await
     }
 
     fn diff(&self, seen: &SlotCondition) -> Diff {
@@ -448,19 +429,14 @@ impl Resource for ProvisionedSlot {
         let node = self.slot.node.clone();
         let erase = |liveness| vec![Hazard::Erase { node: node.clone(), disk: Disk::Emmc, liveness }];
         let Some(seen) = seen else { return erase(Liveness::Idle) };
-        let mut hazards = match self.begin(seen) {
+        match self.begin(seen) {
             Some(Begin::Erase) => erase(seen.liveness),
             // To write to a module takes its power; whoever waits for one takes nothing.
             Some(Begin::Watch | Begin::Seed | Begin::PowerCycle) if seen.liveness != Liveness::Idle => {
                 vec![Hazard::CutPower { node }]
             }
             _ => Vec::new(),
-        };
-        if !seen.powered_neighbours.is_empty() {
-            let (board, nodes) = (self.slot.board.clone(), seen.powered_neighbours.clone());
-            hazards.push(Hazard::RestartBmc { board, nodes });
         }
-        hazards
     }
 
     fn span(&self, seen: &SlotCondition) -> Option<Label> {

@@ -36,7 +36,6 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             public_keys: settings.ssh_public_keys.clone(),
             known_hosts: settings.known_hosts.clone(),
             dialled: (node.connection.host.clone(), node.connection.port),
-            neighbours: wanted.neighbours(node, place),
             control_plane: settings.control_plane.as_ref() == Some(&node.name),
             boot_within: settings.reboot_timeout,
             usual_flash,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::Options;
 use crate::engine::Lane;
-use crate::ids::{BoardName, Label, NodeName, Slot, Target};
+use crate::ids::{BoardName, Label, NodeName, Target};
 use crate::known_hosts::host_pattern;
 use crate::resources::{KnownHost, SlotOfNode};
 use crate::site::{Board, Connection, Node, Place, Scope, Site};
@@ -63,13 +63,6 @@ impl<'a> Wanted<'a> {
                 .then(|| host_pattern(&node.connection.host, node.connection.port)),
             force: self.site.settings.flash_force,
         }
-    }
-
-    /// The other nodes of its board, in scope or not.
-    pub(super) fn neighbours(&self, node: &Node, place: &Place) -> Vec<(NodeName, Slot)> {
-        let others = self.site.nodes.iter().filter(|other| other.name != node.name);
-        let places = others.filter_map(|other| Some((&other.name, other.place.as_ref()?)));
-        places.filter(|(_, other)| other.board == place.board).map(|(name, other)| (name.clone(), other.slot)).collect()
     }
 
     /// The known_hosts entry of a host.

@@ -171,6 +171,15 @@ async fn into_msd(bmcd: &Bmcd, node: usize) -> Answer {
     }
 }
 
+/// What is wrong with digits of a sum, as bmcd says it.
+fn no_hex(text: &str) -> Option<String> {
+    if !text.len().is_multiple_of(2) {
+        return Some("Odd number of digits".to_owned());
+    }
+    let odd = text.chars().enumerate().find(|(_, digit)| !digit.is_ascii_hexdigit());
+    odd.map(|(at, digit)| format!("Invalid character {digit:?} at position {at}"))
+}
+
 /// Takes the order of a flash. It ends the one that runs.
 fn order(bmcd: &Arc<Bmcd>, query: &Query) -> Result<Answer, String> {
     let name = PathBuf::from(query.get("file").ok_or("Invalid `file` query parameter")?);
@@ -190,11 +199,15 @@ fn order(bmcd: &Arc<Bmcd>, query: &Query) -> Result<Answer, String> {
         (Source::upload(pieces, &name), size, Some(inflow))
     };
     let source = source.map_err(failed)?;
+    let sha256 = query.get("sha256").map(str::to_owned);
+    if let Some(why) = sha256.as_deref().and_then(no_hex) {
+        return Err(format!("`sha256` parameter contains invalid hex values: {why}"));
+    }
     let written = Arc::new(AtomicU64::new(0));
     let order = Order {
         node,
         source,
-        sha256: query.get("sha256").map(str::to_owned),
+        sha256,
         verify: query.get("skip_crc").is_none(),
         written: Arc::clone(&written),
         cancelled,

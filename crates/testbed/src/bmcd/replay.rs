@@ -5,6 +5,7 @@
 //! allows: handles, tokens, durations, times of a block, sums of random data. The machine's facts are given as recorded,
 //! so they are compared as they are.
 
+mod calls;
 mod expected;
 mod faults;
 mod stage;

@@ -114,9 +114,13 @@ impl Seat {
         write_whole(&self.directory.join("usb-route"), format!("{}\n", node + 1).as_bytes())
     }
 
-    /// What a slot's serial console said last, if there is one.
+    /// What a slot's serial console said last: nothing where no module is. `None`: the machine has no serial ports, as the one
+    /// had where bmcd was recorded first.
     pub fn uart(&self, node: usize) -> Option<String> {
-        let bytes = fs::read(self.of_slot(node, "uart.log")).ok()?;
+        if self.directory.join("no-uart").exists() {
+            return None;
+        }
+        let bytes = fs::read(self.of_slot(node, "uart.log")).unwrap_or_default();
         let last = bytes.get(bytes.len().saturating_sub(UART_RING)..).unwrap_or_default();
         Some(String::from_utf8_lossy(last).into_owned())
     }

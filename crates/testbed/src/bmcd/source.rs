@@ -100,6 +100,11 @@ fn decoder<R: Read>(from: R) -> io::Result<XzDecoder<R>> {
     Ok(XzDecoder::new_stream(from, stream))
 }
 
+/// In the words of bmcd's decoder, for which a file that ends too early is one that it wants more memory for.
+fn ended_early(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof { io::Error::other("More memory needed") } else { error }
+}
+
 impl Source {
     /// A file on the BMC, called by its name there.
     pub fn file(file: File, name: &Path) -> io::Result<Self> {
@@ -127,9 +132,9 @@ impl Source {
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::File(file) => file.read(buffer),
+            Self::File(file) => file.read(buffer).map_err(ended_early),
             Self::Plain(counted) => counted.read(buffer),
-            Self::Xz(decoder) => decoder.read(buffer),
+            Self::Xz(decoder) => decoder.read(buffer).map_err(ended_early),
         }
     }
 }

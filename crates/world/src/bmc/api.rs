@@ -45,6 +45,10 @@ impl Controls for Api {
         Box::pin(async { api_reply::ok(&self.ask(&query::clear_usb_boot()).await?) })
     }
 
+    fn normal_mode_boots(&self) -> bool {
+        false
+    }
+
     fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>> {
         Box::pin(async { api_reply::stored_usb_boot(&self.ask(&query::get("usb")).await?) })
     }

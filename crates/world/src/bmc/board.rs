@@ -1,8 +1,8 @@
 //! A board as this run knows it: which way it is spoken to, that we hold it, what we are sending to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::line::Port;
 use super::lock::{self, Holder};
 use super::query;
 use super::tpi::Tpi;
-use super::trouble::Trouble;
+use super::trouble::{RESTART_IT, Trouble};
 use super::upload::Upload;
 use crate::shell::{Section, bmc};
 use crate::ssh::{Failure, Hold, Hosts, Session};
@@ -67,10 +67,7 @@ pub(super) struct Board {
     pub seen: Mutex<Option<(String, u64)>>,
     /// What images on its card were like when they were read, and their sums.
     pub sums: Mutex<BTreeMap<String, (String, Sha256)>>,
-    /// Which slots had power when that was last seen in this run.
-    pub powered: Mutex<Option<[bool; 4]>>,
-    /// Who approved what this run does to the board approved that its daemon may be restarted for it.
-    pub may_restart: AtomicBool,
+    power: Mutex<Power>,
     /// When its daemon was found dead and started again.
     revived: tokio::sync::Mutex<Option<Instant>>,
     /// A flash found other bytes than it should have: what is kept of sums is not believed.
@@ -259,12 +256,22 @@ impl<'a> Bmc<'a> {
     /// Which slots have power.
     pub(super) async fn power(&self) -> Result<[bool; 4], Trouble> {
         let powered = self.controls().await?.power().await?;
-        *self.board.powered.lock().unwrap_or_else(PoisonError::into_inner) = Some(powered);
+        self.known_power().seen = Some(powered);
         Ok(powered)
+    }
+
+    fn known_power(&self) -> MutexGuard<'_, Power> {
+        self.board.power.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This run works on a slot's module: nobody else has a use for it.
+    pub(super) fn works_on(&self, slot: Slot) {
+        self.known_power().ours.insert(slot);
     }
 
     pub(super) async fn power_off(&self, slot: Slot) -> Result<(), Trouble> {
         self.controls().await?.set_power(slot, false).await?;
+        self.known_power().set(slot, false);
         sleep(SETTLE).await;
         Ok(())
     }
@@ -274,69 +281,125 @@ impl<'a> Bmc<'a> {
         let controls = self.controls().await?;
         controls.normal_mode(slot).await?;
         self.read(bmc::NO_DISK_NOTED).await?;
-        controls.set_power(slot, true).await
+        controls.set_power(slot, true).await?;
+        self.known_power().set(slot, true);
+        self.works_on(slot);
+        Ok(())
     }
 
     /// Starts a daemon that died while this run is at work on the board: two flashes in a row have run it out of memory.
-    /// What it was writing died with it. Whether it answers again; a run that only looks starts nothing, and none does where
-    /// a slot may have power whose node nobody agreed to cut off.
+    /// What it was writing died with it. Whether it answers again; a run that only looks starts nothing.
     pub(super) async fn revive(&self) -> bool {
         if !self.board.hold.lock().await.as_ref().is_some_and(Hold::lasts) {
             return false;
         }
-        let powered = *self.board.powered.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.board.may_restart.load(Ordering::Relaxed) && powered != Some([false; 4]) {
-            return false;
-        }
         let mut revived = self.board.revived.lock().await;
         if revived.is_some_and(|then| then.elapsed() < REVIVED_PAUSE) {
-            return false;
+            // Whoever waited for it finds it alive again.
+            return self.power().await.is_ok();
         }
         *revived = Some(Instant::now());
-        self.restart_daemon(None).await.is_ok()
+        self.start_anew(None).await.is_ok()
     }
 
-    /// Restarts the daemon. It takes its lines anew, without a value, and then sets what it stored: slots that have power may
-    /// lose it (bmcd issue 90). So what has power is set once more before, until that is stored, and given again after.
-    /// All but a slot whose flash ends with the daemon.
-    pub(super) async fn restart_daemon(&self, flashed: Option<Slot>) -> Result<(), Trouble> {
-        let others = |powered: [bool; 4]| {
-            let mut wanted = Slot::ALL.into_iter().zip(powered).map(|(slot, on)| on && Some(slot) != flashed);
-            std::array::from_fn(|_| wanted.next().unwrap_or_default())
-        };
-        let before: [bool; 4] = match self.power().await {
-            Ok(powered) => {
-                if let Some(slot) = flashed {
-                    self.controls().await?.set_power(slot, false).await?;
-                }
-                self.give_power_to(others(powered)).await?;
-                sleep(STORED_AFTER).await;
-                others(powered)
+    /// Restarts a daemon whose flash of this slot stalls.
+    pub(super) async fn restart_daemon(&self, flashed: Slot) -> Result<(), Trouble> {
+        self.works_on(flashed);
+        let mut revived = self.board.revived.lock().await;
+        *revived = Some(Instant::now());
+        self.start_anew(Some(flashed)).await
+    }
+
+    /// The daemon takes its lines anew when it starts, without a value, and then sets what it stored: slots that have power may
+    /// lose it (bmcd issue 90). So it is not started while others have power than those that this run works on. Theirs is set
+    /// once more before, until that is stored, and given again after; that of a slot whose flash ends with the daemon is not.
+    async fn start_anew(&self, flashed: Option<Slot>) -> Result<(), Trouble> {
+        // One that is dead or hangs does not tell: what it was told last is what it will set.
+        let answers = self.power().await.is_ok();
+        let power = self.known_power().clone();
+        let others = power.of_others();
+        if !others.is_empty() {
+            let slots = others.iter().map(Slot::to_string).collect::<Vec<_>>().join(", ");
+            return Err(Trouble::Unable(format!("its restart may cut the power of other slots ({slots})"), RESTART_IT));
+        }
+        let before: BTreeSet<Slot> = power.on().filter(|slot| Some(*slot) != flashed).collect();
+        if answers {
+            let controls = self.controls().await?;
+            // One that hangs at this, too, has to be restarted all the same.
+            if let Some(slot) = flashed {
+                let _ = controls.set_power(slot, false).await;
             }
-            // It is dead or hangs: what it stored last is what it will set.
-            Err(_) => others(self.board.powered.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()),
-        };
+            let _ = give_power(controls.as_ref(), &before).await;
+            sleep(STORED_AFTER).await;
+        }
         self.read(bmc::RESTART_DAEMON).await?;
         let began = Instant::now();
         loop {
             sleep(Duration::from_secs(1)).await;
-            match self.power().await {
-                Ok(_) => break,
+            let given = async { give_power(self.controls().await?.as_ref(), &before).await };
+            match given.await {
+                Ok(()) if began.elapsed() > STORED_AFTER => break,
                 Err(trouble) if began.elapsed() > RESTART_BOUND => return Err(trouble),
-                Err(_) => {}
+                _ => {}
             }
         }
-        sleep(STORED_AFTER).await;
-        let now = self.power().await?;
-        let lost: [bool; 4] = std::array::from_fn(|slot| before[slot] && !now[slot]);
-        self.give_power_to(lost).await
+        self.power().await.map(drop)
+    }
+}
+
+/// Gives power to those of these slots that have none.
+async fn give_power(controls: &dyn Controls, slots: &BTreeSet<Slot>) -> Result<(), Trouble> {
+    let powered = controls.power().await?;
+    for slot in slots.iter().filter(|slot| !powered[usize::from(slot.number() - 1)]) {
+        controls.set_power(*slot, true).await?;
+    }
+    Ok(())
+}
+
+/// What this run knows of the power of a board's slots.
+#[derive(Clone, Debug, Default)]
+struct Power {
+    /// Which have it, as it was seen or set last.
+    seen: Option<[bool; 4]>,
+    /// Those that this run flashes or gave power to.
+    ours: BTreeSet<Slot>,
+}
+
+impl Power {
+    fn set(&mut self, slot: Slot, on: bool) {
+        if let Some(place) = self.seen.as_mut().and_then(|seen| seen.get_mut(usize::from(slot.number() - 1))) {
+            *place = on;
+        }
     }
 
-    async fn give_power_to(&self, slots: [bool; 4]) -> Result<(), Trouble> {
-        let controls = self.controls().await?;
-        for (slot, _) in Slot::ALL.into_iter().zip(slots).filter(|(_, wanted)| *wanted) {
-            controls.set_power(slot, true).await?;
-        }
-        Ok(())
+    /// Those that have power, or may have it.
+    fn on(&self) -> impl Iterator<Item = Slot> {
+        Slot::ALL.into_iter().zip(self.seen.unwrap_or([true; 4])).filter(|(_, on)| *on).map(|(slot, _)| slot)
+    }
+
+    /// Those of them that this run has no part in.
+    fn of_others(&self) -> Vec<Slot> {
+        self.on().filter(|slot| !self.ours.contains(slot)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_that_is_not_ours_keeps_a_daemon_from_being_restarted() {
+        let slot = |number| Slot::new(number).unwrap();
+        let mut power = Power::default();
+        assert_eq!(power.of_others().len(), 4, "nobody has looked");
+        power.seen = Some([true, true, false, false]);
+        power.ours.insert(slot(2));
+        assert_eq!(power.of_others(), [slot(1)]);
+        power.ours.insert(slot(1));
+        assert!(power.of_others().is_empty());
+        power.set(slot(4), true);
+        assert_eq!(power.of_others(), [slot(4)]);
+        power.set(slot(4), false);
+        assert_eq!(power.on().collect::<Vec<_>>(), [slot(1), slot(2)]);
     }
 }

@@ -20,6 +20,9 @@ pub(crate) trait Controls: Send + Sync {
     /// Lets modules boot by themselves again.
     fn normal_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
 
+    /// Whether that boots the slot's module there and then, though it has no power.
+    fn normal_mode_boots(&self) -> bool;
+
     /// The slot whose USB mode is stored as `flash`; `None` also where nothing tells.
     fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>>;
 

@@ -22,8 +22,6 @@ mod trouble;
 mod tunnel;
 mod upload;
 
-use std::sync::atomic::Ordering;
-
 use bringup_core::deed::{Deed, Reply};
 use bringup_core::fault::Fault;
 use bringup_core::ids::{Slot, Target};
@@ -109,8 +107,8 @@ impl Bmc<'_> {
     async fn act(&self, site: &Site, deed: &Deed, progress: Progress<'_>) -> Result<Option<Reply>, Trouble> {
         // One writer a board, for as long as this run has anything to do with it.
         self.hold().await?;
-        if matches!(deed, Deed::StartFlash { .. } | Deed::SeedCloudInit { .. }) {
-            self.board.may_restart.store(true, Ordering::Relaxed);
+        if let Deed::StartFlash { slot, .. } | Deed::SeedCloudInit { slot, .. } = deed {
+            self.works_on(*slot);
         }
         match deed {
             Deed::StageImage { url, sha256, cached, to } => {
@@ -129,7 +127,7 @@ impl Bmc<'_> {
                 controls.store_usb_device(*slot).await?;
                 controls.normal_mode(*slot).await?;
             }
-            Deed::RestartBmcDaemon { slot } => self.restart_daemon(Some(*slot)).await?,
+            Deed::RestartBmcDaemon { slot } => self.restart_daemon(*slot).await?,
             Deed::SeedCloudInit { slot, seed } => {
                 return self.seed(site, *slot, seed).await.map(|key| Some(Reply::HostKey(key)));
             }

@@ -104,9 +104,10 @@ impl Bmc<'_> {
     }
 }
 
-/// bmcd leaves the USB bus at the module that it made a disk.
+/// bmcd leaves the USB bus at the module that it made a disk. Where it could not be told to boot by itself without booting, it
+/// is told when it is given power.
 async fn leave_storage_mode(controls: &dyn Controls, slot: Slot, route: Option<UsbRoute>) -> Result<(), Trouble> {
-    let normal = controls.normal_mode(slot).await;
+    let normal = if controls.normal_mode_boots() { Ok(()) } else { controls.normal_mode(slot).await };
     controls.set_power(slot, false).await?;
     normal?;
     match route.filter(|route| !route.boots_over_usb()) {

@@ -56,6 +56,11 @@ impl Controls for Tpi {
         Box::pin(async move { tpi_reply::ok(&self.run(&["advanced", "normal", "-n", &slot.to_string()]).await?) })
     }
 
+    /// `tpi advanced normal` pulses the module's reset line, which gives it power.
+    fn normal_mode_boots(&self) -> bool {
+        true
+    }
+
     /// It prints the two ends of the bus, not the mode.
     fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>> {
         Box::pin(async { Ok(None) })

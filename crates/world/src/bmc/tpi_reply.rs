@@ -25,6 +25,9 @@ impl Printed {
         let said = self.words();
         if said.contains("USB interface not found") || said.contains("No supported USB devices found") {
             Trouble::NoModule(said)
+        } else if said.contains("error sending request for url") {
+            // All that it says of a daemon that takes no connections (tpi 1.0.7).
+            Trouble::Gone(said)
         } else {
             Trouble::Script(if said.is_empty() { format!("tpi ended with status {}", self.status) } else { said })
         }
@@ -94,6 +97,13 @@ mod tests {
             (argv, Printed { out: stdout, err: stderr, status: exit })
         };
         lines.map(line).collect()
+    }
+
+    #[test]
+    fn a_dead_daemon_is_named() {
+        let out = "error sending request for url (https://127.0.0.1/api/bmc?opt=get&type=power)\n".to_owned();
+        let said = power(&Printed { out, err: String::new(), status: 1 });
+        assert!(matches!(said, Err(Trouble::Gone(_))), "{said:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::ssh::{self, Failure};
 use crate::web::{self, Broken};
 
 /// What to do about a daemon that is dead or hangs. It is not done unasked: it may cost nodes their power.
-const RESTART_IT: &str = "log in to the BMC and run /etc/init.d/S94bmcd restart, which may cut the power of the board's nodes \
+pub(super) const RESTART_IT: &str = "log in to the BMC and run /etc/init.d/S94bmcd restart, which may cut the power of the board's nodes \
                           for some seconds; then run again";
 
 /// Why a BMC did not do as asked, and what it said.
@@ -119,7 +119,10 @@ impl Trouble {
                     Some(slot) => format!("slot {slot} is being flashed, and another flash would cancel that"),
                     None => "a flash is under way, and another one would cancel that".to_owned(),
                 })
-                .next("wait until it ends; one that hangs ends with the BMC's daemon: /etc/init.d/S94bmcd restart"),
+                .next(
+                    "wait until it ends; one that hangs ends with the BMC's daemon: /etc/init.d/S94bmcd restart, which may cut \
+                     the power of the board's nodes for some seconds",
+                ),
             Self::Script(said) => fault(Cause::Failed).said(said).next("mend what the last lines say, then run again"),
             Self::Image(said) => fault(Cause::Failed)
                 .said(said)

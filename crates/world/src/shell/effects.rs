@@ -24,7 +24,8 @@ pub(crate) fn effect(deed: &Deed) -> Option<String> {
                 UnitAction::Restart => "restart",
             };
             // The start of a k3s that does not get on comes back after minutes or never: it is ordered, and then watched.
-            format!("systemctl --no-block {verb} -- {}", word(name))
+            // What ended again and again before counts as ended: another start has its own count, and its own reasons.
+            format!("systemctl reset-failed -- {0} 2>/dev/null\nsystemctl --no-block {verb} -- {0}", word(name))
         }
         Deed::FetchK3s(fetch) => k3s::fetch(fetch),
         Deed::InstallK3s(install) => k3s::install(install),

@@ -1,8 +1,8 @@
 //! k3s on a node: what it is, and bringing it there and away.
 //!
-//! Our own directory holds `k3s-run` (which run installed it last, and whether we configure it; written when all is done), `k3s-before` (the release
-//! that our last uninstallation took away), `k3s-kept/` (the user's files that it would have taken along) and `k3s/` (what
-//! was handed over or fetched, until it is installed).
+//! Our own directory holds `k3s-run` (which run installed it last; written when all is done), `k3s-ours` (its
+//! configuration is ours), `k3s-before` (the release that our last uninstallation took away), `k3s-kept/` (the user's files
+//! that it would have taken along) and `k3s/` (what was handed over or fetched, until it is installed).
 
 use bringup_core::deed::{K3sFetch, K3sInstall, KeptFiles};
 use bringup_core::k3s_config;
@@ -17,9 +17,6 @@ pub(crate) const HANDED: &str = "/var/lib/bringup/k3s";
 /// Makes it.
 pub(crate) const MAKE_HANDED: &str =
     "umask 077; mkdir -p /var/lib/bringup/k3s && chmod 0700 /var/lib/bringup /var/lib/bringup/k3s";
-
-/// What the second line of `k3s-run` says where its configuration is ours.
-const OURS: &str = "ours";
 
 /// The agent's token; k3s takes its path from its environment.
 const TOKEN: &str = "/etc/rancher/k3s/bringup-token";
@@ -41,8 +38,8 @@ pub(super) fn state() -> String {
     format!(
         "{ROLE}\n{VERSION}\necho $role; version\n\
          if [ -e /var/lib/bringup/k3s-run ]; then head -n 1 /var/lib/bringup/k3s-run; else echo; fi\n\
-         if [ \"$(sed -n 2p /var/lib/bringup/k3s-run 2>/dev/null)\" = {OURS} ] \
-         || grep -qsxE \"K3S_TOKEN_FILE='?{TOKEN}'?\" /etc/systemd/system/$unit.service.env; then echo {OURS}; else echo; fi\n\
+         if [ -e /var/lib/bringup/k3s-ours ] \
+         || grep -qsxE \"K3S_TOKEN_FILE='?{TOKEN}'?\" /etc/systemd/system/$unit.service.env; then echo ours; else echo; fi\n\
          if [ -s /etc/rancher/node/password ]; then echo password; else echo; fi\n\
          date +%s; read -r up rest < /proc/uptime; echo \"$up\"\n\
          for file in {} /usr/local/bin/k3s; do stat -L -c %Y \"$file\" 2>/dev/null || echo 0; done\n\
@@ -138,8 +135,14 @@ if [ -e \"$1\" ] && printf '%s' \"$2\" | cmp -s - \"$1\"; then chmod 0600 \"$1\"
 && mv -f \"$new\" \"$1\"
 }";
 
-/// Has a file at a second place, without its bytes twice where that can be: archives of images are large.
-const TWIN: &str = "twin() { cp -alf \"$1\" \"$2\" 2>/dev/null || cp -af \"$1\" \"$2\"; }";
+/// Has a file at a second place, whole or not at all, and without its bytes twice where that can be: archives of images are
+/// large. A link to what goes along with it is followed.
+const TWIN: &str = "\
+twin() {
+case $(readlink -f \"$1\") in \"$1\") ;; /etc/rancher/*|/var/lib/rancher/*)
+cp -pL \"$1\" \"$2.bringup-part\" && mv -f \"$2.bringup-part\" \"$2\"; return;; esac
+cp -alf \"$1\" \"$2\" 2>/dev/null || { cp -af \"$1\" \"$2.bringup-part\" && mv -f \"$2.bringup-part\" \"$2\"; }
+}";
 
 /// Installs it, or brings what is installed to another release or configuration; its start is ordered and not waited
 /// for, because a server's may never come back.
@@ -153,8 +156,8 @@ pub(super) fn install(install: &K3sInstall) -> String {
         "umask 077\nunit={unit} version={version}\n{VERSION}\n{KEEP_TEXT}\n{TWIN}\n\
          units=/etc/systemd/system dir=/var/lib/bringup\n\
          if [ -d $dir/k3s-kept ]; then\n\
-         (cd $dir/k3s-kept && find . ! -type d) | while IFS= read -r file; do\nfile=${{file#.}}\n\
-         [ -e \"$file\" ] || {{ mkdir -p \"${{file%/*}}\" && twin \"$dir/k3s-kept$file\" \"$file\"; }} || exit 1\n\
+         (cd $dir/k3s-kept && find . ! -type d ! -name '*.bringup-part') | while IFS= read -r file; do\nfile=${{file#.}}\n\
+         [ -e \"$file\" ] || {{ (umask 022; mkdir -p \"${{file%/*}}\") && twin \"$dir/k3s-kept$file\" \"$file\"; }} || exit 1\n\
          done || exit 1\nfi\n",
         version = word(install.version.as_str()),
     );
@@ -184,12 +187,12 @@ pub(super) fn install(install: &K3sInstall) -> String {
          mkdir -p -m 0755 /usr/local/bin && install -m 0755 {HANDED}/binary /usr/local/bin/.k3s.new \
          && mv -f /usr/local/bin/.k3s.new /usr/local/bin/k3s || exit 1\nfi"
     ));
-    if let Some(artifacts) = &install.handed {
+    if let Some(images_name) = &install.images_name {
         line(&format!(
             "if [ -e {HANDED}/images ]; then\n\
              mkdir -p /var/lib/rancher/k3s/agent/images && mv -f {HANDED}/images /var/lib/rancher/k3s/agent/images/{} \
              || exit 1\nfi",
-            word(&artifacts.images_name)
+            word(images_name)
         ));
     }
     line(&format!(
@@ -198,11 +201,14 @@ pub(super) fn install(install: &K3sInstall) -> String {
          {environment}unset K3S_TOKEN\n\
          export INSTALL_K3S_VERSION=\"$version\" INSTALL_K3S_SKIP_START=true INSTALL_K3S_SKIP_DOWNLOAD=true\n\
          sh {HANDED}/install.sh {role} 2>&1\n) || exit 1; fi\n\
-         systemctl daemon-reload && systemctl --quiet enable $unit && systemctl restart --no-block $unit || exit 1\n\
+         systemctl daemon-reload && systemctl --quiet enable $unit || exit 1\n\
+         systemctl reset-failed $unit 2>/dev/null\n\
+         systemctl restart --no-block $unit || exit 1\n\
          rm -rf $dir/k3s-kept $dir/k3s-before {HANDED}\n\
-         printf '%s\\n' {run} {ours} > $dir/k3s-run.new && mv -f $dir/k3s-run.new $dir/k3s-run",
+         {ours} $dir/k3s-ours\n\
+         printf '%s\\n' {run} > $dir/k3s-run.new && mv -f $dir/k3s-run.new $dir/k3s-run",
         run = word(&install.run),
-        ours = if install.ours { OURS } else { "" },
+        ours = if install.ours { ": >" } else { "rm -f" },
     ));
     script.pop();
     script
@@ -261,10 +267,11 @@ pub(super) fn uninstall(role: K3sRole, keep: &KeptFiles) -> String {
          if [ ! -e $script ]; then\n[ ! -e /etc/systemd/system/$unit.service ] && exit 0\n\
          echo \"$script is not there, which takes k3s away\" >&2; exit 1\nfi\n\
          mkdir -p $dir && chmod 0700 $dir || exit 1\n\
-         find {files} ! -type d 2>/dev/null | while IFS= read -r file; do\nkept=$dir/k3s-kept$file\n\
+         find {files} ! -type d ! -name '*.bringup-part' 2>/dev/null | while IFS= read -r file; do\nkept=$dir/k3s-kept$file\n\
          [ -e \"$kept\" ] && [ ! \"$file\" -nt \"$kept\" ] && continue\n\
          mkdir -p \"${{kept%/*}}\" && twin \"$file\" \"$kept\" || exit 1\ndone || exit 1\n\
-         version > $dir/k3s-before.new && mv -f $dir/k3s-before.new $dir/k3s-before && rm -f $dir/k3s-run || exit 1\n\
+         version=$(version)\n\
+         [ -z \"$version\" ] || {{ echo \"$version\" > $dir/k3s-before.new && mv -f $dir/k3s-before.new $dir/k3s-before; }} && rm -f $dir/k3s-run $dir/k3s-ours || exit 1\n\
          systemctl stop $unit\n\
          [ ! -x /usr/local/bin/k3s-killall.sh ] || /usr/local/bin/k3s-killall.sh >/dev/null 2>&1\n\
          while read -r what at rest; do\ncase $at in /var/lib/kubelet/pods/*|/run/k3s/*)\n\
@@ -432,7 +439,8 @@ mod tests {
         assert_eq!(fs::read_to_string(node.at("path/systemctl.log")).unwrap(), "stop k3s\nstart --no-block k3s\n");
     }
 
-    /// An uninstallation that was interrupted has deleted a part of what is kept.
+    /// A copy to another file system that breaks off is none, and an uninstallation that was interrupted has deleted a part of
+    /// what is kept.
     #[test]
     fn what_is_kept_is_kept_once_and_for_all() {
         let node = Node::new();
@@ -446,6 +454,12 @@ mod tests {
         }
         for (name, text) in [
             ("path/systemctl", "#!/bin/sh\n".to_owned()),
+            (
+                "path/cp",
+                "#!/bin/sh\n[ \"$1\" != -alf ] || exit 1\n\
+                 if [ ! -e \"$0.once\" ]; then : > \"$0.once\"; printf half > \"$3\"; exit 1; fi\nexec /bin/cp \"$@\"\n"
+                    .to_owned(),
+            ),
             ("bin/k3s", "#!/bin/sh\necho k3s version v1.33.6+k3s1\n".to_owned()),
             (
                 "bin/k3s-agent-uninstall.sh",
@@ -469,7 +483,8 @@ mod tests {
             let path = format!("{}:{}", at("path"), std::env::var("PATH").unwrap());
             Command::new("sh").args(["-c", &script]).env("PATH", path).status().unwrap().success()
         };
-        assert!(!uninstalls());
+        assert!(!uninstalls() && directory.join("20-two.yaml").exists());
+        assert!(!uninstalls() && !directory.join("20-two.yaml").exists());
         assert!(uninstalls() && !directory.exists());
         for name in ["10 one.yaml", "20-two.yaml"] {
             let kept = node.at("ours/k3s-kept").join(directory.strip_prefix("/").unwrap()).join(name);

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use bringup_core::deed::{Content, Deed, Job, Join, K3sArtifacts, K3sFetch, K3sInstall, KeptFiles, UnitAction};
+use bringup_core::deed::{Content, Deed, Job, Join, K3sFetch, K3sInstall, KeptFiles, UnitAction};
 use bringup_core::ids::{DiskPath, Sha256};
 use bringup_core::probe::{K3sRole, Probe};
 use bringup_core::secret::Secret;
@@ -116,7 +116,7 @@ fn server() -> K3sInstall {
         role: K3sRole::Server,
         version: bringup_core::version::Version::parse("v1.33.6+k3s1").unwrap(),
         script: "/cache/install.sh".to_owned(),
-        handed: None,
+        images_name: None,
         config: Secret::new("token: it's\n# >>> bringup >>>\ncluster-init: true\n# <<< bringup <<<\n"),
         ours: true,
         join: None,
@@ -127,12 +127,8 @@ fn server() -> K3sInstall {
 /// An agent that is handed all it needs.
 fn agent() -> K3sInstall {
     let join = Join { server: "https://10.0.0.1:6443".to_owned(), token: Secret::new("K10abc::server:'hush'") };
-    let handed = K3sArtifacts {
-        binary: "/cache/binary".to_owned(),
-        images: "/cache/images".to_owned(),
-        images_name: "k3s-airgap-images-amd64.tar.zst".to_owned(),
-    };
-    K3sInstall { role: K3sRole::Agent, handed: Some(handed), join: Some(join), ..server() }
+    let images_name = Some("k3s-airgap-images-amd64.tar.zst".to_owned());
+    K3sInstall { role: K3sRole::Agent, images_name, join: Some(join), ..server() }
 }
 
 #[test]

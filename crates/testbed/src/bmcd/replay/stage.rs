@@ -205,7 +205,7 @@ fn tail() -> String {
     format!("\r\n--{BOUNDARY}--\r\n")
 }
 
-fn daemon(directory: &Path) -> Ended {
+pub fn daemon(directory: &Path) -> Ended {
     let seat = Seat::new(directory.join("board"));
     Ended(Arc::new(Bmcd::new(seat, "turing", TIMING, recorded_facts, directory.to_owned())))
 }
@@ -223,6 +223,8 @@ fn recorded_facts() -> Facts {
 }
 
 fn modules(directory: &Path) {
+    fs::create_dir_all(directory.join("board")).unwrap();
+    fs::write(directory.join("board/no-uart"), "").unwrap();
     for slot in 1..=4 {
         let slot = directory.join(format!("board/slot{slot}"));
         fs::create_dir_all(&slot).unwrap();
@@ -245,7 +247,7 @@ fn big_images(directory: &Path, raw: &[u8]) {
 }
 
 /// Bytes that cannot be compressed.
-fn noise(count: usize) -> Vec<u8> {
+pub fn noise(count: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut bytes = Vec::with_capacity(count);
     while bytes.len() < count {
@@ -257,7 +259,7 @@ fn noise(count: usize) -> Vec<u8> {
     bytes
 }
 
-fn xz(content: &[u8]) -> Vec<u8> {
+pub fn xz(content: &[u8]) -> Vec<u8> {
     let mut compressed = Vec::new();
     XzEncoder::new(content, 1).read_to_end(&mut compressed).unwrap();
     compressed

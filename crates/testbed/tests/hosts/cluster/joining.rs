@@ -46,7 +46,7 @@ fn agents_that_never_register_are_told_why() {
             template,
             &server,
             good.as_str(),
-            "containerd: failed to unmarshal",
+            "containerd: failed to load TOML",
             "rejects its configuration",
         ),
     ] {
