@@ -26,7 +26,7 @@ pub(crate) fn without_port(pattern: &str) -> (&str, Option<u16>) {
 /// All names that a pattern stands for; what is wrong with it otherwise.
 pub(crate) fn expand(pattern: &str) -> Result<Vec<String>, String> {
     let mut names = vec![String::new()];
-    let mut rest = pattern;
+    let (mut rest, mut built) = (pattern, 0_usize);
     while let Some(open) = rest.find('[') {
         let Some(length) = rest[open..].find(']') else { return Err("the range is not closed by `]`".to_owned()) };
         let (head, range) = (&rest[..open], &rest[open + 1..open + length]);
@@ -35,12 +35,28 @@ pub(crate) fn expand(pattern: &str) -> Result<Vec<String>, String> {
         if names.len().saturating_mul(middles.len()) > MOST {
             return Err(format!("the range has more than {MOST} hosts"));
         }
+        // Each range copies what those before it made.
+        let of = |names: &[String]| names.iter().map(String::len).sum::<usize>();
+        let made = names.len() * middles.len();
+        built += of(&names) * middles.len() + of(&middles) * names.len() + head.len().saturating_mul(made);
+        within(built)?;
         names =
             names.iter().flat_map(|name| middles.iter().map(move |middle| format!("{name}{head}{middle}"))).collect();
         rest = &rest[open + length + 1..];
     }
+    within(built.saturating_add(rest.len().saturating_mul(names.len())))?;
     names.iter_mut().for_each(|name| name.push_str(rest));
     Ok(names)
+}
+
+/// The bytes that a pattern may expand to, with what is made on the way: names of hosts have some twenty.
+const MOST_BYTES: usize = 64 << 20;
+
+fn within(built: usize) -> Result<(), String> {
+    if built > MOST_BYTES {
+        return Err(format!("the names of the range are longer than {} MiB in all", MOST_BYTES >> 20));
+    }
+    Ok(())
 }
 
 /// A pattern of more hosts than this is a mistake.
@@ -116,6 +132,18 @@ mod tests {
         {
             assert!(expand(pattern).is_err(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn many_long_names_are_refused_before_they_are_made() {
+        for pattern in [
+            format!("n[0:99999]{}", "x".repeat(5_000)),
+            format!("{}[0:99999]", "x".repeat(5_000)),
+            format!("n[0:99999]{}", "[1:1]".repeat(1_000)),
+        ] {
+            assert_eq!(expand(&pattern).unwrap_err(), "the names of the range are longer than 64 MiB in all");
+        }
+        assert_eq!(expand("node[00000:99999].rack[1:1].example.org").unwrap().len(), 100_000);
     }
 
     #[test]

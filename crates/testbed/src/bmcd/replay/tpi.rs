@@ -23,6 +23,7 @@ const SCRIPT: &str = r#"
 ip link set lo up
 mount -t tmpfs none /mnt
 mkdir -p /mnt/board/slot1 /mnt/board/slot2 /mnt/board/slot3 /mnt/board/slot4
+touch /mnt/board/no-uart
 for n in 1 2 3 4; do truncate -s 64M /mnt/board/slot$n/emmc.img; done
 cp "$2/img.raw" /mnt/img.raw
 xz -k -0 /mnt/img.raw
