@@ -21,8 +21,8 @@ const KILLALL: &str = include_str!("../guest/k3s/killall.sh");
 const UNINSTALL: &str = include_str!("../guest/k3s/uninstall.sh");
 
 /// Others beside the one that sites name, older and newer: the same program, which says that it is another one. The first
-/// is the one that was recorded: those below 1.24 are installed as it was.
-pub const OTHER_VERSIONS: [&str; 3] = ["v1.21.2+k3s1", "v1.34.6+k3s1", "v1.35.5+k3s1"];
+/// and the last were recorded; those below 1.24 are installed as the first was.
+pub const OTHER_VERSIONS: [&str; 4] = ["v1.21.2+k3s1", "v1.34.6+k3s1", "v1.35.5+k3s1", "v1.36.3+k3s1"];
 
 /// The images that every node wants, which an archive of images has.
 const IMAGES: &str = "testbed-base.tar";

@@ -205,16 +205,15 @@ impl ProvisionedSlot {
                 Err(fault) => return Err(fault),
             };
             let Some(job) = job else {
-                self.take_power_of_rest(act).await?;
-                return Err(Fault::new(Cause::Passing, bmc, doing())
+                let fault = Fault::new(Cause::Passing, bmc, doing())
                     .said("the BMC knows of no transfer to this slot any more")
-                    .likely("its daemon was restarted"));
+                    .likely("its daemon was restarted");
+                return Err(self.switched_off(act, fault).await);
             };
             match job.phase {
                 JobPhase::Succeeded => return Ok(()),
                 JobPhase::Failed => {
-                    self.take_power_of_rest(act).await?;
-                    let fault = self.not_written(&job);
+                    let fault = self.switched_off(act, self.not_written(&job)).await;
                     if fault.cause.is_passing() {
                         act.pause(USB_REST).await?;
                     }
@@ -231,13 +230,14 @@ impl ProvisionedSlot {
             }
             if moved.elapsed() > STALL_BOUND {
                 let stalled = format!("no byte was written for {} s", STALL_BOUND.as_secs());
-                let restarted = act.act(&bmc, Deed::RestartBmcDaemon { slot: self.slot.slot }).await;
-                self.take_power_of_rest(act).await?;
-                // Where other nodes have power, that is for the operator to do.
-                restarted.map_err(|fault| fault.said(&stalled))?;
-                return Err(Fault::new(Cause::Passing, bmc, doing())
-                    .said(stalled)
-                    .likely("the transfer's worker in the BMC died"));
+                let fault = match act.act(&bmc, Deed::RestartBmcDaemon { slot: self.slot.slot }).await {
+                    Ok(_) => Fault::new(Cause::Passing, bmc, doing())
+                        .said(stalled)
+                        .likely("the transfer's worker in the BMC died"),
+                    // Where other nodes have power, that is for the operator to do.
+                    Err(refused) => refused.said(&stalled),
+                };
+                return Err(self.switched_off(act, fault).await);
             }
             // Written once and read back once, at the slowest.
             let bound = FLASH_BOUND.max(Duration::from_secs(2 * job.total / SLOWEST));
@@ -245,44 +245,51 @@ impl ProvisionedSlot {
         }
     }
 
-    /// What is left of a transfer that did not end well may have power, and would look like a node that may live.
-    async fn take_power_of_rest(&self, act: &Act<'_>) -> Result<(), Fault> {
-        act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await.map(|_| ())
+    /// What is left of a transfer that did not end well may have power, and would look like a node that may live. Where it
+    /// cannot be switched off, why it did not end well is still the fault.
+    async fn switched_off(&self, act: &Act<'_>, fault: Fault) -> Fault {
+        let off = act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await;
+        let (state, fault) = match off {
+            Ok(_) => ("the slot is off", fault),
+            Err(off) => ("the slot may still have power", fault.said(off.to_string())),
+        };
+        let likely = fault.likely.clone().map_or_else(|| state.to_owned(), |likely| format!("{likely}; {state}"));
+        fault.likely(likely)
     }
 
-    /// A transfer that failed, and what to do about it. The slot has no power any more.
+    /// A transfer that failed, and what to do about it.
     fn not_written(&self, job: &FlashJobState) -> Fault {
         let (cause, likely, next) = match job.failure {
             Some(FlashFailure::NoModule) => (
                 Cause::Passing,
-                "the slot is empty, or its module did not show up on USB in time; the slot is off",
+                "the slot is empty, or its module did not show up on USB in time",
                 "see whether a module sits in the slot; if one does and it stays so, cut the whole board's power for a \
                  minute: that takes its other slots down too",
             ),
             Some(FlashFailure::WrongBytes) => (
                 Cause::Passing,
-                "bytes were changed on their way, or the module's storage is broken; the slot is off",
+                "bytes were changed on their way, or the module's storage is broken",
                 "run again: the image is sent and written anew; if it stays so, change the module",
             ),
             Some(FlashFailure::TooLarge) => (
                 Cause::Failed,
-                "the image is larger than the module's storage, which is written in part; the slot is off",
+                "the image is larger than the module's storage, which is written in part",
                 "name an image in the site that fits this module, then run again",
             ),
             Some(FlashFailure::NotUnpacked) => (
                 Cause::Failed,
-                "the image is not a whole xz file, or it takes more memory to unpack than the BMC has; the slot is off",
+                "the image is not a whole xz file, or it takes more memory to unpack than the BMC has",
                 "check the image at its address with `xz -t`, or set flash_transport: stream: then the controller unpacks \
                  and checks it",
             ),
             Some(FlashFailure::Cancelled) => (
                 Cause::Passing,
-                "another client of the BMC cancelled it: its web page, tpi, or another flash; the slot is off",
+                "another client of the BMC cancelled it: its web page, tpi, or another flash",
                 "make sure that nobody else uses this board, then run again",
             ),
             Some(FlashFailure::Other) | None => (
                 Cause::Passing,
-                "the module went from USB, or the BMC's daemon is in trouble; the slot is off",
+                "the module went from USB, or the BMC's daemon is in trouble",
                 "run again; if it stays so, cut the whole board's power for a minute: that takes its other slots down too",
             ),
         };

@@ -30,14 +30,15 @@ fi
 command -v systemctl >/dev/null || fail 'there is no systemd to run k3s'
 case $K3S_URL in
     '' | https://*) ;;
-    *) fail "K3S_URL has to begin with https://, and is $K3S_URL" ;;
+    *) fail "Only https:// URLs are supported for K3S_URL (have $K3S_URL)" ;;
 esac
 
 case $1 in
     '' | -*)
         role=server
         if [ -n "$K3S_URL" ]; then
-            [ -n "$K3S_TOKEN$K3S_TOKEN_FILE" ] || fail 'K3S_URL makes it an agent, which wants K3S_TOKEN or K3S_TOKEN_FILE'
+            [ -n "$K3S_TOKEN$K3S_TOKEN_FILE" ] ||
+                fail "Defaulted k3s exec command to 'agent' because K3S_URL is defined, but K3S_TOKEN or K3S_TOKEN_FILE is not defined."
             role=agent
         fi
         ;;
@@ -55,7 +56,7 @@ esac
 bin=${INSTALL_K3S_BIN_DIR:-/usr/local/bin}
 units=${INSTALL_K3S_SYSTEMD_DIR:-/etc/systemd/system}
 unit=$units/$name.service
-killall=$bin/k3s-killall.sh
+killall=${KILLALL_K3S_SH:-$bin/k3s-killall.sh}
 uninstall=$bin/$name-uninstall.sh
 if [ "$GENERATION" = today ]; then
     [ -z "$GITHUB_URL" ] || warn "GITHUB_URL does not work anymore. Please use 'INSTALL_K3S_ARTIFACT_URL' instead."
@@ -78,6 +79,13 @@ fetch() {
     fi
 }
 
+# The release that a channel leads to: the last word of where its address ends. The status is not looked at, so a channel
+# that cannot be asked is taken for a release of that name.
+resolved() {
+    end=$(curl -w '%{url_effective}' -L -s -S -o /dev/null "$1") || :
+    echo "${end##*/}"
+}
+
 sum_of() {
     sum=$(sha256sum "$1")
     echo "${sum%% *}"
@@ -91,8 +99,10 @@ download() {
     esac
     version=$INSTALL_K3S_VERSION
     if [ -z "$version" ]; then
-        info "Finding release for channel ${INSTALL_K3S_CHANNEL:-stable}"
+        channel=${INSTALL_K3S_CHANNEL:-stable}
+        info "Finding release for channel $channel"
         version=$DEFAULT_VERSION
+        [ -z "$INSTALL_K3S_CHANNEL_URL" ] || version=$(resolved "$INSTALL_K3S_CHANNEL_URL/$channel")
     fi
     info "Using $version as release"
     temporary=$(mktemp -d)
@@ -158,7 +168,9 @@ write_environment() {
     chmod 0600 "$unit.env"
     print=export
     [ -z "$old" ] || print='env | sort'
-    sh -c "$print" | sed -n -E 's/^(export|declare -x) //; /^(K3S|CONTAINERD)_/p' > "$unit.env"
+    ours='K3S|CONTAINERD'
+    [ "$GENERATION" != today ] || ours="$ours|KINE"
+    sh -c "$print" | sed -n -E "s/^(export|declare -x) //; /^($ours)_/p" > "$unit.env"
     sh -c "$print" | sed -n -E 's/^(export|declare -x) //; /^(NO|HTTPS?)_PROXY/Ip' >> "$unit.env"
 }
 
@@ -171,7 +183,8 @@ write_unit() {
     {
         cat <<END
 [Unit]
-Description=Lightweight Kubernetes (the testbed's stand-in)
+Description=Lightweight Kubernetes
+Documentation=https://k3s.io
 Wants=network-online.target
 After=network-online.target
 
@@ -185,6 +198,7 @@ EnvironmentFile=-/etc/sysconfig/%N
 EnvironmentFile=-$unit.env
 KillMode=process
 Delegate=yes
+User=root
 LimitNOFILE=1048576
 LimitNPROC=infinity
 LimitCORE=infinity
@@ -201,7 +215,6 @@ END
         done
         echo
     } > "$unit"
-    chmod 0644 "$unit"
 }
 
 before=$(installed)

@@ -6,8 +6,9 @@ set -x
 "$bin/k3s-killall.sh"
 systemctl disable "$name"
 systemctl reset-failed "$name"
-rm -f "$units/$name.service" "$units/$name.service.env"
+# In this order, as the real one: systemd knows the unit until it is reloaded again.
 systemctl daemon-reload
+rm -f "$units/$name.service" "$units/$name.service.env"
 trap 'rm -f "$bin/$name-uninstall.sh"' EXIT
 
 for other in "$units"/k3s*.service; do

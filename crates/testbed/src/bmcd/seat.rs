@@ -94,6 +94,9 @@ impl Seat {
 
     /// Which slots had power when that was stored last.
     pub fn stored_power(&self) -> [bool; SLOTS] {
+        if self.directory.join("faults/forgets-power").exists() {
+            return [false; SLOTS];
+        }
         let text = fs::read_to_string(self.directory.join("stored-power")).unwrap_or_default();
         std::array::from_fn(|node| text.as_bytes().get(node) == Some(&b'1'))
     }

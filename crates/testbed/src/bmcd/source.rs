@@ -13,8 +13,16 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-/// A BMC has this much memory to spare for a decoder.
+/// A BMC has no more memory than this to spare for a decoder, whatever this machine has.
 const DECODER_MEMORY: u64 = 50 * 1024 * 1024;
+
+/// What bmcd gives its decoder: the memory that is free, without what the page cache could give up.
+fn free_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemFree:"));
+    let free = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    free.map_or(DECODER_MEMORY, |kibibytes| DECODER_MEMORY.min(kibibytes << 10))
+}
 
 /// An upload as it comes in.
 #[derive(Debug)]
@@ -96,7 +104,7 @@ fn is_xz(name: &Path) -> bool {
 }
 
 fn decoder<R: Read>(from: R) -> io::Result<XzDecoder<R>> {
-    let stream = Stream::new_stream_decoder(DECODER_MEMORY, 0).map_err(io::Error::other)?;
+    let stream = Stream::new_stream_decoder(free_memory(), 0).map_err(io::Error::other)?;
     Ok(XzDecoder::new_stream(from, stream))
 }
 

@@ -13,6 +13,10 @@ use super::answer::Answer;
 /// What a transfer ends with that somebody ended.
 const CANCELLED: &str = "cancelled by user";
 
+/// What an upload is told that nobody waits for.
+const NO_INFLOW: &str = "cannot transfer bytes to worker. This is either because the transfer happens locally, or is \
+                         already ongoing.";
+
 /// Where the transfer stands.
 #[derive(Debug, Default)]
 pub enum Transfer {
@@ -111,7 +115,7 @@ impl Transfer {
             Self::Transferring(running) => running.inflow.take().map(|inflow| (inflow, running.size)),
             _ => None,
         };
-        taken.ok_or_else(|| Answer::text(500, "not a remote transfer"))
+        taken.ok_or_else(|| Answer::text(500, NO_INFLOW))
     }
 
     fn expect(&self, id: u64) -> Result<(), Answer> {

@@ -34,6 +34,8 @@ pub enum Fault {
     NeverBoots,
     /// A slot's serial console says this
     UartText,
+    /// bmcd gives no slot the power that it stored when it starts
+    ForgetsPower,
     /// bmcd is dead until somebody starts it
     BmcdDead,
     /// No SD card is mounted; its directory is there

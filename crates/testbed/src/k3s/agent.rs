@@ -1,16 +1,20 @@
 //! How a node joins: it makes sure of the server, proves itself, and is given its certificates.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
 
+use super::certificates::Pair;
 use super::client::Client;
 use super::files::{private_directory, write};
 use super::node::{self, Node};
@@ -46,9 +50,12 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), En
     private_directory(Path::new(DATA))?;
     let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", API_PORT)));
     let listener = listener.map_err(|error| format!("listen tcp 127.0.0.1:{API_PORT}: {error}"))?;
-    say::info(&format!("Running load balancer 127.0.0.1:{API_PORT} -> [{server}]"));
-    runtime.spawn(balance(listener, server));
-    runtime.block_on(join(API_PORT, &token, &node, &Words::of(version, &url)))?;
+    let words = Words::of(version, &url);
+    let known = LoadBalancer::knows(&url);
+    let on_first = LoadBalancer::announce(&words, &server, known);
+    runtime.spawn(balance(listener, server.clone(), on_first));
+    runtime.block_on(join(API_PORT, &token, &node, &words))?;
+    LoadBalancer::remember(&url, &server)?;
     let mut processes = Processes::default();
     become_node(&mut processes, &node, options, runtime).map_err(End::Shutdown)?;
     thread::sleep(UP_AFTER.saturating_sub(begun.elapsed()));
@@ -77,14 +84,56 @@ fn authority_of(server: &str) -> Result<String, String> {
     Ok(if has_port { authority.to_owned() } else { format!("{authority}:443") })
 }
 
+/// What the load balancer keeps on the disk and says in the journal. From 1.24 on, as it was recorded of 1.36.
+struct LoadBalancer;
+
+impl LoadBalancer {
+    fn file() -> PathBuf {
+        Path::new(DATA).join("agent/etc/k3s-agent-load-balancer.json")
+    }
+
+    /// Whether the server is the one that this agent has joined before.
+    fn knows(url: &str) -> bool {
+        let kept = fs::read(Self::file()).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        kept.is_some_and(|kept| kept["ServerURL"] == url)
+    }
+
+    fn remember(url: &str, server: &str) -> Result<(), String> {
+        write(&Self::file(), &json!({"ServerURL": url, "ServerAddresses": [server]}).to_string(), 0o644)
+    }
+
+    /// Says what it will do; what there is to say once the server has been reached.
+    fn announce(words: &Words, server: &str, known: bool) -> Option<String> {
+        let name = "k3s-agent-load-balancer";
+        let own = format!("127.0.0.1:{API_PORT}");
+        if matches!(words, Words::Recorded) {
+            say::info(&format!("Running load balancer {own} -> [{server}]"));
+            return None;
+        }
+        say::info(&format!("Updated load balancer {name} default server: {server}"));
+        if !known {
+            say::info(&format!("Running load balancer {name} {own} -> [] [default: {server}]"));
+            return None;
+        }
+        say::info(&format!("Server {server}@STANDBY*->UNCHECKED from add to load balancer {name}"));
+        say::info(&format!("Updated load balancer {name} server addresses -> [{server}] [default: {server}]"));
+        say::info(&format!("Running load balancer {name} {own} -> [{server}] [default: {server}]"));
+        Some(format!("Server {server}@UNCHECKED*->RECOVERING from successful dial"))
+    }
+}
+
 /// Passes connections on to the server. One that cannot be reached looks as it does behind the real one: a connection
 /// that breaks.
-async fn balance(listener: TcpListener, server: String) {
+async fn balance(listener: TcpListener, server: String, on_first: Option<String>) {
+    let on_first = Arc::new(Mutex::new(on_first));
     loop {
         let Ok((mut near, _)) = listener.accept().await else { continue };
-        let server = server.clone();
+        let (server, on_first) = (server.clone(), Arc::clone(&on_first));
         tokio::spawn(async move {
             if let Ok(Ok(mut far)) = tokio::time::timeout(DIAL, TcpStream::connect(&server)).await {
+                if let Some(words) = on_first.lock().await.take() {
+                    say::info(&words);
+                }
                 front::at_once(&near);
                 front::at_once(&far);
                 // Either side may leave whenever it likes.
@@ -107,6 +156,15 @@ impl Words {
         if Minor::of(version) < Minor::OF_TODAY { Self::Recorded } else { Self::OfToday(server.to_owned()) }
     }
 
+    /// What an agent has that has joined this cluster before: later releases prove themselves by it, whatever the secret.
+    fn own_certificate(&self, ca: &str) -> Option<Pair> {
+        let read = |name: &str| fs::read_to_string(Path::new(DATA).join("agent").join(name)).ok();
+        if matches!(self, Self::Recorded) || read("server-ca.crt")? != ca {
+            return None;
+        }
+        Some(Pair { certificate: read("client-kubelet.crt")?, key: read("client-kubelet.key")? })
+    }
+
     fn distrusted(&self, why: &str) -> (Level, String) {
         match self {
             Self::Recorded => (Level::Error, why.to_owned()),
@@ -118,7 +176,11 @@ impl Words {
 
     fn refused(&self, why: &str) -> (Level, String) {
         match self {
-            Self::Recorded => (Level::Error, format!("Failed to configure agent: {why}")),
+            Self::Recorded => {
+                // It does not say for which certificate.
+                let why = why.split_once(".crt: ").map_or(why, |(_, why)| why);
+                (Level::Error, format!("Failed to configure agent: {why}"))
+            }
             Self::OfToday(_) => {
                 let why = match why.split_once(": https://") {
                     Some((what, end)) if end.ends_with(": 401 Unauthorized") => format!("{what}: not authorized"),
@@ -141,7 +203,7 @@ pub async fn join(port: u16, token: &Token, node: &Node, words: &Words) -> Resul
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     };
-    let client = Client::new(port, Some(&ca), None)?;
+    let client = Client::new(port, Some(&ca), words.own_certificate(&ca).as_ref())?;
     loop {
         match certificates(&client, &ca, token, node, &password).await {
             Ok(()) => return Ok(()),
@@ -195,8 +257,9 @@ async fn certificates(client: &Client, ca: &str, token: &Token, node: &Node, pas
             200 => Ok(String::from_utf8_lossy(&said.body).into_owned()),
             401 => Err(format!("{url}: 401 Unauthorized")),
             403 => Err(format!(
-                "Node password rejected, duplicate hostname or contents of '{PASSWORD}' may not match server \
-                 node-passwd entry, try enabling a unique node name with the --with-node-id flag"
+                "{}: Node password rejected, duplicate hostname or contents of '{PASSWORD}' may not match server \
+                 node-passwd entry, try enabling a unique node name with the --with-node-id flag",
+                Path::new(DATA).join("agent").join(path.trim_start_matches("/v1-k3s/")).display()
             )),
             503 => Err(format!("{url}: 503 Service Unavailable")),
             status => Err(format!("{url}: {status}")),
@@ -205,18 +268,17 @@ async fn certificates(client: &Client, ca: &str, token: &Token, node: &Node, pas
     let config = ask("/v1-k3s/config").await;
     config.map_err(|why| format!("failed to retrieve configuration from server: {why}"))?;
     let agent = Path::new(DATA).join("agent");
-    write(&agent.join("server-ca.crt"), ca, 0o644)?;
-    write(&agent.join("client-ca.crt"), &ask("/v1-k3s/client-ca.crt").await?, 0o644)?;
+    let client_ca = ask("/v1-k3s/client-ca.crt").await?;
     let users = [
-        ("client-kubelet", Some("kubelet.kubeconfig")),
         ("serving-kubelet", None),
+        ("client-kubelet", Some("kubelet.kubeconfig")),
         ("client-kube-proxy", Some("kubeproxy.kubeconfig")),
         ("client-k3s-controller", Some("k3scontroller.kubeconfig")),
     ];
     for (name, config) in users {
         let both = ask(&format!("/v1-k3s/{name}.crt")).await?;
         let (certificate, key) = both.split_at(both.find("-----BEGIN PRIVATE KEY").unwrap_or(both.len()));
-        write(&agent.join(format!("{name}.crt")), certificate, 0o644)?;
+        write(&agent.join(format!("{name}.crt")), certificate, 0o600)?;
         write(&agent.join(format!("{name}.key")), key, 0o600)?;
         if let Some(config) = config {
             let text = kubeconfig::with_files(
@@ -227,7 +289,8 @@ async fn certificates(client: &Client, ca: &str, token: &Token, node: &Node, pas
             write(&agent.join(config), &text, 0o600)?;
         }
     }
-    Ok(())
+    write(&agent.join("client-ca.crt"), &client_ca, 0o600)?;
+    write(&agent.join("server-ca.crt"), ca, 0o600)
 }
 
 #[cfg(test)]

@@ -144,12 +144,20 @@ impl Talk {
         answer(status, text.to_owned())
     }
 
+    /// Whether the client has proved by a certificate of this cluster that it is the node it says it is.
+    fn is_node(&self, name: &str) -> bool {
+        let group = |groups: &[String]| groups.iter().any(|group| group == "system:nodes");
+        self.identity.as_ref().is_some_and(|(user, groups)| *user == format!("system:node:{name}") && group(groups))
+    }
+
     async fn supervise(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
         let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !self.front.admits(text("authorization")) {
+        let name = text("k3s-node-name");
+        if !self.is_node(name) && !self.front.admits(text("authorization")) {
+            let why = "invalid username/password combination";
+            say::error(&format!("Failed to authenticate request from {}: {why}", self.peer));
             return self.refuse(401, "Unauthorized\n", "not authorized");
         }
-        let name = text("k3s-node-name");
         let clients = |user: &str, groups: &[&str]| self.front.client_ca.issue(Use::Client(user, groups));
         let made = match path {
             "/v1-k3s/config" => return answer(200, self.front.config.to_string()),

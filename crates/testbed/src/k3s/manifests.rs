@@ -8,7 +8,7 @@ use super::node::{DNS, DOMAIN, Node};
 use super::processes::program;
 use super::say;
 use super::server::own_kubeconfig;
-use super::{DATA, addons};
+use super::{DATA, Minor, addons};
 use crate::container_images::{BUSYBOX_IMAGE, coredns_image};
 
 /// How often applying is tried: the API server may not have made all namespaces yet.
@@ -19,11 +19,14 @@ fn directory() -> PathBuf {
 }
 
 /// Writes them down, without those that are disabled.
-pub fn write_all(node: &Node, disabled: &[String]) -> Result<(), String> {
+pub fn write_all(node: &Node, minor: Minor, disabled: &[String]) -> Result<(), String> {
     let wanted = |name: &str| !disabled.iter().any(|other| other == name);
     let put = |name: &str, text: &str| write(&directory().join(name), text, 0o600);
     put("rolebindings.yaml", ROLES)?;
     put("ccm.yaml", &endpoints(node))?;
+    if minor >= Minor::OF_TODAY {
+        put("runtimes.yaml", &runtimes())?;
+    }
     if wanted("coredns") {
         put("coredns.yaml", &coredns())?;
     }
@@ -80,6 +83,17 @@ subjects:
   kind: User
   name: system:k3s-controller
 ";
+
+/// Names of runtimes that pods may ask for, whether a node has them or not.
+const RUNTIMES: [&str; 10] =
+    ["crun", "lunatic", "nvidia", "nvidia-experimental", "slight", "spin", "wasmedge", "wasmer", "wasmtime", "wws"];
+
+fn runtimes() -> String {
+    let one = |name: &&str| {
+        format!("apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata:\n  name: {name}\nhandler: {name}\n")
+    };
+    RUNTIMES.iter().map(one).collect::<Vec<_>>().join("---\n")
+}
 
 /// Where pods find the API server: at the supervisor of this node.
 fn endpoints(node: &Node) -> String {

@@ -249,6 +249,8 @@ pub fn start_kubelet(processes: &mut Processes, node: &Node, options: &Options) 
     let mut labels = vec!["node.kubernetes.io/instance-type=k3s".to_owned()];
     labels.extend(options.many("node-label"));
     let mut arguments = vec![
+        // Its Node has a taint until the server has seen it.
+        "--cloud-provider=external".to_owned(),
         format!("--config={}", config.display()),
         format!("--kubeconfig={}", agent.join("kubelet.kubeconfig").display()),
         format!("--hostname-override={}", node.name),

@@ -4,12 +4,14 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::client::Client;
-use super::token;
+use super::{Minor, network, token};
 
 /// The secrets in the cluster that hold them.
 pub struct Passwords {
     /// The API server, as its administrator.
     pub api: Client,
+    /// Which release's they are: those of today have a type of their own and belong to their Nodes.
+    pub minor: Minor,
 }
 
 /// Where a node's is.
@@ -33,8 +35,9 @@ impl Passwords {
                 Ok(secret["data"]["hash"].as_str().and_then(decoded).is_some_and(|hash| is_of(&hash, password)))
             }
             404 => {
+                let kind = if self.minor < Minor::OF_TODAY { "Opaque" } else { "k3s.cattle.io/node-password" };
                 let secret = json!({
-                    "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
+                    "apiVersion": "v1", "kind": "Secret", "type": kind, "immutable": true,
                     "metadata": {"name": format!("{node}.node-password.k3s"), "namespace": "kube-system"},
                     "stringData": {"hash": hash(password, &token::random()?)},
                 });
@@ -46,6 +49,15 @@ impl Passwords {
             }
             status => Err(format!("read the node password secret: {status}")),
         }
+    }
+
+    /// Has a node's password belong to its Node, if that is what its release does.
+    pub async fn give(&self, node: &str, uid: &str) -> Result<(), String> {
+        if self.minor < Minor::OF_TODAY {
+            return Ok(());
+        }
+        let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid}]);
+        network::patch(&self.api, &path(node), &json!({"metadata": {"ownerReferences": owner}})).await
     }
 
     /// A node is gone, and its password with it.

@@ -21,7 +21,7 @@ use super::passwords::Passwords;
 use super::processes::{Processes, program};
 use super::say::{self, Level};
 use super::token::{self, Token};
-use super::{DATA, End, KUBECONFIG, agent, kubeconfig, manifests, network};
+use super::{DATA, End, KUBECONFIG, Minor, agent, kubeconfig, manifests, network};
 
 /// Where the API server listens, on the loopback alone.
 pub const API_PORT: u16 = 6444;
@@ -73,6 +73,7 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), En
         return Err(End::Failed(format!("--{name} is not played by the testbed's stand-in for k3s")));
     }
     say::info(&format!("Starting k3s {version}"));
+    let minor = Minor::of(version);
     let node = Node::of(options)?;
     private_directory(Path::new(DATA))?;
     let embedded = options.is_on("cluster-init") || etcd_directory().exists();
@@ -94,7 +95,7 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), En
         server_ca: authorities.server,
         client_ca: authorities.client,
         secrets,
-        passwords: Passwords { api: api.clone() },
+        passwords: Passwords { api: api.clone(), minor },
         config: json!({"ClusterIPRange": POD_NETWORK, "ServiceIPRange": SERVICE_NETWORK, "ClusterDNS": node::DNS,
                        "ClusterDomain": DOMAIN, "FlannelBackend": "host-gw", "HTTPSPort": PORT, "SupervisorPort": PORT}),
         trusted,
@@ -111,16 +112,17 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), En
     })?;
     start_controllers(&mut processes, options)?;
     write_kubeconfig(options, &ca, &admin)?;
-    manifests::write_all(&node, &options.many("disable"))?;
+    manifests::write_all(&node, minor, &options.many("disable"))?;
     let name = node.name.clone();
     std::thread::spawn(move || manifests::apply(&name));
-    runtime.spawn(watch_nodes(api, node.clone(), embedded));
+    runtime.spawn(watch_nodes(Passwords { api, minor }, node.clone(), embedded));
     say::info("Kube API server is now running");
+    // The service is up a second before its own Node is there.
+    super::notify_ready();
     let words = agent::Words::of(version, &format!("https://127.0.0.1:{PORT}"));
     runtime.block_on(agent::join(PORT, &token, &node, &words))?;
     agent::become_node(&mut processes, &node, options, runtime).map_err(End::Shutdown)?;
     say::info("k3s is up and running");
-    super::notify_ready();
     Err(End::Shutdown(processes.watch()))
 }
 
@@ -369,9 +371,10 @@ fn write_kubeconfig(options: &Options, ca: &Path, admin: &Path) -> Result<(), St
 }
 
 /// Labels the server's own node, and forgets the passwords of nodes that go.
-async fn watch_nodes(api: Client, node: Node, embedded: bool) {
-    let passwords = Passwords { api: api.clone() };
+async fn watch_nodes(passwords: Passwords, node: Node, embedded: bool) {
+    let api = &passwords.api;
     let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut owners: BTreeSet<String> = BTreeSet::new();
     loop {
         if let Ok(nodes) = api.get("/api/v1/nodes").await {
             let all = nodes["items"].as_array().cloned().unwrap_or_default();
@@ -383,16 +386,40 @@ async fn watch_nodes(api: Client, node: Node, embedded: bool) {
                 }
             }
             known = now;
+            for one in &all {
+                if let Err(why) = initialize(api, one).await {
+                    say::error(&why);
+                }
+                if let (Some(name), Some(uid)) = (name(one), one["metadata"]["uid"].as_str())
+                    && !owners.contains(uid)
+                    && passwords.give(&name, uid).await.is_ok()
+                {
+                    owners.insert(uid.to_owned());
+                }
+            }
             let mine = all.iter().find(|one| one["metadata"]["name"] == node.name.as_str());
             let label = "node-role.kubernetes.io/control-plane";
             if let Some(mine) = mine.filter(|mine| mine["metadata"]["labels"][label] != "true")
-                && let Err(why) = label_own(&api, &node, embedded).await
+                && let Err(why) = label_own(api, &node, embedded).await
             {
                 say::error(&format!("failed to label {}: {why}", mine["metadata"]["name"]));
             }
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Takes the taint from a Node that its kubelet gave it for the server to see: the real one is three to nine seconds about it.
+async fn initialize(api: &Client, node: &serde_json::Value) -> Result<(), String> {
+    const TAINT: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+    let taints = node["spec"]["taints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !taints.iter().any(|taint| taint["key"] == TAINT) {
+        return Ok(());
+    }
+    let name = node["metadata"]["name"].as_str().unwrap_or_default();
+    let part = json!({"spec": {"taints": [{"$patch": "delete", "key": TAINT}]}});
+    tokio::time::sleep(LOOK).await;
+    network::patch(api, &format!("/api/v1/nodes/{name}"), &part).await
 }
 
 async fn label_own(api: &Client, node: &Node, embedded: bool) -> Result<(), String> {

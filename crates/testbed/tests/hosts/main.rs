@@ -7,6 +7,7 @@ mod boards;
 mod cluster;
 mod controller;
 mod faults;
+mod k3s_136;
 mod k3s_contract;
 mod k3s_release;
 mod killed;

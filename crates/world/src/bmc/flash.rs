@@ -22,11 +22,15 @@ use super::query;
 use super::record::{self, Record};
 use super::trouble::Trouble;
 use super::upload::{Sending, Upload};
-use crate::image::{Image, NoImage, examine};
+use crate::image::{Image, NoImage, examine, xz_dictionary};
 use crate::shell::bmc;
 
 /// From its end an xz file tells what it unpacks to: an index of a few bytes for each block.
 const END: u64 = 256 << 10;
+/// What an xz file says at its beginning of how it is packed is in its first block's header: 1 KiB at most.
+const HEAD: u64 = 2 << 10;
+/// What a decoder wants besides its dictionary.
+const DECODER: u64 = 1 << 20;
 /// How often a transfer of ours that we cancelled is asked whether it is over, and how many times.
 const CANCELLED: (Duration, u32) = (Duration::from_secs(1), 15);
 
@@ -39,11 +43,14 @@ impl Bmc<'_> {
         source: &ImageSource,
         sha256: Sha256,
     ) -> Result<(), Trouble> {
-        let (image, way) = self.fit(source, sha256).await?;
+        let (image, way, unpacked) = self.fit(source, sha256).await?;
         match (way.by, source) {
             (By::Api(_), ImageSource::Staged(path)) => self.flash_staged(slot, order, path, &image).await,
             (By::Api(_), ImageSource::Streamed(path)) => {
-                self.flash_streamed(slot, order, path, sha256, &image, way.versions.unpacks()).await
+                let sending = sending(path, sha256, &image, unpacked);
+                // Where it is unpacked here, what is sent has another sum.
+                let sum = (!sending.unpack && way.versions.unpacks()).then_some(sha256);
+                self.flash_streamed(slot, order, &image, sending, sum).await
             }
             (By::Tpi, ImageSource::Staged(path) | ImageSource::Streamed(path)) => {
                 self.flash_by_tpi(slot, order, path, &image).await
@@ -51,28 +58,70 @@ impl Bmc<'_> {
         }
     }
 
-    /// What is to be written and by which way, if it is an image and that way can bring it to a module.
-    pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way), Trouble> {
+    /// What is to be written, by which way, and who unpacks it, if it is an image and that way can bring it to a module.
+    pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way, Unpacked), Trouble> {
         let image = self.image(sha256, source).await?;
         let way = self.way().await?;
-        match (&way.by, source) {
-            (_, ImageSource::Staged(_)) => unpacked_there(&image, &way)?,
-            (By::Api(_), ImageSource::Streamed(_)) => {
-                if image.xz && image.written.is_none() && !way.versions.unpacks() {
-                    return Err(Trouble::Unable(
-                        "this firmware does not unpack xz, and the image does not say what it unpacks to".to_owned(),
-                        "update the BMC's firmware to 2.1.0 or later, or unpack the image",
-                    ));
-                }
-            }
-            (By::Tpi, ImageSource::Streamed(_)) => {
-                return Err(Trouble::Unable(
-                    "tpi cannot take an image that is streamed".to_owned(),
-                    "set flash_transport: staged, or bmc_interface: api",
-                ));
-            }
+        if let (By::Tpi, ImageSource::Streamed(_)) = (&way.by, source) {
+            return Err(Trouble::Unable(
+                "tpi cannot take an image that is streamed".to_owned(),
+                "set flash_transport: staged, or bmc_interface: api",
+            ));
         }
-        Ok((image, way))
+        let unpacked = self.unpacked(source, &image, &way).await?;
+        Ok((image, way, unpacked))
+    }
+
+    async fn unpacked(&self, source: &ImageSource, image: &Image, way: &Way) -> Result<Unpacked, Trouble> {
+        match (self.unable(source, image, way).await?, source) {
+            (None, _) => Ok(Unpacked::There),
+            (Some(unable), ImageSource::Staged(_)) => Err(unable.staged()),
+            (Some(_), ImageSource::Streamed(_)) if image.written.is_some() => Ok(Unpacked::Here),
+            (Some(unable), ImageSource::Streamed(_)) => Err(unable.streamed()),
+        }
+    }
+
+    /// Why the BMC cannot unpack an image whose bytes are there, if it cannot.
+    pub(super) async fn unable(
+        &self,
+        bytes: &ImageSource,
+        image: &Image,
+        way: &Way,
+    ) -> Result<Option<Unable>, Trouble> {
+        match way.unpacks() {
+            _ if !image.xz => Ok(None),
+            Some(false) => Ok(Some(Unable::Unknown)),
+            // What nothing tells is believed.
+            Some(true) | None => self.too_large(bytes).await,
+        }
+    }
+
+    /// What keeps bmcd from unpacking it: its decoder may use the memory that is free, and no more.
+    async fn too_large(&self, source: &ImageSource) -> Result<Option<Unable>, Trouble> {
+        let head = match source {
+            ImageSource::Streamed(path) => head_here(path.into()).await?,
+            ImageSource::Staged(path) => self.poured(&bmc::head_of(path, HEAD)).await?,
+        };
+        let Some(dictionary) = xz_dictionary(&head) else { return Ok(None) };
+        let free = self.read(bmc::FREE_MEMORY).await?.unwrap_or_default();
+        // One that does not tell is believed to have what it takes.
+        let Ok(free) = free.trim().parse::<u64>() else { return Ok(None) };
+        Ok(Unable::of(dictionary, free << 10))
+    }
+
+    /// What a piece of script pours out.
+    async fn poured(&self, piece: &str) -> Result<Vec<u8>, Trouble> {
+        let session = self.session().await?;
+        let (pieces, mut queue) = mpsc::channel::<Bytes>(8);
+        let (poured, bytes) = tokio::join!(session.pour(piece, pieces), async {
+            let mut bytes = Vec::new();
+            while let Some(piece) = queue.recv().await {
+                bytes.extend_from_slice(&piece);
+            }
+            bytes
+        });
+        poured?;
+        Ok(bytes)
     }
 
     /// What an image is: kept on the BMC for whoever asks next, and read from the image where it is not.
@@ -96,16 +145,8 @@ impl Bmc<'_> {
         let size = self.read(&bmc::size_of(path)).await?.ok_or_else(missing)?;
         let size: u64 = size.trim().parse().map_err(|_| Trouble::Script(format!("{path}: {size}")))?;
         let session = self.session().await?;
-        let (end_of, bytes_of) = (bmc::end_of(path, END), bmc::bytes_of(path));
-        let (pieces, mut end) = mpsc::channel::<Bytes>(8);
-        let (poured, end) = tokio::join!(session.pour(&end_of, pieces), async {
-            let mut bytes = Vec::new();
-            while let Some(piece) = end.recv().await {
-                bytes.extend_from_slice(&piece);
-            }
-            bytes
-        });
-        poured?;
+        let end = self.poured(&bmc::end_of(path, END)).await?;
+        let bytes_of = bmc::bytes_of(path);
         let (pieces, queue) = mpsc::channel::<Bytes>(8);
         let examining = spawn_blocking(move || examine(Queue { queue, piece: Bytes::new() }, size, &end));
         let (poured, examined) = tokio::join!(session.pour(&bytes_of, pieces), examining);
@@ -169,27 +210,17 @@ impl Bmc<'_> {
         &self,
         slot: Slot,
         order: &str,
-        path: &str,
-        sha256: Sha256,
         image: &Image,
-        unpacks: bool,
+        sending: Sending,
+        sum: Option<Sha256>,
     ) -> Result<(), Trouble> {
         let api = self.api().await?.ok_or_else(|| Trouble::Silent("there is no API".to_owned()))?;
         let before = self.free_transfer(&api).await?;
-        let unpack = image.xz && !unpacks;
-        let name = path.rsplit('/').next().unwrap_or(path);
-        // By its name bmcd would unpack it again.
-        let (name, length) = if unpack {
-            (name.trim_end_matches(".xz"), image.written.unwrap_or(image.size))
-        } else {
-            (name, image.size)
-        };
-        let mut record = Record { before, ..self.new_record(slot, order, image, length).await? };
+        let mut record = Record { before, ..self.new_record(slot, order, image, sending.length).await? };
         self.write(&record).await?;
         let connection = Connection::open(&api.session, api.port).await?;
-        let sum = (!unpack && unpacks).then_some(sha256);
-        let handle = api_reply::handle(&api.ask(&query::flash_upload(slot, name, length, sum)).await?)?;
-        let sending = Sending { path: PathBuf::from(path), name: name.to_owned(), unpack, length, sha256 };
+        let started = api.ask(&query::flash_upload(slot, &sending.name, sending.length, sum)).await?;
+        let handle = api_reply::handle(&started)?;
         let upload = Upload::start(connection, handle, sending);
         *self.board.upload.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
         record.handle = Some(handle);
@@ -197,16 +228,80 @@ impl Bmc<'_> {
     }
 }
 
-/// A firmware that does not know xz would write the compressed bytes to the module.
-pub(super) fn unpacked_there(image: &Image, way: &Way) -> Result<(), Trouble> {
-    // What nothing tells is believed.
-    if !image.xz || way.unpacks() != Some(false) {
-        return Ok(());
+/// What is sent of an image that the controller has.
+fn sending(path: &str, sha256: Sha256, image: &Image, unpacked: Unpacked) -> Sending {
+    let unpack = unpacked == Unpacked::Here;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    // By its name bmcd would unpack it again.
+    let (name, length) =
+        if unpack { (name.trim_end_matches(".xz"), image.written.unwrap_or(image.size)) } else { (name, image.size) };
+    Sending { path: PathBuf::from(path), name: name.to_owned(), unpack, length, sha256 }
+}
+
+/// Who unpacks an image, if it has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unpacked {
+    /// The BMC, or nobody needs to.
+    There,
+    /// The controller.
+    Here,
+}
+
+/// Why a BMC cannot unpack an image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unable {
+    /// Its firmware does not know xz, and would write the compressed bytes to the module.
+    Unknown,
+    /// It takes more memory than it has free. In bytes.
+    TooLarge { wanted: u64, free: u64 },
+}
+
+impl Unable {
+    /// Whether an image with such a dictionary is too large for so much free memory.
+    fn of(dictionary: u64, free: u64) -> Option<Self> {
+        let wanted = dictionary.saturating_add(DECODER);
+        (wanted > free).then_some(Self::TooLarge { wanted, free })
     }
-    Err(Trouble::Unable(
-        "this firmware does not unpack xz: it would write the compressed bytes to the module".to_owned(),
-        "set flash_transport: stream, which unpacks on the controller, or update the BMC's firmware to 2.1.0 or later",
-    ))
+
+    fn why(self) -> String {
+        match self {
+            Self::Unknown => {
+                "this firmware does not unpack xz: it would write the compressed bytes to the module".to_owned()
+            }
+            Self::TooLarge { wanted, free } => {
+                format!("it takes {} MiB of memory to unpack, and the BMC has {} MiB free", wanted >> 20, free >> 20)
+            }
+        }
+    }
+
+    /// For an image that the BMC would read from its own card.
+    pub(super) fn staged(self) -> Trouble {
+        let next = match self {
+            Self::Unknown => {
+                "set flash_transport: stream, which unpacks on the controller, or update the BMC's firmware to 2.1.0 or later"
+            }
+            Self::TooLarge { .. } => "set flash_transport: stream, which unpacks on the controller",
+        };
+        Trouble::Unable(self.why(), next)
+    }
+
+    /// For an image that the controller cannot unpack either: whoever sends one has to say how many bytes come.
+    fn streamed(self) -> Trouble {
+        let why = format!("{}; and the image does not say what it unpacks to", self.why());
+        Trouble::Unable(why, "unpack the image, or pack it again with `xz`, in one stream")
+    }
+}
+
+/// The first bytes of an image that the controller has.
+async fn head_here(path: PathBuf) -> Result<Vec<u8>, Trouble> {
+    let name = path.display().to_string();
+    let read = spawn_blocking(move || -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+        Ok(head)
+    });
+    let read = read.await.map_err(|error| Trouble::Local(error.to_string()))?;
+    read.map_err(|error| Trouble::Local(format!("{name}: {error}")))
 }
 
 /// An image that the controller has.

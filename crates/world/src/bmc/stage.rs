@@ -10,7 +10,6 @@ use bringup_core::world::Progress;
 use tokio::io::duplex;
 
 use super::board::Bmc;
-use super::flash::unpacked_there;
 use super::trouble::Trouble;
 use crate::shell::bmc;
 use crate::web::{self, Arrival};
@@ -110,8 +109,10 @@ impl Bmc<'_> {
     /// Looks at the image as soon as all of it is here: nobody waits for the slower way to hear that it is none.
     async fn is_fit(&self, Staging { sha256, cached, .. }: Staging<'_>, arrival: &Arrival) -> Result<(), Trouble> {
         arrival.whole().await?;
-        let image = self.image(sha256, &ImageSource::Streamed(cached.to_owned())).await?;
-        unpacked_there(&image, &self.way().await?)
+        let arrived = ImageSource::Streamed(cached.to_owned());
+        let image = self.image(sha256, &arrived).await?;
+        let unable = self.unable(&arrived, &image, &self.way().await?).await?;
+        unable.map_or(Ok(()), |unable| Err(unable.staged()))
     }
 }
 

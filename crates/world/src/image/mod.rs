@@ -10,7 +10,7 @@ use bringup_core::ids::Sha256;
 use serde::{Deserialize, Serialize};
 
 use self::partitions::{FileSystem, Partition, TABLE};
-pub(crate) use self::xz::reader as xz_reader;
+pub(crate) use self::xz::{dictionary as xz_dictionary, reader as xz_reader};
 
 /// The largest eMMC that a module comes with has 32 GB; what unpacks to more fits none.
 pub(crate) const LARGEST: u64 = 32 << 30;

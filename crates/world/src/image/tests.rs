@@ -107,3 +107,21 @@ fn memory_for_unpacking_is_bounded() {
     liblzma::read::XzEncoder::new_stream(raw.as_slice(), stream).read_to_end(&mut packed).unwrap();
     assert!(examined(&packed).unwrap_err().0.contains("memory"));
 }
+
+#[test]
+fn a_file_says_at_its_beginning_how_large_a_dictionary_it_wants() {
+    use std::io::Read as _;
+    // As xz(1) has them for its presets.
+    for (preset, mebibytes) in [(1, 1), (3, 4), (6, 8), (8, 32), (9, 64)] {
+        let mut packed = Vec::new();
+        liblzma::read::XzEncoder::new(&b"some bytes"[..], preset).read_to_end(&mut packed).unwrap();
+        assert_eq!(xz_dictionary(&packed), Some(mebibytes << 20), "-{preset}");
+        for cut in 0..packed.len() {
+            let _ = xz_dictionary(&packed[..cut]);
+        }
+        for mutated in crate::mutations::of(&packed, 50) {
+            let _ = xz_dictionary(&mutated);
+        }
+    }
+    assert_eq!((xz_dictionary(b""), xz_dictionary(b"MZ, no xz at all")), (None, None));
+}

@@ -46,6 +46,34 @@ pub(super) fn written(end: &[u8], size: u64) -> Option<u64> {
     (all == size).then_some(unpacked)
 }
 
+/// How many bytes of dictionary a file's first block wants to be unpacked with, from the file's first bytes; `None` where
+/// they do not tell. Format: <https://tukaani.org/xz/xz-file-format.txt>, 3.1 and 5.3.1.
+pub(crate) fn dictionary(head: &[u8]) -> Option<u64> {
+    const LZMA2: u64 = 0x21;
+    let block = head.strip_prefix(&MAGIC)?.get(HEADER as usize - MAGIC.len()..)?;
+    let (size, flags) = (*block.first()?, *block.get(1)?);
+    let mut rest = block.get(2..(usize::from(size) + 1) * 4)?;
+    // Its packed and its unpacked size may stand before the filters.
+    for bit in [0x40, 0x80] {
+        if flags & bit != 0 {
+            number(&mut rest)?;
+        }
+    }
+    for _ in 0..=flags & 3 {
+        let (filter, length) = (number(&mut rest)?, usize::try_from(number(&mut rest)?).ok()?);
+        let properties = rest.get(..length)?;
+        rest = &rest[length..];
+        if filter == LZMA2 {
+            return match *properties.first()? {
+                40 => Some(u64::from(u32::MAX)),
+                bits @ 0..40 => Some((2 | u64::from(bits & 1)) << (bits / 2 + 11)),
+                _ => None,
+            };
+        }
+    }
+    None
+}
+
 fn take(bytes: &mut &[u8]) -> Option<u8> {
     let (first, rest) = bytes.split_first()?;
     *bytes = rest;

@@ -172,6 +172,15 @@ pub(crate) fn size_of(path: &str) -> String {
     format!("{SIZE}\npath={}\n[ -f \"$path\" ] || exit {NONE}\nsize \"$path\"", word(path))
 }
 
+/// A file's first bytes, as many at most.
+pub(crate) fn head_of(path: &str, bytes: u64) -> String {
+    format!("dd if={} bs={bytes} count=1 2>/dev/null", word(path))
+}
+
+/// Memory that nobody uses, in KiB, without what the page cache could give up.
+pub(crate) const FREE_MEMORY: &str =
+    "while read -r name value _; do [ \"$name\" != MemFree: ] || echo \"$value\"; done < /proc/meminfo";
+
 /// A file's bytes.
 pub(crate) fn bytes_of(path: &str) -> String {
     format!("cat {}", word(path))

@@ -168,8 +168,7 @@ impl Stage {
         pieces.extend((0..50).map(|_| Ok(Bytes::from(vec![7; MIB]))));
         pieces.push(Err(std::io::Error::other("the client is gone")));
         let body = StreamBody::new(futures_util::stream::iter(pieces.into_iter().map(|piece| piece.map(Frame::data))));
-        let request = Request::post(format!("/api/bmc/upload/{handle}"))
-            .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"));
+        let request = Request::post(format!("/api/bmc/upload/{handle}")).header("Content-Type", form());
         respond(&self.bmcd, IpAddr::from([127, 0, 0, 1]), request.body(body).unwrap()).await;
     }
 
@@ -194,15 +193,19 @@ fn handle(body: &str) -> String {
     body["handle"].to_string()
 }
 
-fn head(name: &str) -> String {
+pub fn head(name: &str) -> String {
     format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
          Content-Type: application/octet-stream\r\n\r\n"
     )
 }
 
-fn tail() -> String {
+pub fn tail() -> String {
     format!("\r\n--{BOUNDARY}--\r\n")
+}
+
+pub fn form() -> String {
+    format!("multipart/form-data; boundary={BOUNDARY}")
 }
 
 pub fn daemon(directory: &Path) -> Ended {

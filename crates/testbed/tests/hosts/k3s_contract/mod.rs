@@ -5,7 +5,7 @@
 
 mod compare;
 mod nodes;
-mod pattern;
+pub mod pattern;
 mod stage;
 
 use serde_json::Value;

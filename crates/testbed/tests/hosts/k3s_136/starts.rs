@@ -1,0 +1,212 @@
+//! In what order things come: of a first start, of a restart, and after a stop.
+
+use serde_json::Value;
+
+use super::stage::{BOUND, RELEASE, Stage, State, once};
+use super::{lines, noted, unless};
+use crate::wait;
+
+const FIRST: &str = include_str!("../../contract/k3s-1.36/first-starts.jsonl");
+const RESTARTS: &str = include_str!("../../contract/k3s-1.36/restart.jsonl");
+const STOPPED: &str = include_str!("../../contract/k3s-1.36/stale-ready.jsonl");
+
+/// What comes one after the other: that the API is ready (of a server), that the unit is active, that there is a Node,
+/// that the Node is Ready, that it has a lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fact {
+    Api,
+    Active,
+    Node,
+    Ready,
+    Lease,
+}
+
+/// In which order they were recorded: the same in each of three starts.
+fn recorded_order(node: &str) -> Vec<Fact> {
+    let order = |start: u32| {
+        let lines = noted(FIRST, &format!("first start {start} of 3"));
+        let first =
+            |so: &dyn Fn(&Value) -> bool| lines.iter().find(|line| so(line)).map(|line| line["s"].as_f64().unwrap());
+        let started = |line: &Value| {
+            line["host"] == node && line["message"].as_str().is_some_and(|said| said.starts_with("Started"))
+        };
+        let mut facts = vec![
+            (Fact::Active, first(&started)),
+            (Fact::Node, first(&|line| line[node]["Ready"].is_string())),
+            (Fact::Ready, first(&|line| line[node]["Ready"] == "True")),
+            (Fact::Lease, first(&|line| line[node]["lease renewTime"].is_string())),
+        ];
+        if node == "node01" {
+            facts.push((Fact::Api, first(&|line| line["readyz"] == 200)));
+        }
+        facts.sort_by(|(_, one), (_, other)| one.unwrap().total_cmp(&other.unwrap()));
+        facts.into_iter().map(|(fact, _)| fact).collect::<Vec<_>>()
+    };
+    let first = order(1);
+    assert!(first == order(2) && first == order(3));
+    first
+}
+
+/// What is so at one moment. Asked in the order in which it comes, so that nothing seems to come before its time.
+fn facts(stage: &Stage, node: &str) -> Vec<Fact> {
+    let tls = "/var/lib/rancher/k3s/server/tls/client-admin";
+    let get =
+        |path: &str| format!("curl -sk --max-time 2 --cert {tls}.crt --key {tls}.key https://127.0.0.1:6443{path}");
+    let api = [
+        get(&format!(
+            "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node} | grep -q '\"renewTime\"' && echo Lease"
+        )),
+        get(&format!(
+            "/api/v1/nodes/{node} | tr -d '\\n ' | sed -n 's/.*\"kind\":\"Node\".*/&/p' > /root/node; [ -s /root/node ] && echo Node"
+        )),
+        "grep -q '\"type\":\"Ready\",\"status\":\"True\"' /root/node && echo Ready".to_owned(),
+    ];
+    let active = || stage.property(node, "ActiveState") == "active";
+    // What comes last is asked first: what has come when it is seen must have come before.
+    let mut said = stage.bed.tried("node01", &api.join("\n")).1;
+    if active() {
+        said += "Active\n";
+    }
+    said += &stage.bed.tried("node01", &format!("{} | grep -qx ok && echo Api", get("/readyz"))).1;
+    let all = [Fact::Api, Fact::Active, Fact::Node, Fact::Ready, Fact::Lease];
+    all.into_iter().filter(|fact| said.lines().any(|line| line == format!("{fact:?}"))).collect()
+}
+
+/// Whether things come in the recorded order, whatever time passes between.
+fn comes_in_order(stage: &Stage, node: &str) -> Vec<String> {
+    let recorded = recorded_order(node);
+    let mut wrong = Vec::new();
+    let all = wait::comes(BOUND, || {
+        let here = facts(stage, node);
+        let ahead = recorded
+            .iter()
+            .enumerate()
+            .find(|(at, fact)| here.contains(fact) && recorded.iter().take(*at).any(|earlier| !here.contains(earlier)));
+        if let Some((_, fact)) = ahead {
+            wrong.push(format!("{fact:?} came before its time: {here:?}, recorded {recorded:?}"));
+        }
+        wait::so(recorded.iter().all(|fact| here.contains(fact)), || format!("{here:?}"))
+    });
+    wrong.truncate(1);
+    wrong.extend(all.err().map(|seen| format!("not all of {recorded:?} came: {seen}")));
+    wrong
+}
+
+/// What a unit was recorded in.
+fn recorded_states(recording: &str, note: &str, host: &str) -> Vec<State> {
+    let lines = noted(recording, note);
+    let of_unit =
+        lines.iter().filter(|line| line["what"] == "unit" && (line["host"].is_null() || line["host"] == host));
+    once(of_unit.map(State::of).collect())
+}
+
+fn first_start(stage: &Stage, host: &str, files: &str, variables: &str, arguments: &str) -> Vec<String> {
+    stage.watch(host);
+    let mirror = stage.here("http://10.97.77.1:8930/k3s/releases/download");
+    let install = format!(
+        "umask 077; cd /root; mkdir -p /etc/rancher/k3s\n{files}\n\
+         {variables} INSTALL_K3S_VERSION={RELEASE} INSTALL_K3S_ARTIFACT_URL={mirror} INSTALL_K3S_SKIP_START=true \
+         sh install.sh {arguments}\nchmod 0755 /etc/rancher /etc/rancher/k3s\n\
+         systemctl start --no-block {}",
+        Stage::unit(host)
+    );
+    stage.bed.shell(host, &install);
+    let mut different = comes_in_order(stage, host);
+    let here = stage.watched(host);
+    let recorded = recorded_states(FIRST, "first start 1 of 3", host);
+    different.extend(unless(here == recorded, || format!("states {here:?}, recorded {recorded:?}")));
+    different
+}
+
+/// As bringup has one configured.
+pub fn server(stage: &Stage) -> Vec<String> {
+    let address = stage.address("node01");
+    let files = format!(
+        "cat > /etc/rancher/k3s/config.yaml <<'END'\ndisable: [traefik]\ncluster-init: true\n\
+         write-kubeconfig-mode: \"0600\"\ntls-san: [{address}]\nnode-ip: {address}\nflannel-iface: host0\nEND"
+    );
+    first_start(stage, "node01", &files, "", "server")
+}
+
+pub fn agent(stage: &Stage) -> Vec<String> {
+    let token = stage.bed.shell("node01", "cat /var/lib/rancher/k3s/server/token");
+    let files = format!(
+        "echo '{token}' > /etc/rancher/k3s/bringup-token\n\
+         printf 'node-ip: {}\\nflannel-iface: host0\\n' > /etc/rancher/k3s/config.yaml",
+        stage.address("node02")
+    );
+    let server = stage.here("https://10.97.77.11:6443");
+    let variables = format!("K3S_URL={server} K3S_TOKEN_FILE=/etc/rancher/k3s/bringup-token");
+    first_start(stage, "node02", &files, &variables, "agent")
+}
+
+/// The Node is Ready all the time, and its lease is renewed by the new one before the unit is active.
+pub fn restarts(stage: &Stage) -> Vec<String> {
+    let mut different = Vec::new();
+    for (host, unit) in [("node02", "k3s-agent"), ("node01", "k3s")] {
+        let recorded = recorded_states(RESTARTS, &format!("{unit}, restart 1 of 3"), host);
+        let again = ["2", "3"].map(|number| recorded_states(RESTARTS, &format!("{unit}, restart {number} of 3"), host));
+        assert!(again.iter().all(|again| *again == recorded));
+        let before = stage.property(host, "InvocationID");
+        stage.watch(host);
+        stage.bed.shell(host, &format!("systemctl restart --no-block {unit}"));
+        let node = std::cell::RefCell::new(Vec::new());
+        different.extend(stage.comes(&format!("{unit} to be active again"), |stage| {
+            // While the API server is away, nobody can ask.
+            let (exit, said) = stage.bed.tried("node01", &format!("k3s kubectl get node {host} --output=json"));
+            if exit == 0 {
+                node.borrow_mut().push(Stage::ready(&serde_json::from_str(&said).unwrap()).to_owned());
+            }
+            let state = (stage.property(host, "InvocationID"), stage.property(host, "ActiveState"));
+            wait::so(state.0 != before && state.1 == "active", || format!("{state:?}"))
+        }));
+        let here = stage.watched(host);
+        different.extend(unless(here == recorded, || format!("{unit}: states {here:?}, recorded {recorded:?}")));
+        let node = node.into_inner();
+        different.extend(unless(node.iter().all(|ready| ready == "True"), || format!("{host}: Ready {node:?}")));
+    }
+    different
+}
+
+/// Ready stands for some forty seconds, and is unknown then; both taints come at once.
+pub fn stopped(stage: &Stage) -> Vec<String> {
+    let samples: Vec<Value> = lines(STOPPED).filter(|line| line["Ready"].is_string()).collect();
+    let at = |ready: &str| samples.iter().find(|line| line["Ready"] == ready && line["s"].as_f64().unwrap() > 0.0);
+    let (still, gone) = (at("True").unwrap(), at("Unknown").unwrap());
+    let taints = |node: &Value| {
+        let all = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+        let mut all: Vec<String> = all
+            .iter()
+            .map(|one| format!("{}:{}", one["key"].as_str().unwrap(), one["effect"].as_str().unwrap()))
+            .collect();
+        all.sort();
+        all
+    };
+    let reason = |node: &Value| {
+        let all = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|one| one["type"] == "Ready").unwrap_or_default()["reason"].clone()
+    };
+    let recorded = |line: &Value| {
+        let mut all: Vec<String> =
+            line["taints"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
+        all.sort();
+        all
+    };
+    let same = |node: &Value, line: &Value| {
+        Stage::ready(node) == line["Ready"] && reason(node) == line["reason"] && taints(node) == recorded(line)
+    };
+    let seen = |node: &Value| format!("{} {} {:?}", Stage::ready(node), reason(node), taints(node));
+    stage.bed.shell("node02", "systemctl stop k3s-agent");
+    let node = stage.node("node02");
+    let mut different = unless(same(&node, still), || format!("just stopped: {}", seen(&node)));
+    different.extend(stage.comes("the Node to be given up", |stage| {
+        let node = stage.node("node02");
+        wait::so(same(&node, gone), || seen(&node))
+    }));
+    stage.bed.shell("node02", "systemctl start --no-block k3s-agent");
+    different.extend(stage.comes("the Node to be back", |stage| {
+        let node = stage.node("node02");
+        wait::so(Stage::ready(&node) == "True" && taints(&node).is_empty(), || seen(&node))
+    }));
+    different
+}
