@@ -187,4 +187,30 @@ fn k3s_is_installed_anew_where_it_is_named() {
     let key = ["-n", "kube-system", "get", "secret/sealed-secrets-keyabc", "-o", "jsonpath={.data.tls\\.key}"];
     assert_eq!(cluster.kubectl(&key), "a2V5", "what was sealed cannot be read any more");
     cluster.changes_nothing();
+    a_newer_release_replaces_the_binary(&cluster);
+}
+
+/// The control plane comes first, each is restarted once, and the site that states an older one is told that there is no way
+/// back.
+fn a_newer_release_replaces_the_binary(cluster: &Cluster) {
+    let hosts = ["node01", "node02", "node03"];
+    let newer = ["-e", "k3s_version=v1.35.5+k3s1"];
+    let starts = hosts.map(|host| cluster.start_of_k3s(host));
+    let ran = cluster.apply(&newer);
+    assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
+    let started = |host: &str| -> u64 {
+        let unit = if host == "node01" { "k3s" } else { "k3s-agent" };
+        let show = format!("systemctl show --property=ExecMainStartTimestampMonotonic --value {unit}");
+        cluster.bed.shell(host, &show).parse().unwrap()
+    };
+    for (host, before) in hosts.iter().zip(&starts) {
+        assert!(cluster.bed.shell(host, "k3s --version").starts_with("k3s version v1.35.5+k3s1"), "{host}");
+        assert_ne!(cluster.start_of_k3s(host), *before, "{host}");
+    }
+    assert!(started("node01") < started("node02").min(started("node03")), "a worker was newer than its control plane");
+    let starts = hosts.map(|host| cluster.start_of_k3s(host));
+    assert!(cluster.apply(&newer).changed_nothing());
+    let back = cluster.apply(&["-e", "k3s_version=v1.35.4+k3s1"]);
+    assert_eq!(back.status, 2, "{}", back.stderr);
+    assert_eq!(hosts.map(|host| cluster.start_of_k3s(host)), starts);
 }
