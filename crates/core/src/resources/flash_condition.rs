@@ -82,13 +82,9 @@ impl Signs {
             return (Living, "its SSH server answers");
         }
         if self.powered {
-            return match self.transfer {
-                _ if self.booted_by_us => (Idle, "this run gave it power for the first time"),
-                // bmcd 2.0.5 leaves the power on when a flash fails.
-                Some(JobPhase::Failed) if !self.lived_since_flash => {
-                    (Idle, "its slot is powered on, but its flash failed and left it half written")
-                }
-                _ => (Doubtful, "its slot is powered on, but it is silent"),
+            return match self.booted_by_us {
+                true => (Idle, "this run gave it power for the first time"),
+                false => (Doubtful, "its slot is powered on, but it is silent"),
             };
         }
         // What once lived may live again when it gets power: somebody has switched it off.
@@ -203,7 +199,7 @@ impl SlotOfNode {
             let addresses = look.ask(&self.target(), Addresses {}).await?;
             signs.answers = !addresses.is_empty() && look.ask(&self.target(), SshBanner {}).await?;
         }
-        if !powered || signs.transfer == Some(JobPhase::Failed) {
+        if !powered {
             // An address may have been another machine's before: DHCP gives it again.
             let names = self.known_as.iter().cloned().collect();
             let remembered = look.ask(&Target::Controller, Remembered { node: self.node.clone(), names }).await?;
@@ -297,11 +293,9 @@ mod tests {
             (lived(flash(Seeded)), Idle),
             // A Node stays Ready for a while.
             (Signs { member: Some(true), ..transfer(Running) }, Idle),
-            // A flash that failed leaves half a system behind, and with old firmware the power on.
-            (Signs { powered: true, ..transfer(Failed) }, Idle),
-            (Signs { powered: true, ..lived(transfer(Failed)) }, Idle),
-            (Signs { powered: true, ..known(transfer(Failed)) }, Idle),
-            (Signs { powered: true, ..since(transfer(Failed)) }, Doubtful),
+            // bmcd 2.0.5 leaves the power on when a flash fails. Its failures name no transfer: this may be another one's, and what
+            // runs in the slot may be whole.
+            (Signs { powered: true, ..transfer(Failed) }, Doubtful),
             (Signs { powered: true, answers: true, ..transfer(Failed) }, Living),
             (Signs { powered: true, ..transfer(Succeeded) }, Doubtful),
             (Signs { powered: true, ..flash(Booting) }, Doubtful),

@@ -247,14 +247,19 @@ impl ProvisionedSlot {
 
     /// What is left of a transfer that did not end well may have power, and would look like a node that may live. Where it
     /// cannot be switched off, why it did not end well is still the fault.
-    async fn switched_off(&self, act: &Act<'_>, fault: Fault) -> Fault {
-        let off = act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await;
-        let (state, fault) = match off {
-            Ok(_) => ("the slot is off", fault),
-            Err(off) => ("the slot may still have power", fault.said(off.to_string())),
-        };
-        let likely = fault.likely.clone().map_or_else(|| state.to_owned(), |likely| format!("{likely}; {state}"));
-        fault.likely(likely)
+    async fn switched_off(&self, act: &Act<'_>, mut fault: Fault) -> Fault {
+        match act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await {
+            Ok(_) => match fault.likely.clone() {
+                Some(likely) => fault.likely(format!("{likely}; the slot is off")),
+                None => fault,
+            },
+            Err(off) if off.cause == Cause::Interrupted => off,
+            Err(off) => {
+                // What the transfer said stands last: that is what one line of the fault shows.
+                let said = std::mem::take(&mut fault.said);
+                fault.said(format!("the slot may still have power: {off}")).said(said.join("\n"))
+            }
+        }
     }
 
     /// A transfer that failed, and what to do about it.
@@ -279,8 +284,8 @@ impl ProvisionedSlot {
             Some(FlashFailure::NotUnpacked) => (
                 Cause::Failed,
                 "the image is not a whole xz file, or it takes more memory to unpack than the BMC has",
-                "check the image at its address with `xz -t`, or set flash_transport: stream: then the controller unpacks \
-                 and checks it",
+                "check the image at its address with `xz -t`; with flash_transport: stream the controller unpacks it where \
+                 the BMC has not the memory",
             ),
             Some(FlashFailure::Cancelled) => (
                 Cause::Passing,

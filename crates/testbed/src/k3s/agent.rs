@@ -31,6 +31,9 @@ const PASSWORD: &str = "/etc/rancher/node/password";
 /// How long after its start an agent is up at the earliest: three of the real k3s 1.36 took 4.6 to 5.9 s on a PC.
 const UP_AFTER: Duration = Duration::from_secs(3);
 
+/// How long its Node may take to be Ready, before it is up all the same.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
 /// How long a server may take to accept a connection.
 const DIAL: Duration = Duration::from_secs(10);
 
@@ -58,9 +61,28 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), En
     LoadBalancer::remember(&url, &server)?;
     let mut processes = Processes::default();
     become_node(&mut processes, &node, options, runtime).map_err(End::Shutdown)?;
+    runtime.block_on(is_ready(&node.name));
     thread::sleep(UP_AFTER.saturating_sub(begun.elapsed()));
     super::notify_ready();
     Err(End::Shutdown(processes.watch()))
+}
+
+/// Waits for the agent's own Node to be Ready, for a while: the real one is up some two seconds later.
+async fn is_ready(name: &str) {
+    let agent = Path::new(DATA).join("agent");
+    let Ok(api) = Client::with_files(API_PORT, &agent.join("server-ca.crt"), &agent.join("client-k3s-controller"))
+    else {
+        return;
+    };
+    let begun = Instant::now();
+    while begun.elapsed() < READY_WITHIN {
+        let node = api.get(&format!("/api/v1/nodes/{name}")).await.unwrap_or_default();
+        let conditions = node["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// What makes a node of a host that has joined.

@@ -105,7 +105,8 @@ struct Talk {
 }
 
 async fn talk(front: Arc<Front>, acceptor: TlsAcceptor, stream: TcpStream) {
-    let peer = stream.peer_addr().map_or_else(|_| String::new(), |peer| peer.to_string());
+    let peer =
+        stream.peer_addr().map(|peer| format!("{}:{}", peer.ip().to_canonical(), peer.port())).unwrap_or_default();
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|all| all.first());
     let identity = certificate.and_then(|certificate| identity(certificate));

@@ -59,7 +59,12 @@ async fn once(
     let Some(me) = nodes.iter().find(|one| one["metadata"]["name"] == node.name.as_str()) else { return Ok(()) };
     let network = me["spec"]["podCIDR"].as_str().unwrap_or_default();
     if !network.is_empty() && network != own.as_str() {
-        write(&Path::new(DATA).join("agent/etc/cni/net.d/10-flannel.conflist"), &plugins(network).to_string(), 0o600)?;
+        write(&Path::new(DATA).join("agent/etc/cni/net.d/10-flannel.conflist"), &plugins(network).to_string(), 0o644)?;
+        let subnet = format!(
+            "FLANNEL_NETWORK={POD_NETWORK}\nFLANNEL_SUBNET={}\nFLANNEL_MTU=1500\nFLANNEL_IPMASQ=true\n",
+            network.replace(".0/", ".1/")
+        );
+        write(Path::new("/run/flannel/subnet.env"), &subnet, 0o644)?;
         masquerade()?;
         network.clone_into(own);
     }

@@ -134,9 +134,9 @@ pub fn start_containerd(processes: &mut Processes) -> Result<(), String> {
     let root = agent.join("containerd");
     prepare_storage(&root)?;
     let config = agent.join("etc/containerd/config.toml");
-    write(&config, &rendered(&(containerd_config(&root) + &nvidia_runtime()), &agent.join("etc/containerd")), 0o600)?;
+    write(&config, &rendered(&(containerd_config(&root) + &nvidia_runtime()), &agent.join("etc/containerd")), 0o644)?;
     let network = json!({"Network": POD_NETWORK, "Backend": {"Type": "host-gw"}}).to_string();
-    write(&agent.join("etc/flannel/net-conf.json"), &network, 0o600)?;
+    write(&agent.join("etc/flannel/net-conf.json"), &network, 0o644)?;
     write(&agent.join("etc/crictl.yaml"), &format!("runtime-endpoint: unix://{CONTAINERD}\n"), 0o600)?;
     let log = root.join("containerd.log");
     say::info(&format!("Logging containerd to {}", log.display()));
@@ -246,7 +246,7 @@ pub fn start_kubelet(processes: &mut Processes, node: &Node, options: &Options) 
     let agent = Path::new(DATA).join("agent");
     let config = agent.join("etc/kubelet.conf.d/00-k3s-defaults.conf");
     write(&config, &kubelet_config(node, &agent).to_string(), 0o600)?;
-    let mut labels = vec!["node.kubernetes.io/instance-type=k3s".to_owned()];
+    let mut labels = ["node", "beta"].map(|group| format!("{group}.kubernetes.io/instance-type=k3s")).to_vec();
     labels.extend(options.many("node-label"));
     let mut arguments = vec![
         // Its Node has a taint until the server has seen it.

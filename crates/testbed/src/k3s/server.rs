@@ -77,6 +77,9 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), En
     let node = Node::of(options)?;
     private_directory(Path::new(DATA))?;
     let embedded = options.is_on("cluster-init") || etcd_directory().exists();
+    for below in ["", "cred", "db", "manifests", "manifests/metrics-server"] {
+        private_directory(&of_server(below))?;
+    }
     let authorities = Authorities::provide()?;
     let secret = secret(options, authorities.server.certificate())?;
     let names = names(&node, options);
@@ -387,9 +390,8 @@ async fn watch_nodes(passwords: Passwords, node: Node, embedded: bool) {
             }
             known = now;
             for one in &all {
-                if let Err(why) = initialize(api, one).await {
-                    say::error(&why);
-                }
+                // Somebody else has changed it: it is looked at again.
+                let _ = initialize(api, one).await;
                 if let (Some(name), Some(uid)) = (name(one), one["metadata"]["uid"].as_str())
                     && !owners.contains(uid)
                     && passwords.give(&name, uid).await.is_ok()
@@ -409,16 +411,19 @@ async fn watch_nodes(passwords: Passwords, node: Node, embedded: bool) {
     }
 }
 
-/// Takes the taint from a Node that its kubelet gave it for the server to see: the real one is three to nine seconds about it.
+/// Takes the taint from a Node that its kubelet gave it for the server to see: the real one takes three to nine seconds.
 async fn initialize(api: &Client, node: &serde_json::Value) -> Result<(), String> {
     const TAINT: &str = "node.cloudprovider.kubernetes.io/uninitialized";
     let taints = node["spec"]["taints"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !taints.iter().any(|taint| taint["key"] == TAINT) {
+    let others: Vec<_> = taints.iter().filter(|taint| taint["key"] != TAINT).collect();
+    if others.len() == taints.len() {
         return Ok(());
     }
-    let name = node["metadata"]["name"].as_str().unwrap_or_default();
-    let part = json!({"spec": {"taints": [{"$patch": "delete", "key": TAINT}]}});
     tokio::time::sleep(LOOK).await;
+    let name = node["metadata"]["name"].as_str().unwrap_or_default();
+    // All of them are one value to the API: whoever changes another one meanwhile has this one tried again.
+    let version = &node["metadata"]["resourceVersion"];
+    let part = json!({"metadata": {"resourceVersion": version}, "spec": {"taints": others}});
     network::patch(api, &format!("/api/v1/nodes/{name}"), &part).await
 }
 

@@ -74,7 +74,7 @@ fn stuck_beside_another_module() {
     let controller = Controller::new(&bed, &SLOTS[..2], "");
     let stuck = ["break", "board1", "worker-stuck", "4194304", "--slot", "2"];
     bed.run(&stuck);
-    // What this run gives power again, nobody else does.
+    // Only this run gives power back.
     bed.run(&["break", "board1", "forgets-power"]);
     let ran = flash(&controller, &[]);
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);

@@ -27,10 +27,12 @@ use crate::shell::bmc;
 
 /// From its end an xz file tells what it unpacks to: an index of a few bytes for each block.
 const END: u64 = 256 << 10;
-/// What an xz file says at its beginning of how it is packed is in its first block's header: 1 KiB at most.
+/// The first block's header says how an xz file is packed: it is 1 KiB at most, behind 12 bytes.
 const HEAD: u64 = 2 << 10;
 /// What a decoder wants besides its dictionary.
 const DECODER: u64 = 1 << 20;
+/// What else may take memory between our look and bmcd's: the controller is the safer one to unpack what nearly fits.
+const MARGIN: u64 = 8 << 20;
 /// How often a transfer of ours that we cancelled is asked whether it is over, and how many times.
 const CANCELLED: (Duration, u32) = (Duration::from_secs(1), 15);
 
@@ -43,11 +45,12 @@ impl Bmc<'_> {
         source: &ImageSource,
         sha256: Sha256,
     ) -> Result<(), Trouble> {
-        let (image, way, unpacked) = self.fit(source, sha256).await?;
+        let (image, way) = self.image_and_way(source, sha256).await?;
         match (way.by, source) {
+            // Whether the BMC can unpack it was looked at before the module lost its power: `fit`.
             (By::Api(_), ImageSource::Staged(path)) => self.flash_staged(slot, order, path, &image).await,
             (By::Api(_), ImageSource::Streamed(path)) => {
-                let sending = sending(path, sha256, &image, unpacked);
+                let sending = sending(path, sha256, &image, self.unpacked(source, &image, &way).await?);
                 // Where it is unpacked here, what is sent has another sum.
                 let sum = (!sending.unpack && way.versions.unpacks()).then_some(sha256);
                 self.flash_streamed(slot, order, &image, sending, sum).await
@@ -58,8 +61,13 @@ impl Bmc<'_> {
         }
     }
 
-    /// What is to be written, by which way, and who unpacks it, if it is an image and that way can bring it to a module.
-    pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way, Unpacked), Trouble> {
+    /// Makes sure that it is an image, and that the way to this BMC can bring it to a module.
+    pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(), Trouble> {
+        let (image, way) = self.image_and_way(source, sha256).await?;
+        self.unpacked(source, &image, &way).await.map(drop)
+    }
+
+    async fn image_and_way(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way), Trouble> {
         let image = self.image(sha256, source).await?;
         let way = self.way().await?;
         if let (By::Tpi, ImageSource::Streamed(_)) = (&way.by, source) {
@@ -68,10 +76,10 @@ impl Bmc<'_> {
                 "set flash_transport: staged, or bmc_interface: api",
             ));
         }
-        let unpacked = self.unpacked(source, &image, &way).await?;
-        Ok((image, way, unpacked))
+        Ok((image, way))
     }
 
+    /// Who unpacks it, if that can be done.
     async fn unpacked(&self, source: &ImageSource, image: &Image, way: &Way) -> Result<Unpacked, Trouble> {
         match (self.unable(source, image, way).await?, source) {
             (None, _) => Ok(Unpacked::There),
@@ -81,32 +89,26 @@ impl Bmc<'_> {
         }
     }
 
-    /// Why the BMC cannot unpack an image whose bytes are there, if it cannot.
-    pub(super) async fn unable(
-        &self,
-        bytes: &ImageSource,
-        image: &Image,
-        way: &Way,
-    ) -> Result<Option<Unable>, Trouble> {
-        match way.unpacks() {
+    /// Why the BMC cannot unpack an image, if it cannot.
+    async fn unable(&self, source: &ImageSource, image: &Image, way: &Way) -> Result<Option<Unable>, Trouble> {
+        match unknown_there(image, way) {
             _ if !image.xz => Ok(None),
-            Some(false) => Ok(Some(Unable::Unknown)),
-            // What nothing tells is believed.
-            Some(true) | None => self.too_large(bytes).await,
+            Some(unknown) => Ok(Some(unknown)),
+            None => self.too_large(source).await,
         }
     }
 
     /// What keeps bmcd from unpacking it: its decoder may use the memory that is free, and no more.
     async fn too_large(&self, source: &ImageSource) -> Result<Option<Unable>, Trouble> {
-        let head = match source {
-            ImageSource::Streamed(path) => head_here(path.into()).await?,
-            ImageSource::Staged(path) => self.poured(&bmc::head_of(path, HEAD)).await?,
+        let (head, margin) = match source {
+            ImageSource::Streamed(path) => (head_here(path.into()).await?, MARGIN),
+            ImageSource::Staged(path) => (self.poured(&bmc::head_of(path, HEAD)).await?, 0),
         };
         let Some(dictionary) = xz_dictionary(&head) else { return Ok(None) };
         let free = self.read(bmc::FREE_MEMORY).await?.unwrap_or_default();
         // One that does not tell is believed to have what it takes.
         let Ok(free) = free.trim().parse::<u64>() else { return Ok(None) };
-        Ok(Unable::of(dictionary, free << 10))
+        Ok(Unable::of(dictionary, margin, free << 10))
     }
 
     /// What a piece of script pours out.
@@ -258,8 +260,8 @@ pub(super) enum Unable {
 
 impl Unable {
     /// Whether an image with such a dictionary is too large for so much free memory.
-    fn of(dictionary: u64, free: u64) -> Option<Self> {
-        let wanted = dictionary.saturating_add(DECODER);
+    fn of(dictionary: u64, margin: u64, free: u64) -> Option<Self> {
+        let wanted = dictionary.saturating_add(DECODER + margin);
         (wanted > free).then_some(Self::TooLarge { wanted, free })
     }
 
@@ -280,7 +282,9 @@ impl Unable {
             Self::Unknown => {
                 "set flash_transport: stream, which unpacks on the controller, or update the BMC's firmware to 2.1.0 or later"
             }
-            Self::TooLarge { .. } => "set flash_transport: stream, which unpacks on the controller",
+            Self::TooLarge { .. } => {
+                "set flash_transport: stream (and bmc_interface: api): then the controller unpacks what the BMC cannot"
+            }
         };
         Trouble::Unable(self.why(), next)
     }
@@ -288,8 +292,19 @@ impl Unable {
     /// For an image that the controller cannot unpack either: whoever sends one has to say how many bytes come.
     fn streamed(self) -> Trouble {
         let why = format!("{}; and the image does not say what it unpacks to", self.why());
-        Trouble::Unable(why, "unpack the image, or pack it again with `xz`, in one stream")
+        let next = match self {
+            Self::Unknown => {
+                "update the BMC's firmware to 2.1.0 or later, unpack the image, or pack it again with `xz`, in one stream"
+            }
+            Self::TooLarge { .. } => "unpack the image, or pack it again with `xz`, in one stream",
+        };
+        Trouble::Unable(why, next)
     }
+}
+
+/// A firmware that does not know xz. What nothing tells is believed to know it.
+pub(super) fn unknown_there(image: &Image, way: &Way) -> Option<Unable> {
+    (image.xz && way.unpacks() == Some(false)).then_some(Unable::Unknown)
 }
 
 /// The first bytes of an image that the controller has.

@@ -26,9 +26,7 @@ impl Bmc<'_> {
             Probe::FlashMark(question) => Answer::FlashMark(self.mark(&record::mark_name(question.slot)).await?),
             Probe::FlashJob(_) => Answer::FlashJob(self.flash_job().await?),
             Probe::ImageFile(question) => Answer::ImageFile(self.image_file(&question.path).await?),
-            Probe::ImageIsFit(question) => {
-                Answer::ImageIsFit(self.fit(&question.source, question.sha256).await.map(drop)?)
-            }
+            Probe::ImageIsFit(question) => Answer::ImageIsFit(self.fit(&question.source, question.sha256).await?),
             Probe::UnpacksXz(_) => Answer::UnpacksXz(self.way().await?.unpacks()),
             Probe::WaitingModules(_) => {
                 let modules = self.read(bmc::WAITING_MODULES).await?.unwrap_or_default();

@@ -10,6 +10,7 @@ use bringup_core::world::Progress;
 use tokio::io::duplex;
 
 use super::board::Bmc;
+use super::flash::unknown_there;
 use super::trouble::Trouble;
 use crate::shell::bmc;
 use crate::web::{self, Arrival};
@@ -109,10 +110,9 @@ impl Bmc<'_> {
     /// Looks at the image as soon as all of it is here: nobody waits for the slower way to hear that it is none.
     async fn is_fit(&self, Staging { sha256, cached, .. }: Staging<'_>, arrival: &Arrival) -> Result<(), Trouble> {
         arrival.whole().await?;
-        let arrived = ImageSource::Streamed(cached.to_owned());
-        let image = self.image(sha256, &arrived).await?;
-        let unable = self.unable(&arrived, &image, &self.way().await?).await?;
-        unable.map_or(Ok(()), |unable| Err(unable.staged()))
+        let image = self.image(sha256, &ImageSource::Streamed(cached.to_owned())).await?;
+        // Whether it has the memory is looked at before it is flashed: what is on its way to the card fills it meanwhile.
+        unknown_there(&image, &self.way().await?).map_or(Ok(()), |unknown| Err(unknown.staged()))
     }
 }
 

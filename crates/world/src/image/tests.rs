@@ -125,3 +125,21 @@ fn a_file_says_at_its_beginning_how_large_a_dictionary_it_wants() {
     }
     assert_eq!((xz_dictionary(b""), xz_dictionary(b"MZ, no xz at all")), (None, None));
 }
+
+#[test]
+fn sizes_and_filters_before_the_dictionary_are_passed_over() {
+    // Stream header (magic, flags, sum), then a block header: its size in words, flags, fields.
+    let file = |block: &[u8]| [&b"\xfd7zXZ\0"[..], &[0, 4, 0, 0, 0, 0], block, &[0; 20]].concat();
+    for (block, dictionary) in [
+        // Both sizes, as `xz -T0` writes them, of several bytes each; LZMA2 with 8 MiB.
+        (&[4, 0xc0, 0x80, 0x01, 0xff, 0x7f, 0x21, 1, 22][..], Some(8 << 20)),
+        // A filter for ARM64 code comes first.
+        (&[3, 0x01, 0x0a, 0, 0x21, 1, 23], Some(12 << 20)),
+        (&[2, 0x00, 0x21, 1, 40], Some(u64::from(u32::MAX))),
+        (&[2, 0x00, 0x21, 1, 41], None),
+        (&[2, 0x00, 0x03, 1, 0], None),
+        (&[2, 0x00, 0x21, 0], None),
+    ] {
+        assert_eq!(xz_dictionary(&file(block)), dictionary, "{block:?}");
+    }
+}

@@ -177,9 +177,9 @@ pub(crate) fn head_of(path: &str, bytes: u64) -> String {
     format!("dd if={} bs={bytes} count=1 2>/dev/null", word(path))
 }
 
-/// Memory that nobody uses, in KiB, without what the page cache could give up.
-pub(crate) const FREE_MEMORY: &str =
-    "while read -r name value _; do [ \"$name\" != MemFree: ] || echo \"$value\"; done < /proc/meminfo";
+/// Memory that nobody uses, in KiB. What the page cache holds of files that were read is given up first: bmcd does so, too.
+pub(crate) const FREE_MEMORY: &str = "{ echo 1 > /proc/sys/vm/drop_caches; } 2>/dev/null || :\n\
+    while read -r name value _; do [ \"$name\" != MemFree: ] || echo \"$value\"; done < /proc/meminfo";
 
 /// A file's bytes.
 pub(crate) fn bytes_of(path: &str) -> String {

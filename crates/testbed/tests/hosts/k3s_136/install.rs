@@ -43,7 +43,7 @@ fn requests(stage: &Stage) -> Vec<String> {
         .map(|line| (line["path"].as_str().unwrap().to_owned(), line["status"].as_u64().unwrap()))
         .filter(|(path, _)| !path.starts_with("/k3s/install"))
         .collect();
-    assert!(recorded.len() > 20);
+    assert_eq!(recorded.len(), 19);
     let asked = stage.mirror.asked();
     unless(recorded == asked, || format!("asked for {asked:#?}, recorded {recorded:#?}"))
 }
@@ -74,7 +74,7 @@ fn run(stage: &Stage, line: &Value, under: &str) -> Vec<String> {
         words.map(|word| format!("'{}' ", stage.here(&word))).collect()
     };
     let command = format!(
-        "cd /root; env -i PATH=\"$PATH\" HOME=/root {}{under} sh {script} {} >out 2>err; echo $?",
+        "cd /root; env -i PATH=\"$PATH\" HOME=/root {}{under} sh {script} {} >out 2>err && echo 0 || echo $?",
         words(&line["env"]),
         line["args"].as_str().unwrap()
     );

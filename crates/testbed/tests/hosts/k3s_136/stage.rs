@@ -12,7 +12,7 @@ use crate::wait;
 pub const RELEASE: &str = "v1.36.3+k3s1";
 
 /// How long may pass before something that was recorded is so.
-pub const BOUND: Duration = Duration::from_secs(120);
+pub const BOUND: Duration = Duration::from_secs(75);
 
 /// What a unit is in, as often as a shell can look, each change once: the recordings were made like this.
 const WATCH: &str = "old=\nwhile sleep 0.02; do\n\
@@ -32,7 +32,7 @@ impl State {
     /// Whether it lasts for some milliseconds alone, so that nobody can count on seeing it.
     fn passes(&self) -> bool {
         let [active, sub, _] = &self.0;
-        sub == "start-pre" || active == "inactive"
+        sub == "start-pre" || active == "inactive" || active == "deactivating"
     }
 }
 
@@ -136,8 +136,9 @@ impl Stage {
             host,
             &format!(
                 "journalctl --quiet --lines=0 --show-cursor | sed -n 's/^-- cursor: //p' > /root/cursor\n\
-                 systemd-run --quiet --collect --unit=watch --property=StandardOutput=truncate:/root/states \
-                 sh /root/watch {}",
+                 rm -f /root/states; systemd-run --quiet --collect --unit=watch --property=StandardOutput=truncate:/root/states \
+                 sh /root/watch {}\n\
+                 until [ -s /root/states ]; do sleep 0.1; done",
                 Self::unit(host)
             ),
         );

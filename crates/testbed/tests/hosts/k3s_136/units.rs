@@ -11,6 +11,9 @@ const UNINSTALLED: &str = include_str!("../../contract/k3s-1.36/uninstall.jsonl"
 /// What differs from start to start or belongs to the guest that it was recorded in: its own units before this one.
 const OF_THE_START: [&str; 3] = ["MainPID", "After", "FragmentPath"];
 
+/// Directories that the guests of the recording had made before k3s came, which leaves a mode that it finds.
+const OF_THE_GUEST: [&str; 2] = ["/var/lib/rancher/k3s", "/var/lib/rancher/k3s/agent"];
+
 /// Paths that the stand-in has not, by their beginnings: the real one unpacks its programs (`data`), has its own containerd
 /// and its own control plane in one process, seven manifests for metrics-server, charts, and settings that the guests of
 /// the recording had of their own.
@@ -65,7 +68,7 @@ pub fn all(stage: &Stage) -> Vec<String> {
 
 fn properties(stage: &Stage, host: &str, recorded: &Value) -> Vec<String> {
     let unit = Stage::unit(host);
-    let shown = stage.bed.shell(host, &format!("systemctl show {unit}"));
+    let shown = stage.bed.shell(host, &format!("systemctl show --all {unit}"));
     let mut different = Vec::new();
     for (name, recorded) in recorded.as_object().unwrap() {
         if OF_THE_START.contains(&name.as_str()) {
@@ -119,7 +122,7 @@ fn files(stage: &Stage, host: &str, note: &str) -> Vec<String> {
     let mut different = Vec::new();
     for line in lines(UNITS).filter(|line| line["note"] == note && line["path"].is_string()) {
         let path = line["path"].as_str().unwrap();
-        if NOT_PLAYED.iter().any(|not_played| path.starts_with(not_played)) {
+        if OF_THE_GUEST.contains(&path) || NOT_PLAYED.iter().any(|not_played| path.starts_with(not_played)) {
             continue;
         }
         let recorded = format!("{} {}", line["mode"].as_str().unwrap(), line["owner"].as_str().unwrap());
@@ -154,7 +157,9 @@ pub fn uninstalled(stage: &Stage) -> Vec<String> {
         left.sort_unstable();
         files.sort_unstable();
         different.extend(unless(left == files, || format!("{role}: left {left:?}, recorded {files:?}")));
-        for property in recorded.iter().filter_map(|line| line.split_once('=')) {
+        // Whether systemd still knows a unit whose file is gone goes by what else refers to it.
+        let unit = recorded.iter().filter_map(|line| line.split_once('=')).filter(|(name, _)| *name != "LoadState");
+        for property in unit {
             let here = stage.property(host, property.0);
             different.extend(unless(here == property.1, || {
                 format!("{role}: {} {here}, recorded {}", property.0, property.1)
