@@ -1,5 +1,7 @@
 //! Nodes' passwords: whoever comes first under a name sets it, and whoever comes later must know it.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -51,18 +53,37 @@ impl Passwords {
         }
     }
 
-    /// Has a node's password belong to its Node, if that is what its release does.
-    pub async fn give(&self, node: &str, uid: &str) -> Result<(), String> {
-        if self.minor < Minor::OF_TODAY {
-            return Ok(());
+    /// Removes the passwords of Nodes that are gone, and has the others belong to theirs if that is what the release does.
+    /// A node that is joining has a password before it has a Node: nobody knew that one, and nobody owns it.
+    /// Nodes are their names and uids: those of now, and those of the look before.
+    pub async fn keep(&self, now: &BTreeMap<String, String>, before: &BTreeMap<String, String>) -> Result<(), String> {
+        let owned = self.minor >= Minor::OF_TODAY;
+        let secrets = self.api.get(SECRETS).await?;
+        for secret in secrets["items"].as_array().into_iter().flatten() {
+            let metadata = &secret["metadata"];
+            let Some(node) = metadata["name"].as_str().and_then(|name| name.strip_suffix(".node-password.k3s")) else {
+                continue;
+            };
+            let owner = metadata["ownerReferences"][0]["uid"].as_str();
+            match now.get(node) {
+                None if owner.is_some() || (!owned && before.contains_key(node)) => self.forget(node).await?,
+                Some(uid) if owned && owner != Some(uid) => self.give(node, uid).await?,
+                _ => {}
+            }
         }
-        let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid}]);
+        Ok(())
+    }
+
+    async fn give(&self, node: &str, uid: &str) -> Result<(), String> {
+        let owner = json!([{"$patch": "replace"}, {"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid}]);
         network::patch(&self.api, &path(node), &json!({"metadata": {"ownerReferences": owner}})).await
     }
 
-    /// A node is gone, and its password with it.
-    pub async fn forget(&self, node: &str) -> Result<(), String> {
-        self.api.ask("DELETE", &path(node), &[], "").await.map(drop)
+    async fn forget(&self, node: &str) -> Result<(), String> {
+        match self.api.ask("DELETE", &path(node), &[], "").await?.status {
+            200 | 202 | 404 => Ok(()),
+            status => Err(format!("delete {}: {status}", path(node))),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The control plane: etcd, the API server and its controllers, and the supervisor in front of them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -376,28 +376,21 @@ fn write_kubeconfig(options: &Options, ca: &Path, admin: &Path) -> Result<(), St
 /// Labels the server's own node, and forgets the passwords of nodes that go.
 async fn watch_nodes(passwords: Passwords, node: Node, embedded: bool) {
     let api = &passwords.api;
-    let mut known: BTreeSet<String> = BTreeSet::new();
-    let mut owners: BTreeSet<String> = BTreeSet::new();
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
     loop {
         if let Ok(nodes) = api.get("/api/v1/nodes").await {
             let all = nodes["items"].as_array().cloned().unwrap_or_default();
-            let name = |one: &serde_json::Value| one["metadata"]["name"].as_str().map(str::to_owned);
-            let now: BTreeSet<String> = all.iter().filter_map(name).collect();
-            for gone in known.difference(&now) {
-                if let Err(why) = passwords.forget(gone).await {
-                    say::error(&format!("failed to remove the node password of {gone}: {why}"));
-                }
+            let text = |one: &serde_json::Value, field: &str| one["metadata"][field].as_str().map(str::to_owned);
+            let now: BTreeMap<String, String> =
+                all.iter().filter_map(|one| Some((text(one, "name")?, text(one, "uid")?))).collect();
+            match passwords.keep(&now, &known).await {
+                Ok(()) => known = now,
+                // The next look does it.
+                Err(why) => say::error(&format!("failed to keep the node passwords: {why}")),
             }
-            known = now;
             for one in &all {
                 // Somebody else has changed it: it is looked at again.
                 let _ = initialize(api, one).await;
-                if let (Some(name), Some(uid)) = (name(one), one["metadata"]["uid"].as_str())
-                    && !owners.contains(uid)
-                    && passwords.give(&name, uid).await.is_ok()
-                {
-                    owners.insert(uid.to_owned());
-                }
             }
             let mine = all.iter().find(|one| one["metadata"]["name"] == node.name.as_str());
             let label = "node-role.kubernetes.io/control-plane";

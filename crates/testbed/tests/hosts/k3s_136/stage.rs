@@ -17,7 +17,7 @@ pub const BOUND: Duration = Duration::from_secs(75);
 /// What a unit is in, as often as a shell can look, each change once: the recordings were made like this.
 const WATCH: &str = "old=\nwhile sleep 0.02; do\n\
     new=$(systemctl show --property=ActiveState --property=SubState --property=Result --property=NRestarts \"$1\" | sort)\n\
-    [ \"$new\" = \"$old\" ] || echo $new\n    old=$new\ndone";
+    [ -z \"$new\" ] || [ \"$new\" = \"$old\" ] || echo $new\n    old=$new\ndone";
 
 /// What a unit is in: active, sub and result.
 #[derive(Clone, PartialEq, Eq, Debug)]
