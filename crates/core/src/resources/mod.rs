@@ -9,6 +9,7 @@ mod earlier_work_ended;
 mod fetched_file;
 mod file;
 mod flash_condition;
+mod flash_failure;
 mod gpu_driver;
 mod helm_plugin;
 mod helm_release;

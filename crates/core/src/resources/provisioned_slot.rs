@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::flash_condition::{Begin, SlotCondition, SlotOfNode};
 use super::staged_image;
-use super::{known_host, renewed};
+use super::{flash_failure, known_host, renewed};
 use crate::change::{Change, Diff};
 use crate::deed::{CloudSeed, Deed, ImageSource, Reply};
 use crate::engine::{Act, Look, Wait};
@@ -18,8 +18,8 @@ use crate::hazard::{Disk, Hazard, Liveness};
 use crate::ids::{Label, Target};
 use crate::known_hosts::HostKey;
 use crate::probe::{
-    Addresses, BootId, Console, FlashFailure, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile,
-    ImageIsFit, JobPhase, SlotPower, SshBanner, WaitingModules,
+    Addresses, BootId, Console, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile, ImageIsFit,
+    JobPhase, SlotPower, SshBanner, WaitingModules,
 };
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
@@ -264,40 +264,7 @@ impl ProvisionedSlot {
 
     /// A transfer that failed, and what to do about it.
     fn not_written(&self, job: &FlashJobState) -> Fault {
-        let (cause, likely, next) = match job.failure {
-            Some(FlashFailure::NoModule) => (
-                Cause::Passing,
-                "the slot is empty, or its module did not show up on USB in time",
-                "see whether a module sits in the slot; if one does and it stays so, cut the whole board's power for a \
-                 minute: that takes its other slots down too",
-            ),
-            Some(FlashFailure::WrongBytes) => (
-                Cause::Passing,
-                "bytes were changed on their way, or the module's storage is broken",
-                "run again: the image is sent and written anew; if it stays so, change the module",
-            ),
-            Some(FlashFailure::TooLarge) => (
-                Cause::Failed,
-                "the image is larger than the module's storage, which is written in part",
-                "name an image in the site that fits this module, then run again",
-            ),
-            Some(FlashFailure::NotUnpacked) => (
-                Cause::Failed,
-                "the image is not a whole xz file, or it takes more memory to unpack than the BMC has",
-                "check the image at its address with `xz -t`; with flash_transport: stream the controller unpacks it where \
-                 the BMC has not the memory",
-            ),
-            Some(FlashFailure::Cancelled) => (
-                Cause::Passing,
-                "another client of the BMC cancelled it: its web page, tpi, or another flash",
-                "make sure that nobody else uses this board, then run again",
-            ),
-            Some(FlashFailure::Other) | None => (
-                Cause::Passing,
-                "the module went from USB, or the BMC's daemon is in trouble",
-                "run again; if it stays so, cut the whole board's power for a minute: that takes its other slots down too",
-            ),
-        };
+        let (cause, likely, next) = flash_failure::explained(job.failure);
         let doing = format!("flash slot {} ({})", self.slot.slot, self.slot.node);
         Fault::new(cause, self.slot.bmc(), doing).said(job.said.join("\n")).likely(likely).next(next)
     }

@@ -13,7 +13,7 @@ use super::answer::Answer;
 /// What a transfer ends with that somebody ended.
 const CANCELLED: &str = "cancelled by user";
 
-/// What an upload is told that nobody waits for.
+/// The answer to an upload for which no worker is waiting.
 const NO_INFLOW: &str = "cannot transfer bytes to worker. This is either because the transfer happens locally, or is \
                          already ongoing.";
 

@@ -200,7 +200,6 @@ fn take_in(path: &Path) -> Result<(), String> {
     if unpacked.success() { Ok(()) } else { Err(format!("{unpack}: {unpacked}")) }
 }
 
-/// Lower scores for running out of memory are forbidden in a container, and runc would die of the wish.
 /// The base within the user's template, if there is one. Whether the whole makes sense is containerd's to say.
 fn rendered(base: &str, directory: &Path) -> String {
     for name in ["config-v3.toml.tmpl", "config.toml.tmpl"] {
@@ -226,6 +225,7 @@ fn nvidia_runtime() -> String {
     )
 }
 
+/// Lower scores for running out of memory are forbidden in a container, and runc would die of the wish.
 fn containerd_config(root: &Path) -> String {
     format!(
         "version = 2\nroot = \"{}\"\nstate = \"/run/k3s/containerd\"\noom_score = 0\n\n[grpc]\n  \

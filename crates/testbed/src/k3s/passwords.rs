@@ -16,6 +16,17 @@ pub struct Passwords {
     pub minor: Minor,
 }
 
+/// What there is to know of a Node, by whose name it is found.
+pub struct Known {
+    /// Its uid.
+    pub uid: String,
+    /// When it was made. Times of this form are in order as texts, too.
+    pub made: String,
+}
+
+/// Nodes by their names.
+pub type Nodes = BTreeMap<String, Known>;
+
 /// Where a node's is.
 fn path(node: &str) -> String {
     format!("{SECRETS}/{node}.node-password.k3s")
@@ -54,9 +65,9 @@ impl Passwords {
     }
 
     /// Removes the passwords of Nodes that are gone, and has the others belong to theirs if that is what the release does.
-    /// A node that is joining has a password before it has a Node: nobody knew that one, and nobody owns it.
-    /// Nodes are their names and uids: those of now, and those of the look before.
-    pub async fn keep(&self, now: &BTreeMap<String, String>, before: &BTreeMap<String, String>) -> Result<(), String> {
+    /// A node that is joining has a password before it has a Node. That one has no owner yet, and stays: it is younger than
+    /// any Node of that name which was there at the look before.
+    pub async fn keep(&self, now: &Nodes, before: &Nodes) -> Result<(), String> {
         let owned = self.minor >= Minor::OF_TODAY;
         let secrets = self.api.get(SECRETS).await?;
         for secret in secrets["items"].as_array().into_iter().flatten() {
@@ -65,9 +76,12 @@ impl Passwords {
                 continue;
             };
             let owner = metadata["ownerReferences"][0]["uid"].as_str();
+            let made = metadata["creationTimestamp"].as_str().unwrap_or_default();
             match now.get(node) {
-                None if owner.is_some() || (!owned && before.contains_key(node)) => self.forget(node).await?,
-                Some(uid) if owned && owner != Some(uid) => self.give(node, uid).await?,
+                None if owner.is_some() || before.get(node).is_some_and(|gone| made <= gone.made.as_str()) => {
+                    self.forget(node).await?;
+                }
+                Some(known) if owned && owner != Some(&known.uid) => self.give(node, &known.uid).await?,
                 _ => {}
             }
         }

@@ -1,11 +1,10 @@
 //! The control plane: etcd, the API server and its controllers, and the supervisor in front of them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -17,7 +16,7 @@ use super::files::{private_directory, write};
 use super::front::{self, Front};
 use super::node::{self, DOMAIN, Node, POD_NETWORK};
 use super::options::Options;
-use super::passwords::Passwords;
+use super::passwords::{Known, Nodes, Passwords};
 use super::processes::{Processes, program};
 use super::say::{self, Level};
 use super::token::{self, Token};
@@ -37,6 +36,9 @@ const BOUND: Duration = Duration::from_secs(240);
 
 /// How often nodes are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How old a Node is when the taint of its first seconds goes. The real one took three to nine seconds.
+const SEEN_AFTER: Duration = Duration::from_secs(3);
 
 /// What the real one does and this one does not.
 const NOT_PLAYED: [&str; 9] = [
@@ -376,13 +378,13 @@ fn write_kubeconfig(options: &Options, ca: &Path, admin: &Path) -> Result<(), St
 /// Labels the server's own node, and forgets the passwords of nodes that go.
 async fn watch_nodes(passwords: Passwords, node: Node, embedded: bool) {
     let api = &passwords.api;
-    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut known = Nodes::new();
     loop {
         if let Ok(nodes) = api.get("/api/v1/nodes").await {
             let all = nodes["items"].as_array().cloned().unwrap_or_default();
             let text = |one: &serde_json::Value, field: &str| one["metadata"][field].as_str().map(str::to_owned);
-            let now: BTreeMap<String, String> =
-                all.iter().filter_map(|one| Some((text(one, "name")?, text(one, "uid")?))).collect();
+            let known_of = |one| Some(Known { uid: text(one, "uid")?, made: text(one, "creationTimestamp")? });
+            let now: Nodes = all.iter().filter_map(|one| Some((text(one, "name")?, known_of(one)?))).collect();
             match passwords.keep(&now, &known).await {
                 Ok(()) => known = now,
                 // The next look does it.
@@ -412,7 +414,12 @@ async fn initialize(api: &Client, node: &serde_json::Value) -> Result<(), String
     if others.len() == taints.len() {
         return Ok(());
     }
-    tokio::time::sleep(LOOK).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Times of this form are in order as texts, too.
+    let created = node["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+    if created > say::rfc3339(now.saturating_sub(SEEN_AFTER).as_secs()).as_str() {
+        return Ok(());
+    }
     let name = node["metadata"]["name"].as_str().unwrap_or_default();
     // All of them are one value to the API: whoever changes another one meanwhile has this one tried again.
     let version = &node["metadata"]["resourceVersion"];

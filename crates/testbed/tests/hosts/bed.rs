@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 pub struct Bed {
     name: String,
 }
@@ -81,6 +83,16 @@ impl Bed {
             .output()
             .unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// An object of the cluster whose server this host is, if it is there.
+    pub fn object(&self, server: &str, what: &str) -> Option<Value> {
+        let (exit, said) = self.tried(server, &format!("k3s kubectl get {what} --output=json"));
+        if exit != 0 {
+            assert!(said.contains("NotFound") || said.contains("have a resource type"), "{said}");
+            return None;
+        }
+        Some(serde_json::from_str(&said).unwrap())
     }
 
     pub fn boot_id(&self, host: &str) -> String {

@@ -64,7 +64,11 @@ impl Bmc<'_> {
     /// Makes sure that it is an image, and that the way to this BMC can bring it to a module.
     pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(), Trouble> {
         let (image, way) = self.image_and_way(source, sha256).await?;
-        self.unpacked(source, &image, &way).await.map(drop)
+        match source {
+            // Where the BMC cannot unpack it, the controller does: who does is decided when it is sent.
+            ImageSource::Streamed(_) if image.written.is_some() => Ok(()),
+            _ => self.unpacked(source, &image, &way).await.map(drop),
+        }
     }
 
     async fn image_and_way(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way), Trouble> {
@@ -98,11 +102,12 @@ impl Bmc<'_> {
         }
     }
 
-    /// What keeps bmcd from unpacking it: its decoder may use the memory that is free, and no more.
+    /// What keeps bmcd from unpacking it: its decoder may use the memory that is free when the flash begins, and no more
+    /// (bmcd, `data_transfer.rs`: `_SC_AVPHYS_PAGES`).
     async fn too_large(&self, source: &ImageSource) -> Result<Option<Unable>, Trouble> {
         let (head, margin) = match source {
             ImageSource::Streamed(path) => (head_here(path.into()).await?, MARGIN),
-            ImageSource::Staged(path) => (self.poured(&bmc::head_of(path, HEAD)).await?, 0),
+            ImageSource::Staged(path) => (self.poured(&bmc::head_of(path, HEAD), HEAD).await?, 0),
         };
         let Some(dictionary) = xz_dictionary(&head) else { return Ok(None) };
         let free = self.read(bmc::FREE_MEMORY).await?.unwrap_or_default();
@@ -111,14 +116,20 @@ impl Bmc<'_> {
         Ok(Unable::of(dictionary, margin, free << 10))
     }
 
-    /// What a piece of script pours out.
-    async fn poured(&self, piece: &str) -> Result<Vec<u8>, Trouble> {
+    /// What a piece of script prints, as bytes, up to `most` of them: what it prints beyond is left.
+    async fn poured(&self, piece: &str, most: u64) -> Result<Vec<u8>, Trouble> {
         let session = self.session().await?;
         let (pieces, mut queue) = mpsc::channel::<Bytes>(8);
         let (poured, bytes) = tokio::join!(session.pour(piece, pieces), async {
             let mut bytes = Vec::new();
             while let Some(piece) = queue.recv().await {
-                bytes.extend_from_slice(&piece);
+                let room = most.saturating_sub(bytes.len() as u64);
+                bytes.extend_from_slice(&piece[..piece.len().min(usize::try_from(room).unwrap_or(usize::MAX))]);
+                if bytes.len() as u64 >= most {
+                    // Whoever pours sees by it that no more is wanted.
+                    queue.close();
+                    break;
+                }
             }
             bytes
         });
@@ -147,7 +158,7 @@ impl Bmc<'_> {
         let size = self.read(&bmc::size_of(path)).await?.ok_or_else(missing)?;
         let size: u64 = size.trim().parse().map_err(|_| Trouble::Script(format!("{path}: {size}")))?;
         let session = self.session().await?;
-        let end = self.poured(&bmc::end_of(path, END)).await?;
+        let end = self.poured(&bmc::end_of(path, END), END).await?;
         let bytes_of = bmc::bytes_of(path);
         let (pieces, queue) = mpsc::channel::<Bytes>(8);
         let examining = spawn_blocking(move || examine(Queue { queue, piece: Bytes::new() }, size, &end));

@@ -177,7 +177,7 @@ pub(crate) fn head_of(path: &str, bytes: u64) -> String {
     format!("dd if={} bs={bytes} count=1 2>/dev/null", word(path))
 }
 
-/// Memory that nobody uses, in KiB. What the page cache holds of files that were read is given up first: bmcd does so, too.
+/// Unused memory in KiB. What the page cache holds of files is given up first: to bmcd's decoder it counts as used.
 pub(crate) const FREE_MEMORY: &str = "{ echo 1 > /proc/sys/vm/drop_caches; } 2>/dev/null || :\n\
     while read -r name value _; do [ \"$name\" != MemFree: ] || echo \"$value\"; done < /proc/meminfo";
 

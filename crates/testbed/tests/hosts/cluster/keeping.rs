@@ -190,8 +190,7 @@ fn k3s_is_installed_anew_where_it_is_named() {
     a_newer_release_replaces_the_binary(&cluster);
 }
 
-/// The control plane comes first, all are restarted, and the site that states an older one is told that there is no way
-/// back.
+/// The control plane comes first and all are restarted. A site that states an older release afterwards is refused.
 fn a_newer_release_replaces_the_binary(cluster: &Cluster) {
     let hosts = ["node01", "node02", "node03"];
     let newer = ["-e", "k3s_version=v1.35.5+k3s1"];
@@ -212,7 +211,7 @@ fn a_newer_release_replaces_the_binary(cluster: &Cluster) {
     assert!(cluster.apply(&newer).changed_nothing());
     let back = cluster.apply(&["-e", "k3s_version=v1.35.4+k3s1"]);
     assert_ne!(back.status, 0);
-    let told = |event: &serde_json::Value| event.to_string().contains("the site states the older v1.35.4+k3s1");
-    assert!(back.events.iter().any(told), "{}", back.stderr);
+    let refuses = |event: &serde_json::Value| event.to_string().contains("the site states the older v1.35.4+k3s1");
+    assert!(back.events.iter().any(refuses), "{}", back.stderr);
     assert_eq!(hosts.map(|host| cluster.start_of_k3s(host)), starts);
 }

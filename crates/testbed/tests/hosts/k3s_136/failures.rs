@@ -29,7 +29,7 @@ macro_rules! journal {
     };
 }
 
-/// In an order in which nothing needs to join between. `@URL@` is the unit's line of variables with the server's address.
+/// In an order in which nothing needs to join between.
 const ALL: [Failure; 8] = [
     Failure {
         note: "wrong token, joined before",
@@ -45,12 +45,12 @@ const ALL: [Failure; 8] = [
     Failure {
         note: "no server",
         journal: journal!("no-server"),
-        change: "@URL@ 's,//.*:6443,//10.97.77.99:6443,' @ENV@",
+        change: "sed -i 's,//.*:6443,//10.97.77.99:6443,' @ENV@",
     },
     Failure {
         note: "server port closed",
         journal: journal!("server-port-closed"),
-        change: "@URL@ 's,//.*:6443,//10.97.77.1:6443,' @ENV@",
+        change: "sed -i 's,//.*:6443,//10.97.77.1:6443,' @ENV@",
     },
     Failure {
         note: "bad flag",
@@ -96,7 +96,6 @@ fn one(stage: &Stage, failure: &Failure) -> Vec<String> {
     let change = failure
         .change
         .replace("@TOKEN@", TOKEN)
-        .replace("@URL@", "sed -i")
         .replace("@ENV@", "/etc/systemd/system/k3s-agent.service.env")
         .replace("@ZEROS@", &"0".repeat(64))
         .replace("@FORGET@", FORGET);

@@ -23,7 +23,7 @@ fn on_an_agent(line: &Value) -> bool {
 pub fn probes(stage: &Stage) -> Vec<String> {
     let mut different = Vec::new();
     for line in lines(RUNS).filter(|line| !on_an_agent(line)) {
-        different.extend(run(stage, &line, ""));
+        different.extend(run(stage, &line, End::ByItself));
     }
     let environment = "agent with K3S_, CONTAINERD_, KINE_, proxy variables";
     assert!(lines(RUNS).any(|line| line["note"] == environment), "nothing is noted as `{environment}`");
@@ -52,21 +52,42 @@ fn requests(stage: &Stage) -> Vec<String> {
 pub fn on_a_joined_agent(stage: &Stage) -> Vec<String> {
     let config = "/etc/rancher/k3s/config.yaml";
     let password = "/etc/rancher/node/password";
-    let mut different = run(stage, &noted(RUNS, "agent, nothing changed")[0], "");
+    let mut different = run(stage, &noted(RUNS, "agent, nothing changed")[0], End::ByItself);
     let keep = format!("cp -p {config} {password} /root");
     let change = format!("{keep}; echo 'nonsense-flag: 1' >> {config}");
     stage.bed.shell("node02", &change);
-    different.extend(run(stage, &noted(RUNS, "FORCE_RESTART, the unit fails at once")[0], ""));
+    different.extend(run(stage, &noted(RUNS, "FORCE_RESTART, the unit fails at once")[0], End::ByItself));
     stage
         .bed
         .shell("node02", &format!("cp -p /root/config.yaml {config}; tr 0-9a-f 1-9a-f0 < /root/password > {password}"));
-    // It would wait for ever: as recorded, somebody ends it.
-    different.extend(run(stage, &noted(RUNS, "FORCE_RESTART, the node's password is refused")[0], "timeout 8"));
+    different.extend(run(stage, &noted(RUNS, "FORCE_RESTART, the node's password is refused")[0], End::OnceRefused));
     stage.bed.shell("node02", &format!("cp -p /root/password {password}; systemctl restart k3s-agent"));
     different
 }
 
-fn run(stage: &Stage, line: &Value, under: &str) -> Vec<String> {
+/// How a run comes to its end.
+#[derive(Clone, Copy)]
+enum End {
+    ByItself,
+    /// It waits for ever, and is ended once the agent was refused. `timeout` ended the recorded one, with the status 124.
+    OnceRefused,
+}
+
+impl End {
+    /// Shell that runs a command and prints how it ended.
+    fn shell(self, command: &str) -> String {
+        match self {
+            Self::ByItself => format!("{command} && echo 0 || echo $?"),
+            Self::OnceRefused => format!(
+                "since=$(date +%s)\n{command} & script=$!\nfor look in $(seq 300); do\n\
+                 ! journalctl --quiet --unit=k3s-agent --since=@$since | grep -q 'password rejected' || break\nsleep 0.2\ndone\n\
+                 kill $script && echo 124 || echo \"it ended by itself\""
+            ),
+        }
+    }
+}
+
+fn run(stage: &Stage, line: &Value, end: End) -> Vec<String> {
     let note = line["note"].as_str().unwrap();
     let script = if note.starts_with("older script") { "install-old.sh" } else { "install.sh" };
     let words = |value: &Value| -> String {
@@ -74,13 +95,14 @@ fn run(stage: &Stage, line: &Value, under: &str) -> Vec<String> {
         words.map(|word| format!("'{}' ", stage.here(&word))).collect()
     };
     let command = format!(
-        "cd /root; env -i PATH=\"$PATH\" HOME=/root {}{under} sh {script} {} >out 2>err && echo 0 || echo $?",
+        "env -i PATH=\"$PATH\" HOME=/root {} sh {script} {} >out 2>err",
         words(&line["env"]),
         line["args"].as_str().unwrap()
     );
-    let exit = stage.bed.shell("node02", &command);
-    let mut different =
-        unless(line["exit"] == exit.parse::<i64>().unwrap(), || format!("exit {exit}, recorded {}", line["exit"]));
+    let exit = stage.bed.shell("node02", &format!("cd /root\n{}", end.shell(&command)));
+    let mut different = unless(exit.parse() == Ok(line["exit"].as_i64().unwrap()), || {
+        format!("exit {exit}, recorded {}", line["exit"])
+    });
     for (output, file) in [("stdout", "out"), ("stderr", "err")] {
         let here = stage.bed.shell("node02", &format!("cat /root/{file}"));
         let recorded: Vec<String> = line[output].as_array().unwrap().iter().map(|line| pattern(stage, line)).collect();

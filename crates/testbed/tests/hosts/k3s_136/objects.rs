@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::stage::Stage;
 use super::{lines, noted, unless};
+use crate::k3s_contract::nodes::PARTS_OF_METRICS_SERVER;
 use crate::wait;
 
 const OBJECTS: &str = include_str!("../../contract/k3s-1.36/objects.jsonl");
@@ -15,16 +16,6 @@ const NOT_ANNOTATED: [&str; 2] =
 
 /// The real one writes that a server is a voter of etcd; the stand-in that the network is there, as 1.21 did.
 const OTHER_CONDITIONS: [&str; 2] = ["EtcdIsVoter", "NetworkUnavailable"];
-
-/// What the real one applies of metrics-server in seven manifests, the stand-in has in one.
-const PARTS_OF_METRICS_SERVER: [&str; 6] = [
-    "aggregated-metrics-reader",
-    "auth-delegator",
-    "auth-reader",
-    "metrics-apiservice",
-    "metrics-server-service",
-    "resource-reader",
-];
 
 fn differs(what: &str, recorded: &Value, here: &Value) -> Vec<String> {
     unless(recorded == here, || format!("{what}: {here}, recorded {recorded}"))
@@ -166,6 +157,11 @@ pub fn deleted(stage: &Stage) -> Vec<String> {
         wait::so(state == "active", || state)
     };
     different.extend(stage.comes("the agent to be active", active));
+    // As it was when the recorded one was deleted.
+    different.extend(stage.comes("the secret to belong to the Node", |stage| {
+        let object = stage.object(secret).unwrap_or_default();
+        wait::so(owners(&object)[0]["uid"] == stage.node("node02")["metadata"]["uid"], || format!("{object:#}"))
+    }));
 
     stage.bed.shell("node01", "k3s kubectl delete node node02 --wait=false");
     different.extend(stage.comes("the Node's secret to go with it", |stage| {

@@ -16,8 +16,8 @@ pub const BOUND: Duration = Duration::from_secs(75);
 
 /// What a unit is in, as often as a shell can look, each change once: the recordings were made like this.
 const WATCH: &str = "old=\nwhile sleep 0.02; do\n\
-    new=$(systemctl show --property=ActiveState --property=SubState --property=Result --property=NRestarts \"$1\" | sort)\n\
-    [ -z \"$new\" ] || [ \"$new\" = \"$old\" ] || echo $new\n    old=$new\ndone";
+    new=$(systemctl show --property=ActiveState --property=SubState --property=Result \"$1\" | sort)\n\
+    [ \"$new\" = \"$old\" ] || echo $new\n    old=$new\ndone";
 
 /// What a unit is in: active, sub and result.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ impl State {
         Self(["ActiveState", "SubState", "Result"].map(|name| line[name].as_str().unwrap().to_owned()))
     }
 
-    /// Whether it lasts for some milliseconds alone, so that nobody can count on seeing it.
+    /// Whether it lasts for some milliseconds only, which is too short to be seen each time.
     fn passes(&self) -> bool {
         let [active, sub, _] = &self.0;
         sub == "start-pre" || active == "inactive" || active == "deactivating"
@@ -68,12 +68,12 @@ impl Stage {
         Self { bed, mirror, addresses }
     }
 
-    /// With the addresses of these hosts in place of the recorded ones, of which nobody had the last.
+    /// With the addresses of these hosts in place of the recorded ones. No host has the one that ends in 99.
     pub fn here(&self, recorded: &str) -> String {
         let [server, agent, gateway] = &self.addresses;
-        let nobody = format!("{}.199", gateway.rsplit_once('.').unwrap().0);
+        let unused = format!("{}.199", gateway.rsplit_once('.').unwrap().0);
         // Longer ones first: the gateway's is the beginning of theirs.
-        [("10.97.77.11", server), ("10.97.77.12", agent), ("10.97.77.99", &nobody), ("10.97.77.1", gateway)]
+        [("10.97.77.11", server), ("10.97.77.12", agent), ("10.97.77.99", &unused), ("10.97.77.1", gateway)]
             .iter()
             .fold(recorded.to_owned(), |text, (recorded, here)| text.replace(recorded, here))
             // The real one names its commit.
@@ -95,12 +95,7 @@ impl Stage {
 
     /// An object, if it is there.
     pub fn object(&self, what: &str) -> Option<Value> {
-        let (exit, said) = self.bed.tried("node01", &format!("k3s kubectl get {what} --output=json"));
-        if exit != 0 {
-            assert!(said.contains("NotFound") || said.contains("not found"), "{said}");
-            return None;
-        }
-        Some(serde_json::from_str(&said).unwrap())
+        self.bed.object("node01", what)
     }
 
     pub fn node(&self, name: &str) -> Value {
@@ -148,15 +143,20 @@ impl Stage {
     pub fn watched(&self, host: &str) -> Vec<State> {
         // A look more for what has only just come.
         let states = self.bed.shell(host, "sleep 0.3; systemctl stop watch; cat /root/states");
-        let word = |line: &str, name: &str| {
-            line.split(' ')
-                .find_map(|word| word.strip_prefix(name))
-                .unwrap_or_default()
-                .trim_start_matches('=')
-                .to_owned()
+        // A line that the end of the watch cut off lacks one of them.
+        let state = |line: &str| {
+            let [mut active, mut sub, mut result] = [None, None, None];
+            for (name, value) in line.split(' ').filter_map(|word| word.split_once('=')) {
+                match name {
+                    "ActiveState" => active = Some(value.to_owned()),
+                    "SubState" => sub = Some(value.to_owned()),
+                    "Result" => result = Some(value.to_owned()),
+                    _ => {}
+                }
+            }
+            Some(State([active?, sub?, result?]))
         };
-        let all = states.lines().map(|line| State(["ActiveState", "SubState", "Result"].map(|name| word(line, name))));
-        once(all.collect())
+        once(states.lines().filter_map(state).collect())
     }
 
     /// What the unit and systemd have said since.

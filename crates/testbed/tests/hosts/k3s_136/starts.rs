@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::stage::{BOUND, RELEASE, Stage, State, once};
+use super::stage::{RELEASE, Stage, State, once};
 use super::{lines, noted, unless};
 use crate::wait;
 
@@ -10,19 +10,20 @@ const FIRST: &str = include_str!("../../contract/k3s-1.36/first-starts.jsonl");
 const RESTARTS: &str = include_str!("../../contract/k3s-1.36/restart.jsonl");
 const STOPPED: &str = include_str!("../../contract/k3s-1.36/stale-ready.jsonl");
 
-/// What comes one after the other: that the API is ready (of a server), that the unit is active, that there is a Node,
-/// that the Node is Ready, that it has a lease.
+/// What happens once at a first start, in whatever order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fact {
-    Api,
+enum Event {
+    /// The unit is active.
     Active,
+    /// There is a Node.
     Node,
+    /// The Node is Ready.
     Ready,
-    Lease,
 }
 
-/// In which order they were recorded: the same in each of three starts.
-fn recorded_order(node: &str) -> Vec<Fact> {
+/// In which order they were recorded: the same in each of three starts. A lease comes ten seconds after its Node, which may
+/// be before or after the rest.
+fn recorded_order(node: &str) -> Vec<Event> {
     let order = |start: u32| {
         let lines = noted(FIRST, &format!("first start {start} of 3"));
         let first =
@@ -30,68 +31,55 @@ fn recorded_order(node: &str) -> Vec<Fact> {
         let started = |line: &Value| {
             line["host"] == node && line["message"].as_str().is_some_and(|said| said.starts_with("Started"))
         };
-        let mut facts = vec![
-            (Fact::Active, first(&started)),
-            (Fact::Node, first(&|line| line[node]["Ready"].is_string())),
-            (Fact::Ready, first(&|line| line[node]["Ready"] == "True")),
-            (Fact::Lease, first(&|line| line[node]["lease renewTime"].is_string())),
+        let (there, lease) =
+            (first(&|line| line[node]["Ready"].is_string()), first(&|line| line[node]["lease renewTime"].is_string()));
+        assert!(there < lease);
+        let mut events = vec![
+            (Event::Active, first(&started)),
+            (Event::Node, there),
+            (Event::Ready, first(&|line| line[node]["Ready"] == "True")),
         ];
-        if node == "node01" {
-            facts.push((Fact::Api, first(&|line| line["readyz"] == 200)));
-        }
-        facts.sort_by(|(_, one), (_, other)| one.unwrap().total_cmp(&other.unwrap()));
-        facts.into_iter().map(|(fact, _)| fact).collect::<Vec<_>>()
+        events.sort_by(|(_, one), (_, other)| one.unwrap().total_cmp(&other.unwrap()));
+        events.into_iter().map(|(event, _)| event).collect::<Vec<_>>()
     };
     let first = order(1);
     assert!(first == order(2) && first == order(3));
     first
 }
 
-/// What is so at one moment. Asked in the order in which it comes, so that nothing seems to come before its time.
-fn facts(stage: &Stage, node: &str) -> Vec<Fact> {
-    let tls = "/var/lib/rancher/k3s/server/tls/client-admin";
-    let get =
-        |path: &str| format!("curl -sk --max-time 2 --cert {tls}.crt --key {tls}.key https://127.0.0.1:6443{path}");
-    let api = [
-        get(&format!(
-            "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node} | grep -q '\"renewTime\"' && echo Lease"
-        )),
-        get(&format!(
-            "/api/v1/nodes/{node} | tr -d '\\n ' | sed -n 's/.*\"kind\":\"Node\".*/&/p' > /root/node; [ -s /root/node ] && echo Node"
-        )),
-        "grep -q '\"type\":\"Ready\",\"status\":\"True\"' /root/node && echo Ready".to_owned(),
-    ];
-    let active = || stage.property(node, "ActiveState") == "active";
-    // What comes last is asked first: what has come when it is seen must have come before.
-    let mut said = stage.bed.tried("node01", &api.join("\n")).1;
-    if active() {
-        said += "Active\n";
-    }
-    // On a machine that is at work on more than this, one question may run out of time.
-    let api = format!("for i in 1 2 3 4 5; do {} | grep -qx ok && echo Api && break; done", get("/readyz"));
-    said += &stage.bed.tried("node01", &api).1;
-    let all = [Fact::Api, Fact::Active, Fact::Node, Fact::Ready, Fact::Lease];
-    all.into_iter().filter(|fact| said.lines().any(|line| line == format!("{fact:?}"))).collect()
-}
-
-/// Whether things come in the recorded order, whatever time passes between.
+/// Whether all of it comes, in the recorded order. Units and objects say themselves since when they are so, to the second:
+/// nothing depends on how soon somebody looks.
 fn comes_in_order(stage: &Stage, node: &str) -> Vec<String> {
-    let recorded = recorded_order(node);
-    let mut wrong = Vec::new();
-    let all = wait::comes(BOUND, || {
-        let here = facts(stage, node);
-        let ahead = recorded
-            .iter()
-            .enumerate()
-            .find(|(at, fact)| here.contains(fact) && recorded.iter().take(*at).any(|earlier| !here.contains(earlier)));
-        if let Some((_, fact)) = ahead {
-            wrong.push(format!("{fact:?} came before its time: {here:?}, recorded {recorded:?}"));
-        }
-        wait::so(recorded.iter().all(|fact| here.contains(fact)), || format!("{here:?}"))
+    let lease = format!("--namespace=kube-node-lease lease {node}");
+    // Until the API answers, nobody can ask for a Node.
+    let active = stage.comes("the unit to be active", |stage| {
+        let state = stage.property(node, "ActiveState");
+        wait::so(state == "active", || state)
     });
-    wrong.truncate(1);
-    wrong.extend(all.err().map(|seen| format!("not all of {recorded:?} came: {seen}")));
-    wrong
+    if !active.is_empty() {
+        return active;
+    }
+    let ready = stage.bed.tried("node01", "k3s kubectl get --raw /readyz").1;
+    let mut different = unless(ready == "ok", || format!("a unit is active whose API is not ready: {ready}"));
+    stage.until_ready(node);
+    different.extend(stage.comes("a lease", |stage| wait::so(stage.object(&lease).is_some(), || "none".to_owned())));
+    let object = stage.node(node);
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    let condition = conditions.iter().find(|one| one["type"] == "Ready").unwrap();
+    let seconds = |time: &Value| -> u64 {
+        stage.bed.shell("node01", &format!("date --date={} +%s", time.as_str().unwrap())).parse().unwrap()
+    };
+    let active =
+        format!("systemctl show --timestamp=unix --property=ActiveEnterTimestamp --value {}", Stage::unit(node));
+    let at = |event: &Event| match event {
+        Event::Active => stage.bed.shell(node, &active).trim_start_matches('@').parse().unwrap(),
+        Event::Node => seconds(&object["metadata"]["creationTimestamp"]),
+        Event::Ready => seconds(&condition["lastTransitionTime"]),
+    };
+    let here: Vec<(Event, u64)> = recorded_order(node).into_iter().map(|event| (event, at(&event))).collect();
+    different
+        .extend(unless(here.is_sorted_by_key(|(_, at)| *at), || format!("in another order than recorded: {here:?}")));
+    different
 }
 
 /// What a unit was recorded in.

@@ -4,7 +4,7 @@
 //! declared in `stage.rs`; what may differ, in `compare.rs`, each with why. How long something took is not compared.
 
 mod compare;
-mod nodes;
+pub mod nodes;
 pub mod pattern;
 mod stage;
 

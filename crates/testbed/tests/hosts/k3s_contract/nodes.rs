@@ -16,7 +16,8 @@ const DROPPED: [&str; 2] = ["beta.kubernetes.io/instance-type", "node-role.kuber
 /// Annotations of flannel's vxlan. The stand-in's pods have routes from node to node instead, as with `host-gw`.
 const OF_VXLAN: &str = "flannel.alpha.coreos.com/backend-data";
 
-const PARTS_OF_METRICS_SERVER: [&str; 6] = [
+/// What the real k3s applies of metrics-server in manifests of their own, the stand-in has in one.
+pub const PARTS_OF_METRICS_SERVER: [&str; 6] = [
     "aggregated-metrics-reader",
     "auth-delegator",
     "auth-reader",
