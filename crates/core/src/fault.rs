@@ -45,8 +45,6 @@ pub enum Cause {
     NotYet,
     /// It would do more than the operator's leave or the cluster's own rules allow.
     NotAllowed,
-    /// This build cannot do that yet.
-    NotBuilt,
 }
 
 impl Cause {
@@ -146,7 +144,6 @@ impl fmt::Display for Cause {
             Self::Passing => "failed this time",
             Self::NotYet => "known only later",
             Self::NotAllowed => "not allowed",
-            Self::NotBuilt => "not built yet",
         })
     }
 }

@@ -4,7 +4,7 @@
 //! a door, the World, as data, so the real world and the simulated one are told the same story.
 
 pub mod change;
-pub mod deed;
+pub mod contract;
 pub mod document;
 pub mod engine;
 pub mod event;
@@ -18,7 +18,6 @@ pub mod k3s_journal;
 pub mod known_hosts;
 pub mod kubeconfig;
 pub mod marked_block;
-pub mod probe;
 pub mod report;
 pub mod resource;
 pub mod resources;

@@ -135,7 +135,8 @@ fn chain(steps: &BTreeMap<Label, Step>) -> Vec<Link> {
 }
 
 /// The same work as the playbook runs it: one stage after the other, each as long as its slowest host, after what its
-/// hosts wait for; a board flashes and boots one slot after the other; known_hosts goes host by host.
+/// hosts wait for; a board flashes and boots one slot after the other; known_hosts goes host by host,
+/// and the tools one after the other.
 fn stage_by_stage(steps: &BTreeMap<Label, Step>) -> BTreeMap<StageName, u64> {
     let awaited = |stage: StageName| {
         let waits = steps.values().filter(move |step| step.stage == stage).flat_map(|step| &step.waits);
@@ -158,7 +159,8 @@ fn stage_by_stage(steps: &BTreeMap<Label, Step>) -> BTreeMap<StageName, u64> {
     let mut stages = first;
     for (stage, hosts) in by_host {
         *stages.entry(stage).or_default() += match stage {
-            StageName::KnownHosts => hosts.values().sum(),
+            // One host after the other, and one tool after the other.
+            StageName::KnownHosts | StageName::Tools => hosts.values().sum(),
             _ => hosts.values().copied().max().unwrap_or(0),
         };
     }

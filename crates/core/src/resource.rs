@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::change::{Diff, Outcome, Planned, Reason};
+use crate::contract::{Answered, Asked};
 use crate::engine::{Act, Look, StepContext};
 use crate::event::{Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, Target};
-use crate::probe::{Answer, Probe};
 use crate::sabotage::Guard;
-use crate::world::Going;
+use crate::world::BoxFuture;
 
 /// How a difference was removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +26,7 @@ pub enum Applied {
 }
 
 /// What a target that nobody has seen yet is expected to answer; `None` for what nobody can know yet.
-pub type Expectation = fn(&Probe) -> Option<Answer>;
+pub type Expectation = fn(&Asked) -> Option<Answered>;
 
 /// A target that will be another one after a step: in a plan, what comes after is held against these answers.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub trait Resource: Debug + Send + Sync {
     fn target(&self) -> Target;
 
     /// Questions that its look will ask, so that a lane's questions travel in one trip.
-    fn questions(&self) -> Vec<(Target, Probe)> {
+    fn questions(&self) -> Vec<Asked> {
         Vec::new()
     }
 
@@ -125,12 +125,12 @@ pub(crate) enum Concluded {
 pub(crate) trait Step: Debug + Send + Sync {
     fn label(&self) -> Label;
     fn target(&self) -> Target;
-    fn questions(&self) -> Vec<(Target, Probe)>;
+    fn questions(&self) -> Vec<Asked>;
     fn estimate(&self) -> Duration;
     fn estimate_in_span(&self) -> Duration;
     fn possible_hazards(&self) -> Vec<Hazard>;
     fn possible_renewals(&self) -> Vec<Renewal>;
-    fn converge<'a>(&'a self, context: &'a StepContext<'a>) -> Going<'a, Concluded>;
+    fn converge<'a>(&'a self, context: &'a StepContext<'a>) -> BoxFuture<'a, Concluded>;
 }
 
 impl<R: Resource> Step for R {
@@ -142,7 +142,7 @@ impl<R: Resource> Step for R {
         Resource::target(self)
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
+    fn questions(&self) -> Vec<Asked> {
         Resource::questions(self)
     }
 
@@ -162,7 +162,7 @@ impl<R: Resource> Step for R {
         self.renews(None)
     }
 
-    fn converge<'a>(&'a self, context: &'a StepContext<'a>) -> Going<'a, Concluded> {
+    fn converge<'a>(&'a self, context: &'a StepContext<'a>) -> BoxFuture<'a, Concluded> {
         Box::pin(async move {
             match context.pass() {
                 Pass::Plan => foresee(self, context).await,

@@ -1,32 +1,35 @@
-//! The door: all questions and effects go through it, to the real world or to the simulated one.
+//! The door: all questions and actions go through it, to the real world or to the simulated one.
 
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::deed::{Deed, Reply};
+use crate::contract::{Cluster, Contract, Controller};
 use crate::fault::Fault;
-use crate::ids::Target;
-use crate::probe::{Answer, Probe};
+use crate::ids::{BoardName, NodeName};
 
 /// A future that a world hands out.
-pub type Going<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// How far a deed has come: done, of how much, of what.
+/// How far an action has come: done, of how much, of what.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64, &'static str) + Send + Sync);
 
-/// Answers questions and brings effects about.
+/// Asks targets of one kind, and has them act.
 ///
 /// Both futures may be dropped at any point; what had begun on a target then goes on or stays undone there, and the
 /// next look tells which.
-pub trait World: Send + Sync {
+pub trait Speaks<T: Contract>: Send + Sync {
     /// Asks a target some questions in one round trip. As many answers come back as there were questions, in their
     /// order.
-    fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>>;
+    fn ask<'a>(&'a self, of: &'a T, questions: &'a [T::Question]) -> BoxFuture<'a, Vec<Result<T::Answer, Fault>>>;
 
-    /// Tries an effect on a target.
+    /// Tries an action on a target.
     ///
     /// # Errors
     /// A fault of cause `Lost` or `TimedOut` leaves it open whether the effect happened.
-    fn act<'a>(&'a self, target: &'a Target, deed: &'a Deed, progress: Progress<'a>)
-    -> Going<'a, Result<Reply, Fault>>;
+    fn act<'a>(&'a self, on: &'a T, action: &'a T::Action, progress: Progress<'a>) -> BoxFuture<'a, Result<(), Fault>>;
 }
+
+/// Speaks to targets of all kinds.
+pub trait World: Speaks<Controller> + Speaks<BoardName> + Speaks<NodeName> + Speaks<Cluster> {}
+
+impl<W: Speaks<Controller> + Speaks<BoardName> + Speaks<NodeName> + Speaks<Cluster>> World for W {}

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bringup_core::contract::{FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase};
 use bringup_core::ids::{NodeName, Slot};
 use bringup_core::known_hosts::HostKey;
-use bringup_core::probe::{FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase};
 
 /// How a transfer will end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bringup_core::contract::{ObjectId, ReleaseState};
 use bringup_core::ids::NodeName;
-use bringup_core::probe::{ObjectId, ReleaseState};
 use serde_json::Value;
 
 /// A Node.

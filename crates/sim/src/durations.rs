@@ -4,8 +4,7 @@
 //! real k3s v1.36.3 took on a PC of two cores in November 2026, named where it is used. The rest are guesses; none was
 //! measured on a board.
 
-use bringup_core::deed::{Deed, Job};
-use bringup_core::probe::K3sRole;
+use bringup_core::contract::{Job, K3sRole};
 use bringup_core::site::Kind;
 
 /// One question to the controller itself.
@@ -83,7 +82,7 @@ pub fn cloud_init(kind: Kind) -> u64 {
 }
 
 /// How much slower than an RK1 a machine works through packages, in percent.
-fn slowness(kind: Kind) -> u64 {
+pub fn slowness(kind: Kind) -> u64 {
     match kind {
         Kind::Cm4 => 160,
         Kind::Rk1 => 100,
@@ -104,35 +103,17 @@ pub fn job(job: &Job, kind: Kind) -> u64 {
     plain * slowness(kind) / 100
 }
 
-/// How long a deed takes besides what goes on detached. `bytes` is the size of what is fetched or staged.
-pub fn deed(deed: &Deed, kind: Kind, bytes: u64) -> u64 {
-    match deed {
-        Deed::Fetch { .. } => 300 + bytes / 25_000,
-        Deed::StageImage { .. } => 1_000 + bytes / 11_000,
-        Deed::InstallHelmPlugin { .. } => 5_000,
-        Deed::WriteCompletion { .. } | Deed::MergeKubeconfig { .. } => 200,
-        Deed::EditKnownHosts { .. } => 30,
-        // bmcd takes 0.1 s; a slot is left off for 2 s.
-        Deed::PowerOff { .. } => 2_400,
-        Deed::PowerOn { .. } => 700,
-        // USB has the module after 6.2 s.
-        Deed::StartFlash { .. } => 6_500,
-        Deed::ClearStoredUsbBoot { .. } => 300,
-        Deed::RestartBmcDaemon { .. } => 14_000,
-        Deed::SeedCloudInit { .. } => 38_000,
-        Deed::WriteFlashMark { .. } => 200,
-        Deed::FetchKeyring { .. } => 1_200,
-        Deed::FetchK3s(_) | Deed::HandOverK3s(_) => 6_000,
-        // The script takes 1.8 s where it downloads nothing and starts nothing.
-        Deed::InstallK3s(_) => 3_000 * slowness(kind) / 100,
-        // Measured: 0.5 to 1.0 s.
-        Deed::UninstallK3s { .. } => 2_000,
-        Deed::FetchSnapshot { .. } => 8_000,
-        Deed::Drain { .. } => 32_000,
-        Deed::InstallRelease { .. } => 75_000,
-        Deed::UninstallRelease { .. } => 20_000,
-        Deed::RestartWorkload { .. } => 15_000,
-        Deed::Unit { .. } => 5_000,
-        _ => 150,
-    }
+/// What is written, ordered or asked of an API and done at once.
+pub const AT_ONCE: u64 = 150;
+/// Size of a file that is no image, in bytes.
+pub const OTHER_FILE: u64 = 40_000_000;
+
+/// Until a file of so many bytes is fetched.
+pub fn fetch(bytes: u64) -> u64 {
+    300 + bytes / 25_000
+}
+
+/// Until an image of so many bytes is on a BMC's SD card.
+pub fn stage(bytes: u64) -> u64 {
+    1_000 + bytes / 11_000
 }

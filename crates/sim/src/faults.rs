@@ -4,7 +4,7 @@
 #[derive(Clone, Debug)]
 pub struct Faults {
     random: fastrand::Rng,
-    /// Deeds that are lost once, each: by how their words begin.
+    /// Actions that are lost once, each: by how their words begin.
     lost_once: Vec<(String, Lost)>,
     /// Connections lost before, during or after.
     pub lost: u32,
@@ -59,15 +59,15 @@ impl Faults {
         }
     }
 
-    /// Loses the first deed whose words begin like this.
+    /// Loses the first action whose words begin like this.
     #[must_use]
     pub fn losing(mut self, words: &str, when: Lost) -> Self {
         self.lost_once.push((words.to_owned(), when));
         self
     }
 
-    /// Whether and when this deed is lost.
-    pub(crate) fn lose_deed(&mut self, words: &str) -> Option<Lost> {
+    /// Whether and when this action is lost.
+    pub(crate) fn lose_action(&mut self, words: &str) -> Option<Lost> {
         match self.lost_once.iter().position(|(start, _)| words.starts_with(start)) {
             Some(at) => Some(self.lost_once.remove(at).1),
             None => self.lose(),

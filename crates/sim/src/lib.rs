@@ -4,37 +4,36 @@
 //! asks or acts; what goes on meanwhile (a boot, a transfer, a job) is settled by the clock when it is looked at. So
 //! the world outlives whoever dies in the middle, as real boards do.
 
-mod answers;
 mod board;
 mod cluster;
 mod controller;
 mod durations;
-mod effects;
 mod faults;
 mod machine;
 mod referee;
 mod state;
 mod story;
+mod target;
 mod virtual_time;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::contract::{Cluster, Contract, Controller};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::Liveness;
-use bringup_core::ids::Target;
-use bringup_core::probe::{Answer, Probe};
-use bringup_core::site::{Kind, Site};
-use bringup_core::world::{Going, Progress, World};
+use bringup_core::ids::{BoardName, NodeName, Target};
+use bringup_core::site::Site;
+use bringup_core::world::{BoxFuture, Progress, Speaks};
 use tokio::time::{Instant, sleep};
 
-pub use crate::answers::SECRET_MARK;
 pub use crate::faults::{Faults, Lost};
 use crate::machine::Boot;
 pub use crate::referee::Leave;
 use crate::state::State;
 pub use crate::story::{Condition, Story};
+pub use crate::target::SECRET_MARK;
+use crate::target::Simulated;
 pub use crate::virtual_time::in_virtual_time;
 
 /// A simulated world.
@@ -101,123 +100,77 @@ impl SimWorld {
         state
     }
 
-    /// How long one trip takes, in milliseconds.
-    fn trip(target: &Target) -> u64 {
-        match target {
-            Target::Controller => durations::ASK_CONTROLLER,
-            Target::Bmc(_) => durations::ASK_BMC,
-            Target::Node(_) => durations::ASK_NODE,
-            Target::Cluster => durations::ASK_CLUSTER,
+    fn lost(target: Target, doing: String) -> Fault {
+        Fault::new(Cause::Lost, target, doing).said("connection reset by peer")
+    }
+
+    async fn asked<T: Simulated>(&self, of: &T, questions: &[T::Question]) -> Vec<Result<T::Answer, Fault>> {
+        sleep(Duration::from_millis(T::TRIP)).await;
+        if T::TRAVELS && self.lock().faults.lose().is_some() {
+            return questions.iter().map(|question| Err(Self::lost(of.target(), question.to_string()))).collect();
         }
-    }
-
-    /// Whether and when this trip is lost; one that stays on the controller never is.
-    fn loses(&self, target: &Target) -> Option<Lost> {
-        match target {
-            Target::Controller => None,
-            _ => self.lock().faults.lose(),
-        }
-    }
-
-    fn lost(target: &Target, doing: String) -> Fault {
-        Fault::new(Cause::Lost, target.clone(), doing).said("connection reset by peer")
-    }
-
-    /// How long a deed takes, in milliseconds.
-    fn takes(&self, target: &Target, deed: &Deed) -> u64 {
-        let state = self.lock();
-        let kind = match target {
-            Target::Node(node) => state.machines.get(node).map_or(Kind::Other, |machine| machine.kind),
-            _ => Kind::Other,
-        };
-        let images = &state.site.settings;
-        let bytes = match deed {
-            Deed::Fetch { url, .. } if *url == images.cm4_image.url => durations::image_sizes(Kind::Cm4).0,
-            Deed::Fetch { url, .. } if *url == images.rk1_image.url => durations::image_sizes(Kind::Rk1).0,
-            Deed::StageImage { sha256, .. } if *sha256 == images.cm4_image.sha256 => {
-                durations::image_sizes(Kind::Cm4).0
+        let mut answers = Vec::with_capacity(questions.len());
+        let mut longest = 0;
+        {
+            let mut state = self.lock();
+            for question in questions {
+                let (answer, took) = of.answer(&mut state, question);
+                longest = longest.max(took);
+                answers.push(answer);
             }
-            Deed::StageImage { .. } => durations::image_sizes(Kind::Rk1).0,
-            Deed::Fetch { .. } => 40_000_000,
-            _ => 0,
-        };
-        durations::deed(deed, kind, bytes)
+        }
+        if longest > 0 {
+            sleep(Duration::from_millis(longest)).await;
+        }
+        answers
+    }
+
+    async fn acted<T: Simulated>(&self, on: &T, action: &T::Action, progress: Progress<'_>) -> Result<(), Fault> {
+        let lost = if T::TRAVELS { self.lock().faults.lose_action(&action.to_string()) } else { None };
+        let takes = on.takes(&self.lock(), action);
+        sleep(Duration::from_millis(T::TRIP)).await;
+        if lost == Some(Lost::Before) {
+            return Err(Self::lost(on.target(), action.to_string()));
+        }
+        let begun = on.begin(&mut self.lock(), action)?;
+        let parts = (takes / 5_000).max(1);
+        for part in 1..=parts {
+            sleep(Duration::from_millis(takes / parts)).await;
+            if parts > 1 {
+                progress(part, parts, "parts");
+            }
+        }
+        let done = on.effect(&mut self.lock(), action, begun);
+        match lost {
+            Some(Lost::After) => Err(Self::lost(on.target(), action.to_string())),
+            Some(Lost::Before) | None => done,
+        }
     }
 }
 
-impl World for SimWorld {
-    fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
-        Box::pin(async move {
-            sleep(Duration::from_millis(Self::trip(target))).await;
-            if self.loses(target).is_some() {
-                return probes
-                    .iter()
-                    .map(|probe| Err(Self::lost(target, format!("ask for {}", probe.word()))))
-                    .collect();
-            }
-            let mut answers = Vec::with_capacity(probes.len());
-            let mut longest = 0;
-            {
-                let mut state = self.lock();
-                for probe in probes {
-                    let (answer, took) = answers::answer(&mut state, target, probe);
-                    longest = longest.max(took);
-                    answers.push(answer);
+macro_rules! speaks {
+    ($($of:ty),+) => {
+        $(
+            impl Speaks<$of> for SimWorld {
+                fn ask<'a>(
+                    &'a self,
+                    of: &'a $of,
+                    questions: &'a [<$of as Contract>::Question],
+                ) -> BoxFuture<'a, Vec<Result<<$of as Contract>::Answer, Fault>>> {
+                    Box::pin(self.asked(of, questions))
                 }
-            }
-            if longest > 0 {
-                sleep(Duration::from_millis(longest)).await;
-            }
-            answers
-        })
-    }
 
-    fn act<'a>(
-        &'a self,
-        target: &'a Target,
-        deed: &'a Deed,
-        progress: Progress<'a>,
-    ) -> Going<'a, Result<Reply, Fault>> {
-        Box::pin(async move {
-            let lost = match target {
-                Target::Controller => None,
-                _ => self.lock().faults.lose_deed(&deed.to_string()),
-            };
-            let takes = self.takes(target, deed);
-            sleep(Duration::from_millis(Self::trip(target))).await;
-            if lost == Some(Lost::Before) {
-                return Err(Self::lost(target, deed.to_string()));
-            }
-            let before = {
-                let mut state = self.lock();
-                match target {
-                    Target::Cluster if !state.api_is_up() => {
-                        return Err(Fault::new(Cause::Unreachable, Target::Cluster, deed.to_string())
-                            .said("connection refused"));
-                    }
-                    Target::Node(_) | Target::Bmc(_) => answers::reach(&mut state, target)?,
-                    Target::Controller | Target::Cluster => {}
-                }
-                matches!(deed, Deed::EditKnownHosts { .. }).then(|| state.controller.known_hosts.clone())
-            };
-            let parts = (takes / 5_000).max(1);
-            for part in 1..=parts {
-                sleep(Duration::from_millis(takes / parts)).await;
-                if parts > 1 {
-                    progress(part, parts, "parts");
+                fn act<'a>(
+                    &'a self,
+                    on: &'a $of,
+                    action: &'a <$of as Contract>::Action,
+                    progress: Progress<'a>,
+                ) -> BoxFuture<'a, Result<(), Fault>> {
+                    Box::pin(self.acted(on, action, progress))
                 }
             }
-            let reply = {
-                let mut state = self.lock();
-                if let Deed::EditKnownHosts { .. } = deed {
-                    story::foreign_line(&mut state);
-                }
-                effects::effect(&mut state, target, deed, before)
-            };
-            match lost {
-                Some(Lost::After) => Err(Self::lost(target, deed.to_string())),
-                _ => reply,
-            }
-        })
-    }
+        )+
+    };
 }
+
+speaks!(Controller, BoardName, NodeName, Cluster);

@@ -180,7 +180,7 @@ impl State {
         let now = self.now;
         let Some(board) = self.boards.get_mut(name) else { return };
         let Some(transfer) = &mut board.transfer else { return };
-        let ended = transfer.state(now).phase == bringup_core::probe::JobPhase::Succeeded;
+        let ended = transfer.state(now).phase == bringup_core::contract::JobPhase::Succeeded;
         if !ended || transfer.written {
             return;
         }

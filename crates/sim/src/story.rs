@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bringup_core::contract::{FlashMarkState, FlashPhase};
 use bringup_core::hazard::Liveness;
 use bringup_core::ids::{BoardName, NodeName, Sha256, Slot};
 use bringup_core::known_hosts::KnownHosts;
-use bringup_core::probe::{FlashMarkState, FlashPhase};
 use bringup_core::site::{Node, Site};
 
 use crate::board::Board;
 use crate::controller::Controller;
-use crate::effects::installed_by_hand;
 use crate::faults::Faults;
 use crate::machine::{Boot, Machine, System, key_of};
 use crate::referee::Referee;
 use crate::state::State;
+use crate::target::installed_by_hand;
 use crate::{SimWorld, Snapshot};
 
 /// What a machine is like when the story begins.

@@ -7,10 +7,10 @@ mod common;
 use std::sync::Arc;
 
 use bringup_core::change::Outcome;
+use bringup_core::contract::FlashPhase;
 use bringup_core::event::What;
 use bringup_core::hazard::{Disk, Hazard, Liveness};
 use bringup_core::ids::{DiskPath, NodeName, Sha256, Target};
-use bringup_core::probe::FlashPhase;
 use bringup_core::site::{FlashTransport, Site, Stated};
 use bringup_core::version::Version;
 use bringup_sim::{Condition, Faults, Lost, SimWorld, Snapshot, Story, in_virtual_time};

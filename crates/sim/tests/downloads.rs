@@ -6,13 +6,12 @@ mod common;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::contract::{Cluster, Contract, Controller, controller};
 use bringup_core::event::What;
-use bringup_core::fault::Fault;
-use bringup_core::ids::{Sha256, Target};
-use bringup_core::probe::{Answer, Probe};
+use bringup_core::fault::{Cause, Fault};
+use bringup_core::ids::{BoardName, NodeName, Sha256, Target};
 use bringup_core::site::Settings;
-use bringup_core::world::{Going, Progress, World};
+use bringup_core::world::{BoxFuture, Progress, Speaks};
 use bringup_sim::{SimWorld, Story, in_virtual_time};
 use common::{Done, Runner, approve_all};
 
@@ -20,34 +19,73 @@ use common::{Done, Runner, approve_all};
 struct Web {
     sim: SimWorld,
     lists: Mutex<Vec<String>>,
+    /// What is in the addresses of files that cannot be fetched.
+    missing: Option<&'static str>,
 }
 
-impl World for Web {
-    fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
-        for probe in probes {
-            if let Probe::WebText(text) = probe
+impl Speaks<Controller> for Web {
+    fn ask<'a>(
+        &'a self,
+        of: &'a Controller,
+        questions: &'a [controller::Question],
+    ) -> BoxFuture<'a, Vec<Result<controller::Answer, Fault>>> {
+        for question in questions {
+            if let controller::Question::WebText(text) = question
                 && text.url.contains("/sha256sum-")
             {
                 self.lists.lock().unwrap().push(text.url.clone());
             }
         }
-        self.sim.ask(target, probes)
+        self.sim.ask(of, questions)
     }
 
     fn act<'a>(
         &'a self,
-        target: &'a Target,
-        deed: &'a Deed,
+        on: &'a Controller,
+        action: &'a controller::Action,
         progress: Progress<'a>,
-    ) -> Going<'a, Result<Reply, Fault>> {
-        self.sim.act(target, deed, progress)
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        match action {
+            controller::Action::Fetch(fetch) if self.missing.is_some_and(|missing| fetch.url.contains(missing)) => {
+                let fault = Fault::new(Cause::Failed, Target::Controller, action.to_string());
+                Box::pin(async { Err(fault.said("404 Not Found")) })
+            }
+            _ => self.sim.act(on, action, progress),
+        }
     }
 }
+
+macro_rules! as_simulated {
+    ($($of:ty),+) => {
+        $(
+            impl Speaks<$of> for Web {
+                fn ask<'a>(
+                    &'a self,
+                    of: &'a $of,
+                    questions: &'a [<$of as Contract>::Question],
+                ) -> BoxFuture<'a, Vec<Result<<$of as Contract>::Answer, Fault>>> {
+                    self.sim.ask(of, questions)
+                }
+
+                fn act<'a>(
+                    &'a self,
+                    on: &'a $of,
+                    action: &'a <$of as Contract>::Action,
+                    progress: Progress<'a>,
+                ) -> BoxFuture<'a, Result<(), Fault>> {
+                    self.sim.act(on, action, progress)
+                }
+            }
+        )+
+    };
+}
+
+as_simulated!(BoardName, NodeName, Cluster);
 
 impl Web {
     fn fresh() -> Self {
         let sim = SimWorld::resume(&Story::fresh().begin(&Arc::new(common::no_board())));
-        Self { sim, lists: Mutex::default() }
+        Self { sim, lists: Mutex::default(), missing: None }
     }
 
     /// A run over machines that k3s is handed to: how it ended, and the lists of sums that it read.
@@ -111,6 +149,41 @@ fn a_release_whose_list_of_sums_is_not_pinned_is_not_fetched() {
             assert!(!lists.is_empty());
             let troubles = done.troubles().join("\n");
             assert_eq!(troubles.contains("which is not in k3s_artifact_sha256"), !good, "{troubles}");
+        })
+        .unwrap();
+    }
+}
+
+/// Each tool has a lane of its own: what cannot be fetched holds up only what needs it.
+#[test]
+fn a_tool_that_cannot_be_fetched_leaves_nobody_else_without_anything() {
+    for (missing, lacking) in [
+        (
+            "/helm-v",
+            vec![
+                "controller/helm",
+                "controller/helm-completion-bash",
+                "controller/helm-completion-zsh",
+                "controller/helm-diff",
+            ],
+        ),
+        ("/kubeseal-", vec!["controller/kubeseal"]),
+        (
+            "/bin/linux/amd64/kubectl",
+            vec!["controller/kubectl", "controller/kubectl-completion-bash", "controller/kubectl-completion-zsh"],
+        ),
+    ] {
+        in_virtual_time(async {
+            let web = Web { missing: Some(missing), ..Web::fresh() };
+            let (done, _) = web.run("first", |_| ()).await;
+            let mut troubles: Vec<String> = done.troubles();
+            // Argo CD is what helm installs.
+            troubles.retain(|trouble| !trouble.starts_with("cluster/"));
+            let mut steps: Vec<&str> = troubles.iter().filter_map(|trouble| trouble.split(": ").next()).collect();
+            steps.sort_unstable();
+            assert_eq!(steps, lacking, "{missing}: {troubles:#?}");
+            let argo = done.troubles().len() > troubles.len();
+            assert_eq!(argo, missing == "/helm-v", "{missing}: {:#?}", done.troubles());
         })
         .unwrap();
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bringup_core::change::{Change, Diff, Outcome, Planned};
 use bringup_core::event::{Event, Pass, What};
-use bringup_core::ids::{BoardName, NodeName, StageName};
+use bringup_core::ids::{BoardName, Label, NodeName, StageName};
 use bringup_core::site::Site;
 use bringup_sim::{Condition, SimWorld, Snapshot, Story, in_virtual_time};
 use common::{Done, Runner, approve_all};
@@ -32,8 +32,20 @@ fn text(done: &Done) -> String {
     for hazard in &done.planned.hazards {
         let _ = writeln!(text, "! {hazard}");
     }
+    // By lane, as a plan is shown: lanes are looked at side by side.
+    let mut lanes: Vec<&Label> = Vec::new();
+    let mut steps = Vec::new();
     for event in done.events.iter().take_while(|event| !applies(event)) {
-        let What::StepPlanned { step, planned, .. } = &event.what else { continue };
+        match &event.what {
+            What::RunStarted { lanes: all, .. } => lanes = all.iter().map(|lane| &lane.lane).collect(),
+            What::StepPlanned { lane, step, planned, .. } => {
+                steps.push((lanes.iter().position(|other| *other == lane), step, planned));
+            }
+            _ => {}
+        }
+    }
+    steps.sort_by_key(|(lane, ..)| *lane);
+    for (_, step, planned) in steps {
         let (mark, diff) = match planned {
             Planned::Known(diff) => ("", diff),
             Planned::Expected(diff) => (" (expected)", diff),

@@ -38,7 +38,7 @@ use clap::Parser;
 
 use crate::args::{Arguments, Command};
 use crate::commands::breaking::Verb;
-use crate::commands::power::Deed;
+use crate::commands::power::Action;
 use crate::commands::{breaking, clean, down, git_commit, list, power, programs, state, up};
 use crate::failure::Failure;
 use crate::testbed::Testbed;
@@ -76,10 +76,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             let testbed = load()?;
             power::exec(&testbed, testbed.host(&which.host)?, &which.command)
         }
-        Command::Cut(which) => power::run(&load()?, &which.host, Deed::Cut),
-        Command::Start(which) => power::run(&load()?, &which.host, Deed::Start),
-        Command::Stop(which) => power::run(&load()?, &which.host, Deed::Stop),
-        Command::Reset(which) => power::run(&load()?, &which.host, Deed::Reset),
+        Command::Cut(which) => power::run(&load()?, &which.host, Action::Cut),
+        Command::Start(which) => power::run(&load()?, &which.host, Action::Start),
+        Command::Stop(which) => power::run(&load()?, &which.host, Action::Stop),
+        Command::Reset(which) => power::run(&load()?, &which.host, Action::Reset),
         Command::Break(which) => breaking::run(&load()?, Verb::Break, &which),
         Command::Mend(which) => breaking::run(&load()?, Verb::Mend, &which),
         Command::GitCommit(what) => git_commit::run(&load()?, what.fault),

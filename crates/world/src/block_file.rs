@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use bringup_core::deed::Content;
+use bringup_core::contract::controller::Content;
 use bringup_core::marked_block;
 
 use crate::local_files::behind_links;

@@ -3,15 +3,18 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use bringup_core::deed::{Content, Deed, Reply};
+use bringup_core::contract::controller::{
+    Action, Answer, Content, EditKnownHosts, Fetch, InstallHelmPlugin, MakeDirectory, MergeKubeconfig, Question,
+    WriteBlock, WriteCompletion, WriteFile,
+};
+use bringup_core::contract::{KnownHostsState, RememberedState};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
-use bringup_core::probe::{Answer, KnownHostsState, Probe, RememberedState};
 use bringup_core::world::Progress;
 
 use crate::known_hosts_file::{self, Edited};
 use crate::kubeconfig_file::{self, Merge};
-use crate::{block_file, cache, cluster, known_nodes, local_files, not_built, site_files, tools, web};
+use crate::{block_file, cache, cluster, host_key_pair, known_nodes, local_files, site_files, tools, web};
 
 /// What of the controller belongs to this run.
 #[derive(Clone, Debug)]
@@ -26,93 +29,85 @@ pub(crate) struct Controller {
 
 impl Controller {
     /// Answers one question.
-    pub async fn answer(&self, probe: &Probe) -> Result<Answer, Fault> {
-        match probe {
-            Probe::KnownHostLines(lines) => {
-                let known = known_hosts_file::read(&lines.path)
-                    .map_err(|error| known_hosts_fault(format!("read {}", lines.path), &lines.path, &error))?;
-                let keys = lines.names.iter().map(|name| (name.clone(), known.keys_for(name)));
-                Ok(Answer::KnownHostLines(KnownHostsState {
+    pub async fn answer(&self, question: &Question) -> Result<Answer, Fault> {
+        let doing = || question.to_string();
+        match question {
+            Question::KnownHostLines(question) => {
+                let known = known_hosts_file::read(&question.path)
+                    .map_err(|error| known_hosts_fault(doing(), &question.path, &error))?;
+                let keys = question.names.iter().map(|name| (name.clone(), known.keys_for(name)));
+                Ok(question.answer(KnownHostsState {
                     keys: keys.filter(|(_, keys)| !keys.is_empty()).collect(),
                     version: known.version().to_owned(),
                 }))
             }
-            Probe::File(file) => {
-                let state = web::file_state(&file.path).await;
-                state.map(Answer::File).map_err(|error| disk_fault(format!("read {}", file.path), &file.path, &error))
+            Question::File(question) => {
+                let state = web::file_state(&question.path).await;
+                state.map(|state| question.answer(state)).map_err(|error| disk_fault(doing(), &question.path, &error))
             }
-            Probe::FetchedSum(file) => {
-                web::fetched_sum(Path::new(&file.path), &file.url).map(Answer::FetchedSum).map_err(|error| {
-                    disk_fault(format!("read the checksum recorded for {}", file.path), &file.path, &error)
-                })
+            Question::FetchedSum(question) => web::fetched_sum(Path::new(&question.path), &question.url)
+                .map(|sum| question.answer(sum))
+                .map_err(|error| disk_fault(doing(), &question.path, &error)),
+            Question::HasLine(question) => Ok(question.answer(has_line(&question.path, &question.line))),
+            Question::Directory(question) => Ok(question.answer(Path::new(&question.path).is_dir())),
+            Question::WebText(question) => {
+                let text = web::text(&question.url).await;
+                text.map(|text| question.answer(text)).map_err(|trouble| trouble.fault(&doing()))
             }
-            Probe::HasLine(file) => match site_files::read(Path::new(&file.path)) {
-                Ok(bytes) => {
-                    let mut lines = bytes.split(|byte| *byte == b'\n');
-                    Ok(Answer::HasLine(Some(lines.any(|line| line.trim_ascii_end() == file.line.as_bytes()))))
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                    Ok(Answer::HasLine(None))
-                }
-                // A program, a FIFO, a directory: whatever it is, it is no text with such a line.
-                Err(_) => Ok(Answer::HasLine(Some(false))),
-            },
-            Probe::Directory(directory) => Ok(Answer::Directory(Path::new(&directory.path).is_dir())),
-            Probe::WebText(text) => {
-                let answer = web::text(&text.url).await;
-                answer.map(Answer::WebText).map_err(|trouble| trouble.fault(&format!("read {}", text.url)))
-            }
-            Probe::SealedKeysBackup(backup) => cluster::sealed_keys_backup(Path::new(&backup.directory))
-                .map(Answer::SealedKeysBackup)
-                .map_err(|error| disk_fault(format!("read {}", backup.directory), &backup.directory, &error)),
-            Probe::Remembered(question) => {
+            Question::SealedKeysBackup(question) => cluster::sealed_keys_backup(Path::new(&question.directory))
+                .map(|backup| question.answer(backup))
+                .map_err(|error| disk_fault(doing(), &question.directory, &error)),
+            Question::Remembered(question) => {
                 let known = known_hosts_file::read(&self.known_hosts).map_err(|error| {
                     known_hosts_fault(format!("read {}", self.known_hosts), &self.known_hosts, &error)
                 })?;
                 let in_known_hosts = question.names.iter().any(|name| !known.keys_for(name).is_empty());
-                let last_run = known_nodes::last_run(&self.site, &question.node).map_err(|error| {
-                    Fault::new(Cause::Failed, Target::Controller, format!("see whether {} is known", question.node))
-                        .said(error.to_string())
+                let last_run = known_nodes::last_run(&self.site, &question.node)
+                    .map_err(|error| Fault::new(Cause::Failed, Target::Controller, doing()).said(error.to_string()))?;
+                Ok(question.answer(RememberedState { in_known_hosts, last_run }))
+            }
+            Question::Modified(question) => local_files::modified(Path::new(&question.path))
+                .map(|modified| question.answer(modified))
+                .map_err(|error| disk_fault(doing(), &question.path, &error)),
+            Question::Block(question) => block_file::read(&question.path, &question.name)
+                .map(|text| question.answer(text))
+                .map_err(|error| block_fault(doing(), &question.path, &error)),
+            Question::ToolVersion(question) => {
+                tools::version(&question.path).await.map(|version| question.answer(version))
+            }
+            Question::HelmPlugin(question) => {
+                let version = tools::helm_plugin(&question.helm, &question.name).await;
+                version.map(|version| question.answer(version))
+            }
+            Question::KubeconfigContext(question) => {
+                kubeconfig_file::context(Path::new(&question.path), &question.context)
+                    .map(|state| question.answer(state))
+                    .map_err(|trouble| kubeconfig_fault(doing(), &question.path, &trouble))
+            }
+            Question::NewHostKey(question) => {
+                let pair = host_key_pair::new(&question.comment).map_err(|error| {
+                    Fault::new(Cause::Failed, Target::Controller, doing())
+                        .said(error)
+                        .next("see whether this machine gives random bytes (getrandom); then run again")
                 })?;
-                Ok(Answer::Remembered(RememberedState { in_known_hosts, last_run }))
+                Ok(question.answer(pair))
             }
-            Probe::Modified(file) => {
-                let modified = local_files::modified(Path::new(&file.path));
-                modified
-                    .map(Answer::Modified)
-                    .map_err(|error| disk_fault(format!("look at {}", file.path), &file.path, &error))
-            }
-            Probe::Block(block) => {
-                let text = block_file::read(&block.path, &block.name);
-                text.map(Answer::Block)
-                    .map_err(|error| block_fault(format!("read {}", block.path), &block.path, &error))
-            }
-            Probe::ToolVersion(tool) => tools::version(&tool.path).await.map(Answer::ToolVersion),
-            Probe::HelmPlugin(plugin) => tools::helm_plugin(&plugin.helm, &plugin.name).await.map(Answer::HelmPlugin),
-            Probe::KubeconfigContext(context) => {
-                let state = kubeconfig_file::context(Path::new(&context.path), &context.context);
-                state
-                    .map(Answer::KubeconfigContext)
-                    .map_err(|trouble| kubeconfig_fault(format!("read {}", context.path), &context.path, &trouble))
-            }
-            _ => Err(not_built::fault(&Target::Controller, format!("ask for {}", probe.word()))),
         }
     }
 
-    /// Brings one deed about.
-    pub async fn act(&self, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
-        match deed {
-            Deed::EditKnownHosts { path, remove, add, expect } => {
+    /// Acts.
+    pub async fn act(&self, action: &Action, progress: Progress<'_>) -> Result<(), Fault> {
+        let doing = || action.to_string();
+        match action {
+            Action::EditKnownHosts(EditKnownHosts { path, remove, add, expect }) => {
                 match known_hosts_file::edit(path, remove, add, expect.as_deref()).await {
-                    Ok(Edited::Done) => {}
-                    Ok(Edited::Stale) => {
-                        return Err(Fault::new(Cause::Stale, Target::Controller, deed.to_string())
-                            .said("someone else wrote known_hosts meanwhile"));
-                    }
-                    Err(error) => return Err(known_hosts_fault(deed.to_string(), path, &error)),
+                    Ok(Edited::Done) => Ok(()),
+                    Ok(Edited::Stale) => Err(Fault::new(Cause::Stale, Target::Controller, doing())
+                        .said("someone else wrote known_hosts meanwhile")),
+                    Err(error) => Err(known_hosts_fault(doing(), path, &error)),
                 }
             }
-            Deed::Fetch { url, sha256, member, path, mode } => {
+            Action::Fetch(Fetch { url, sha256, member, path, mode }) => {
                 let fetch = web::Fetch {
                     url,
                     sha256: *sha256,
@@ -125,38 +120,49 @@ impl Controller {
                     heard: None,
                 };
                 let told = |done, total| progress(done, total, "bytes");
-                web::fetch(&fetch, &told).await.map_err(|trouble| trouble.fault(&deed.to_string()))?;
+                web::fetch(&fetch, &told).await.map_err(|trouble| trouble.fault(&doing()))?;
                 cache::keep_within(&self.cache, cache::CACHE_BOUND);
+                Ok(())
             }
-            Deed::WriteFile { path, content, mode } => local_files::write(Path::new(path), content, *mode)
-                .map_err(|error| disk_fault(deed.to_string(), path, &error))?,
-            Deed::MakeDirectory { path } => {
-                std::fs::create_dir_all(path).map_err(|error| disk_fault(deed.to_string(), path, &error))?;
+            Action::WriteFile(WriteFile { path, content, mode }) => {
+                local_files::write(Path::new(path), content, *mode).map_err(|error| disk_fault(doing(), path, &error))
             }
-            Deed::WriteBlock { path, name, text } => {
+            Action::MakeDirectory(MakeDirectory { path }) => {
+                std::fs::create_dir_all(path).map_err(|error| disk_fault(doing(), path, &error))
+            }
+            Action::WriteBlock(WriteBlock { path, name, text }) => {
                 let written = block_file::write(path, name, Some(text)).await;
-                written.map_err(|error| block_fault(deed.to_string(), path, &error))?;
+                written.map(drop).map_err(|error| block_fault(doing(), path, &error))
             }
-            Deed::InstallHelmPlugin { helm, name, url, sha256, version } => {
+            Action::InstallHelmPlugin(InstallHelmPlugin { helm, name, url, sha256, version }) => {
                 let version = version.as_str();
                 let plugin = tools::Plugin { helm, name, url, sha256: *sha256, version, cache: &self.cache };
-                tools::install_plugin(&plugin, &|done, total| progress(done, total, "bytes")).await?;
+                tools::install_plugin(&plugin, &|done, total| progress(done, total, "bytes")).await
             }
-            Deed::WriteCompletion { tool, shell, path, mark } => {
+            Action::WriteCompletion(WriteCompletion { tool, shell, path, mark }) => {
                 let text = tools::completion(tool, shell).await?;
-                let text = format!("{}\n{mark}\n", text.trim_end());
-                local_files::write(Path::new(path), &Content::Plain(text), 0o644)
-                    .map_err(|error| disk_fault(deed.to_string(), path, &error))?;
+                let text = Content::Plain(format!("{}\n{mark}\n", text.trim_end()));
+                local_files::write(Path::new(path), &text, 0o644).map_err(|error| disk_fault(doing(), path, &error))
             }
-            Deed::MergeKubeconfig { path, context, access, set_current } => {
+            Action::MergeKubeconfig(MergeKubeconfig { path, context, access, set_current }) => {
                 let merge = Merge { name: context, access, set_current: *set_current };
-                kubeconfig_file::merge(Path::new(path), &merge)
-                    .await
-                    .map_err(|trouble| kubeconfig_fault(deed.to_string(), path, &trouble))?;
+                let merged = kubeconfig_file::merge(Path::new(path), &merge).await;
+                merged.map_err(|trouble| kubeconfig_fault(doing(), path, &trouble))
             }
-            _ => return Err(not_built::fault(&Target::Controller, deed.to_string())),
         }
-        Ok(Reply::Done)
+    }
+}
+
+/// Whether a file has this line; `None`: there is no file.
+fn has_line(path: &str, line: &str) -> Option<bool> {
+    match site_files::read(Path::new(path)) {
+        Ok(bytes) => {
+            let mut lines = bytes.split(|byte| *byte == b'\n');
+            Some(lines.any(|other| other.trim_ascii_end() == line.as_bytes()))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        // A program, a FIFO, a directory: whatever it is, it is no text with such a line.
+        Err(_) => Some(false),
     }
 }
 

@@ -1,123 +1,117 @@
-//! Nodes and BMCs: what is asked of them from outside, and what over SSH.
+//! Nodes, over SSH; and what nodes and BMCs are asked from outside.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::contract::Contract;
+use bringup_core::contract::node::{Action, Answer, FetchSnapshot, Question};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::ids::Target;
-use bringup_core::probe::{Answer, Probe};
+use bringup_core::ids::{NodeName, Target};
+use bringup_core::known_hosts::HostKey;
 use bringup_core::site::Connection;
 use bringup_core::world::Progress;
 
-use crate::shell::{self, ADMIN_KUBECONFIG, Odd, Script, Section};
+use crate::shell::{self, ADMIN_KUBECONFIG, Acting, Asking, Odd, Script, Section};
 use crate::ssh::{Failure, Hosts, Session};
-use crate::{k3s, local, not_built};
+use crate::{k3s, local};
 
-/// Asks a host some questions: at most one connection and one script.
-pub(crate) async fn ask(hosts: &Hosts, target: &Target, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
-    let Some(connection) = hosts.connection(target) else {
-        return probes.iter().map(|probe| Err(not_built::fault(target, doing(probe)))).collect();
+/// Asks a node some questions: at most one connection and one script.
+pub(crate) async fn ask(hosts: &Hosts, node: &NodeName, questions: &[Question]) -> Vec<Result<Answer, Fault>> {
+    let target = node.target();
+    let Some(connection) = hosts.connection(&target) else {
+        return questions.iter().map(|question| Err(unknown(&target, question.to_string()))).collect();
     };
-    let mut answers: Vec<Option<Result<Answer, Fault>>> = Vec::with_capacity(probes.len());
-    for probe in probes {
-        answers.push(outside(hosts, target, connection, probe).await);
-    }
+    let outside = Outside { hosts, target: &target, connection };
+    let mut answers = Vec::with_capacity(questions.len());
     let mut script = Script::new();
-    let mut asked = Vec::new();
-    for (index, probe) in probes.iter().enumerate() {
-        if answers[index].is_some() {
-            continue;
-        }
-        match question(target, probe) {
-            Some(piece) => {
+    for question in questions {
+        answers.push(match shell::asking(question) {
+            Asking::Addresses(question) => Some(outside.addresses().await.map(|found| question.answer(found))),
+            Asking::SshBanner(question) => Some(outside.answers().await.map(|answers| question.answer(answers))),
+            Asking::HostKeys(question) => Some(outside.host_keys().await.map(|keys| question.answer(keys))),
+            Asking::Shell(piece) => {
                 script.add(&piece);
-                asked.push(index);
+                None
             }
-            None => answers[index] = Some(Err(not_built::fault(target, doing(probe)))),
-        }
+        });
     }
-    if !asked.is_empty() {
-        let sections = run(hosts, target, connection, &script).await;
-        for (place, index) in asked.into_iter().enumerate() {
-            let probe = &probes[index];
-            answers[index] = Some(match &sections {
-                Ok(sections) => read(target, probe, sections.get(place).and_then(Option::as_ref)),
-                Err(failure) => Err(failure.fault(target, &doing(probe))),
-            });
-        }
-    }
-    let missing = |probe: &Probe| Fault::new(Cause::Failed, target.clone(), doing(probe)).said("nobody answered");
-    answers.into_iter().zip(probes).map(|(answer, probe)| answer.unwrap_or_else(|| Err(missing(probe)))).collect()
+    let sections = match answers.iter().any(Option::is_none) {
+        true => run(hosts, &target, connection, &script).await,
+        false => Ok(Vec::new()),
+    };
+    let mut sections = sections.map(Vec::into_iter);
+    let answered = answers.into_iter().zip(questions).map(|(answer, question)| match (answer, &mut sections) {
+        (Some(answer), _) => answer,
+        (None, Ok(sections)) => read(&target, question, sections.next().flatten().as_ref()),
+        (None, Err(failure)) => Err(failure.fault(&target, &question.to_string())),
+    });
+    answered.collect()
 }
 
-/// Brings a deed about on a node. `site` is the directory of the site, for what comes from there.
+/// Has a node act. `site` is the directory of the site, for what comes from there.
 pub(crate) async fn act(
     hosts: &Hosts,
-    target: &Target,
-    deed: &Deed,
+    node: &NodeName,
+    action: &Action,
     site: &Path,
     progress: Progress<'_>,
-) -> Result<Reply, Fault> {
-    let Some(connection) = hosts.connection(target) else {
-        return Err(not_built::fault(target, deed.to_string()));
-    };
-    let place = Place { hosts, target, connection };
-    match deed {
-        Deed::FetchSnapshot { run } => k3s::fetch_snapshot(place, deed, run, site).await?,
-        Deed::HandOverK3s(_) => k3s::deliver(place, deed, progress).await?,
-        _ => {
-            let Some(piece) = shell::effect(deed) else {
-                return Err(not_built::fault(target, deed.to_string()));
-            };
-            k3s::deliver(place, deed, progress).await?;
-            place.piece(&piece, deed).await?;
+) -> Result<(), Fault> {
+    let (target, doing) = (node.target(), action.to_string());
+    let Some(connection) = hosts.connection(&target) else { return Err(unknown(&target, doing)) };
+    let place = Place { hosts, target: &target, connection, doing: &doing };
+    match shell::acting(action) {
+        Acting::Shell(piece) => place.piece(&piece).await.map(drop),
+        Acting::WithInstallScript(install, piece) => {
+            k3s::bring_install_script(place, install, progress).await?;
+            place.piece(&piece).await.map(drop)
         }
+        Acting::HandOver(hand_over) => k3s::hand_over(place, hand_over, progress).await,
+        Acting::Snapshot(FetchSnapshot { run }) => k3s::fetch_snapshot(place, run, site).await,
     }
-    Ok(Reply::Done)
 }
 
-/// A host, as one deed reaches it.
+/// A target that the site does not name cannot be reached.
+pub(crate) fn unknown(target: &Target, doing: impl Into<String>) -> Fault {
+    Fault::new(Cause::Failed, target.clone(), doing)
+        .said("the site does not say how it is reached")
+        .next("add it to the inventory")
+}
+
+/// A node, as one action reaches it.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     hosts: &'a Hosts,
     pub target: &'a Target,
     pub connection: &'a Connection,
+    /// The action, in words.
+    pub doing: &'a str,
 }
 
 impl Place<'_> {
     /// Runs one piece of script as root to a good end.
-    pub async fn piece(self, piece: &str, deed: &Deed) -> Result<Section, Fault> {
-        let Self { hosts, target, connection } = self;
+    pub async fn piece(self, piece: &str) -> Result<Section, Fault> {
+        let Self { hosts, target, connection, doing } = self;
         let mut script = Script::new();
         script.add(piece);
-        let sections = run(hosts, target, connection, &script)
-            .await
-            .map_err(|failure| failure.fault(target, &deed.to_string()))?;
-        let lost = || {
-            Fault::new(Cause::Lost, target.clone(), deed.to_string())
-                .said("the connection was closed before the end was told")
-        };
+        let sections = run(hosts, target, connection, &script).await.map_err(|failure| failure.fault(target, doing))?;
+        let lost =
+            || Fault::new(Cause::Lost, target.clone(), doing).said("the connection was closed before the end was told");
         let section = sections.into_iter().flatten().next().ok_or_else(lost)?;
         if section.status == 0 {
             return Ok(section);
         }
         let said = if section.err.is_empty() { section.out } else { section.err };
-        Err(Fault::new(Cause::Failed, target.clone(), deed.to_string())
+        Err(Fault::new(Cause::Failed, target.clone(), doing)
             .said(tail(&said))
             .said(format!("exit status {}", section.status))
-            .next("mend what the last lines say, then run again"))
+            .next("fix what the last lines say, then run again"))
     }
 
     /// The connection to it.
-    pub async fn session(self, deed: &Deed) -> Result<Arc<Session>, Fault> {
+    pub async fn session(self) -> Result<Arc<Session>, Fault> {
         let session = self.hosts.session(self.target, self.connection).await;
-        session.map_err(|failure| failure.fault(self.target, &deed.to_string()))
+        session.map_err(|failure| failure.fault(self.target, self.doing))
     }
-}
-
-fn doing(probe: &Probe) -> String {
-    format!("ask for {}", probe.word())
 }
 
 /// The last lines, which say why.
@@ -127,51 +121,51 @@ fn tail(said: &str) -> String {
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
-/// What can be told without a login; `None` for what cannot.
-pub(crate) async fn outside(
-    hosts: &Hosts,
-    target: &Target,
-    connection: &Connection,
-    probe: &Probe,
-) -> Option<Result<Answer, Fault>> {
-    Some(match probe {
-        Probe::Addresses(_) if connection.local => Ok(Answer::Addresses(vec!["127.0.0.1".to_owned()])),
-        Probe::Addresses(_) => hosts
-            .addresses(connection)
-            .await
-            .map(Answer::Addresses)
-            .map_err(|failure| failure.fault(target, "find its addresses")),
-        Probe::SshBanner(_) if connection.local => Ok(Answer::SshBanner(true)),
-        // An open connection says nothing of a host whose power was cut a moment ago.
-        Probe::SshBanner(_) => hosts
-            .answers(connection)
-            .await
-            .map(Answer::SshBanner)
-            .map_err(|failure| failure.fault(target, "see whether it answers")),
-        Probe::HostKeys(_) => match hosts.session(target, connection).await {
-            Ok(session) => Ok(Answer::HostKeys(vec![session.host_key().clone()])),
-            Err(failure) => match failure.shown() {
-                Some(shown) => Ok(Answer::HostKeys(vec![shown.clone()])),
-                None => Err(failure.fault(target, "see its host key")),
-            },
-        },
-        _ => return None,
-    })
+/// A host as it is seen without a login.
+#[derive(Clone, Copy)]
+pub(crate) struct Outside<'a> {
+    pub hosts: &'a Hosts,
+    pub target: &'a Target,
+    pub connection: &'a Connection,
 }
 
-fn question(target: &Target, probe: &Probe) -> Option<String> {
-    match target {
-        Target::Node(_) => shell::question(probe),
-        _ => None,
+impl Outside<'_> {
+    /// What its name resolves to.
+    pub async fn addresses(self) -> Result<Vec<String>, Fault> {
+        if self.connection.local {
+            return Ok(vec!["127.0.0.1".to_owned()]);
+        }
+        let found = self.hosts.addresses(self.connection).await;
+        found.map_err(|failure| failure.fault(self.target, "find its addresses"))
+    }
+
+    /// Whether its SSH server answers. An open connection says nothing of a host whose power was cut a moment ago.
+    pub async fn answers(self) -> Result<bool, Fault> {
+        if self.connection.local {
+            return Ok(true);
+        }
+        let answers = self.hosts.answers(self.connection).await;
+        answers.map_err(|failure| failure.fault(self.target, "see whether it answers"))
+    }
+
+    /// The keys that its SSH server shows.
+    pub async fn host_keys(self) -> Result<Vec<HostKey>, Fault> {
+        match self.hosts.session(self.target, self.connection).await {
+            Ok(session) => Ok(vec![session.host_key().clone()]),
+            Err(failure) => match failure.shown() {
+                Some(shown) => Ok(vec![shown.clone()]),
+                None => Err(failure.fault(self.target, "see its host key")),
+            },
+        }
     }
 }
 
-fn read(target: &Target, probe: &Probe, section: Option<&Section>) -> Result<Answer, Fault> {
-    let fault = |cause| Fault::new(cause, target.clone(), doing(probe));
+fn read(target: &Target, question: &Question, section: Option<&Section>) -> Result<Answer, Fault> {
+    let fault = |cause| Fault::new(cause, target.clone(), question.to_string());
     let Some(section) = section else {
         return Err(fault(Cause::Lost).said("the connection was closed in the middle of the answer"));
     };
-    shell::answer(probe, section).map_err(|odd| match odd {
+    shell::answer(question, section).map_err(|odd| match odd {
         Odd::Words(words) => {
             fault(Cause::Failed).said(tail(&words)).next("fix what the last lines say, then run again")
         }
@@ -203,8 +197,8 @@ async fn run(
 
 #[cfg(test)]
 mod tests {
+    use bringup_core::contract::node::{AdminKubeconfig, JoinToken, K3sConfig};
     use bringup_core::ids::NodeName;
-    use bringup_core::probe::{AdminKubeconfig, JoinToken, K3sConfig};
 
     use super::*;
 
@@ -228,10 +222,10 @@ mod tests {
     #[test]
     fn what_was_printed_before_a_failure_is_not_shown_where_it_may_be_a_secret() {
         let target = Target::Node(NodeName::new("node01"));
-        let secrets: [Probe; 3] = [AdminKubeconfig {}.into(), JoinToken {}.into(), K3sConfig {}.into()];
-        for probe in secrets {
+        let secrets: [Question; 3] = [AdminKubeconfig {}.into(), JoinToken {}.into(), K3sConfig {}.into()];
+        for question in secrets {
             let section = Section { status: 1, out: "s3cr3t".to_owned(), err: String::new() };
-            let fault = read(&target, &probe, Some(&section)).unwrap_err();
+            let fault = read(&target, &question, Some(&section)).unwrap_err();
             assert!(!format!("{fault:?}").contains("s3cr3t"), "{fault:?}");
         }
     }

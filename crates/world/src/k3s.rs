@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use bringup_core::deed::Deed;
+use bringup_core::contract::node::{HandOverK3s, InstallK3s};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
 use bringup_core::world::Progress;
@@ -19,33 +19,40 @@ use crate::ssh::{Trouble, Upload};
 use crate::state_directory::StateDirectory;
 use crate::web;
 
-/// Brings to a node what a deed takes of the controller: the install script, or a release's files.
-pub(crate) async fn deliver(place: Place<'_>, deed: &Deed, progress: Progress<'_>) -> Result<(), Fault> {
-    let files = match deed {
-        Deed::InstallK3s(install) => vec![(install.script.as_str(), "install.sh", 0o700)],
-        Deed::HandOverK3s(artifacts) => {
-            vec![(artifacts.binary.as_str(), "binary", 0o755), (artifacts.images.as_str(), "images", 0o644)]
-        }
-        _ => return Ok(()),
-    };
-    place.piece(k3s::MAKE_HANDED, deed).await?;
-    for (from, name, mode) in files {
+/// Brings the install script to a node.
+pub(crate) async fn bring_install_script(
+    place: Place<'_>,
+    install: &InstallK3s,
+    progress: Progress<'_>,
+) -> Result<(), Fault> {
+    deliver(place, &[(&install.script, "install.sh", 0o700)], progress).await
+}
+
+/// Brings a release's files to a node.
+pub(crate) async fn hand_over(place: Place<'_>, files: &HandOverK3s, progress: Progress<'_>) -> Result<(), Fault> {
+    deliver(place, &[(&files.binary, "binary", 0o755), (&files.images, "images", 0o644)], progress).await
+}
+
+/// Brings files of the controller to a node: each from where, under which name, with which permission bits.
+async fn deliver(place: Place<'_>, files: &[(&str, &str, u32)], progress: Progress<'_>) -> Result<(), Fault> {
+    place.piece(k3s::MAKE_HANDED).await?;
+    for &(from, name, mode) in files {
         let to = format!("{}/{name}", k3s::HANDED);
         if place.connection.local {
-            place.piece(&k3s::copy(from, &to, mode), deed).await?;
+            place.piece(&k3s::copy(from, &to, mode)).await?;
             continue;
         }
-        let fault = |cause| Fault::new(cause, place.target.clone(), deed.to_string());
+        let fault = |cause| Fault::new(cause, place.target.clone(), place.doing);
         let local = |error: &io::Error| {
             fault(Cause::Failed).said(format!("{from}: {error}")).next("see why it cannot be read here; then run again")
         };
         let state = web::file_state(from).await.map_err(|error| local(&error))?;
         let sha256 = state.ok_or_else(|| local(&io::ErrorKind::NotFound.into()))?.sha256;
-        let session = place.session(deed).await?;
+        let session = place.session().await?;
         let upload = Upload { from: Path::new(from), to: &to, sha256, mode };
         let sent = session.upload(upload, &|done, total| progress(done, total, "bytes")).await;
         sent.map_err(|trouble| match trouble {
-            Trouble::Host(failure) => failure.fault(place.target, &deed.to_string()),
+            Trouble::Host(failure) => failure.fault(place.target, place.doing),
             Trouble::Local(error) => local(&error),
             Trouble::There(said) => fault(Cause::Failed)
                 .said(format!("{to}: {said}"))
@@ -63,11 +70,11 @@ const LONGEST_TOKEN: u64 = 4096;
 
 /// Takes an etcd snapshot on the control plane and brings it to `.bringup/snapshots` of the site in this directory, with
 /// the token that it takes to restore it.
-pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, site: &Path) -> Result<(), Fault> {
+pub(crate) async fn fetch_snapshot(place: Place<'_>, run: &str, site: &Path) -> Result<(), Fault> {
     let taken = format!("bringup-{run}");
-    let said = place.piece(&k3s::snapshot(&taken), deed).await?;
+    let said = place.piece(&k3s::snapshot(&taken)).await?;
     let odd = || {
-        Fault::new(Cause::Mismatch, place.target.clone(), deed.to_string())
+        Fault::new(Cause::Mismatch, place.target.clone(), place.doing)
             .said("what came is not what was taken there")
             .next("run again; k3s is not uninstalled without a snapshot")
     };
@@ -75,7 +82,7 @@ pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, sit
     let (Some(path), Some(sha256)) = (lines.next(), lines.next().and_then(Sha256::parse)) else { return Err(odd()) };
     let name = path.rsplit('/').next().filter(|name| is_of(name, &taken)).ok_or_else(odd)?;
     let local = |error: io::Error| {
-        Fault::new(Cause::Failed, Target::Controller, deed.to_string())
+        Fault::new(Cause::Failed, Target::Controller, place.doing)
             .said(format!("{}: {error}", site.join(".bringup/snapshots").display()))
             .next(
                 "see whether that directory is yours and its disk has room; k3s is not uninstalled without a snapshot",
@@ -85,10 +92,10 @@ pub(crate) async fn fetch_snapshot(place: Place<'_>, deed: &Deed, run: &str, sit
     let to = To { directory: &snapshots, name, longest: LONGEST_SNAPSHOT };
     let token = To { directory: &snapshots, name: &format!("{name}.token"), longest: LONGEST_TOKEN };
     let brought = async {
-        if bring(place, deed, path, &to).await?.map_err(local)? != sha256 {
+        if bring(place, path, &to).await?.map_err(local)? != sha256 {
             return Err(odd());
         }
-        let sum = bring(place, deed, "/var/lib/rancher/k3s/server/token", &token).await?.map_err(local)?;
+        let sum = bring(place, "/var/lib/rancher/k3s/server/token", &token).await?.map_err(local)?;
         // Without its token no snapshot can be restored.
         if sum == Sha256::of("") { Err(odd()) } else { Ok(()) }
     };
@@ -118,7 +125,7 @@ struct To<'a> {
 }
 
 /// Brings a file of root's from there, 0600; its sum.
-async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result<io::Result<Sha256>, Fault> {
+async fn bring(place: Place<'_>, from: &str, to: &To<'_>) -> Result<io::Result<Sha256>, Fault> {
     let open = || to.directory.open(to.name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC);
     if place.connection.local {
         let owner = match open().and_then(|file| file.metadata()) {
@@ -126,12 +133,12 @@ async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result
             Err(error) => return Ok(Err(error)),
         };
         let path = to.directory.path().join(to.name);
-        place.piece(&k3s::give(from, &path.to_string_lossy(), owner), deed).await?;
+        place.piece(&k3s::give(from, &path.to_string_lossy(), owner)).await?;
         let mut hash = sha2::Sha256::new();
         let opened = to.directory.open(to.name, OFlags::RDONLY);
         return Ok(opened.and_then(|mut file| io::copy(&mut file, &mut hash)).map(|_| hash.into()));
     }
-    let session = place.session(deed).await?;
+    let session = place.session().await?;
     let (pieces, mut coming) = mpsc::channel::<bytes::Bytes>(8);
     let command = k3s::bytes_of(from);
     let writing = async {
@@ -152,7 +159,7 @@ async fn bring(place: Place<'_>, deed: &Deed, from: &str, to: &To<'_>) -> Result
     };
     let (poured, written) = tokio::join!(session.pour(&command, pieces), writing);
     if written.is_ok() {
-        poured.map_err(|failure| failure.fault(place.target, &deed.to_string()))?;
+        poured.map_err(|failure| failure.fault(place.target, place.doing))?;
     }
     Ok(written)
 }

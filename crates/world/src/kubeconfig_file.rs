@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use bringup_core::deed::Content;
+use bringup_core::contract::KubeconfigState;
+use bringup_core::contract::controller::Content;
 use bringup_core::kubeconfig::{ClusterAccess, NotAKubeconfig, UserConfig};
-use bringup_core::probe::KubeconfigState;
 use bringup_core::secret::Secret;
 
 use crate::file_lock::LockFile;

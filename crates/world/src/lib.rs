@@ -1,7 +1,7 @@
 //! The real world: what the core asks and does, on real machines.
 //!
-//! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and deeds, nowhere
-//! else. The cluster is spoken to through its API. What cannot be done yet is a fault of cause `NotBuilt`.
+//! Nodes are reached over SSH ([`RealWorld`]); shell is rendered from the closed sets of questions and actions, nowhere
+//! else. The cluster is spoken to through its API.
 
 mod block_file;
 mod bmc;
@@ -12,6 +12,7 @@ mod file_lock;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod host;
+mod host_key_pair;
 mod image;
 mod journal;
 mod k3s;
@@ -23,7 +24,6 @@ mod local_files;
 mod local_source;
 #[cfg(test)]
 mod mutations;
-mod not_built;
 mod program;
 mod real_world;
 mod run_lock;

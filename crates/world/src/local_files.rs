@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use bringup_core::deed::Content;
+use bringup_core::contract::controller::Content;
 
 /// Writes a file beside its place, with its permissions from the start, and moves it there.
 pub(crate) fn write(path: &Path, content: &Content, mode: u32) -> io::Result<()> {

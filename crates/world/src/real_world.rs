@@ -1,20 +1,20 @@
-//! The real world: where a question or a deed goes.
+//! The real world: where a question or an action goes.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::contract::{self, Action, Contract, Controller, Question, controller, node};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::ids::Target;
-use bringup_core::probe::{Answer, Probe};
+use bringup_core::ids::{BoardName, NodeName, Target};
 use bringup_core::secret::{Mask, Secret};
 use bringup_core::site::{Place, Site};
-use bringup_core::world::{Going, Progress, World};
+use bringup_core::world::{BoxFuture, Progress, Speaks};
+use futures_util::future::join_all;
 
 use crate::bmc::{self, Boards};
 use crate::cluster::{Cluster, OverSsh};
-use crate::controller::Controller;
+use crate::controller::Controller as ThisMachine;
 use crate::host;
 use crate::ssh::{ClientConfig, Hosts, Logins};
 
@@ -24,7 +24,7 @@ pub struct RealWorld {
     site: Arc<Site>,
     hosts: Hosts,
     boards: Boards,
-    controller: Controller,
+    controller: ThisMachine,
     cluster: Cluster,
     /// Hides what machines are sent and nobody may see: passwords, tokens, and the secrets in effects. A machine that sends one
     /// back does not get it shown.
@@ -57,7 +57,7 @@ impl RealWorld {
             .collect();
         let mask = Mutex::new(mask);
         let boards = Boards::new(site.settings.bmc_interface, site.settings.tpi_images_path.clone(), cache.clone());
-        let controller = Controller { site: directory, cache, known_hosts };
+        let controller = ThisMachine { site: directory, cache, known_hosts };
         let cluster = Cluster::new(PathBuf::from(&site.settings.bin_dir).join("helm"));
         Self { cluster, hosts: Hosts::new(Arc::clone(&site), config, logins), site, boards, controller, mask }
     }
@@ -94,21 +94,6 @@ impl RealWorld {
         said.map(|text| mask.hide_in(&text)).map_err(|fault| fault.masked(&mask))
     }
 
-    async fn ask_all(&self, target: &Target, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
-        match target {
-            Target::Node(_) => host::ask(&self.hosts, target, probes).await,
-            Target::Bmc(_) => bmc::ask(&self.hosts, &self.boards, target, probes).await,
-            Target::Controller => {
-                let mut answers = Vec::with_capacity(probes.len());
-                for probe in probes {
-                    answers.push(self.controller.answer(probe).await);
-                }
-                answers
-            }
-            Target::Cluster => self.cluster.ask(&self.access(), probes).await,
-        }
-    }
-
     fn access(&self) -> OverSsh<'_> {
         OverSsh { hosts: &self.hosts, site: &self.site, mask: &self.mask }
     }
@@ -131,36 +116,110 @@ async fn within<T>(bound: Duration, target: &Target, doing: &str, going: impl Fu
     })
 }
 
-impl World for RealWorld {
-    fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
-        Box::pin(async move {
-            let bound = probes.iter().map(Probe::bound).max().unwrap_or_default();
-            let doing = probes.first().map_or_else(String::new, |probe| format!("ask for {}", probe.word()));
-            let asked = within(bound, target, &doing, self.ask_all(target, probes)).await;
-            let answers = asked.unwrap_or_else(|fault| probes.iter().map(|_| Err(fault.clone())).collect());
-            let mask = self.mask();
-            answers.into_iter().map(|answer| answer.map_err(|fault| fault.masked(&mask))).collect()
-        })
+impl RealWorld {
+    /// Within the questions' bound, and with what nobody may see hidden.
+    async fn asked<T: Contract>(
+        &self,
+        of: &T,
+        questions: &[T::Question],
+        asking: impl Future<Output = Vec<Result<T::Answer, Fault>>>,
+    ) -> Vec<Result<T::Answer, Fault>> {
+        let bound = questions.iter().map(Question::bound).max().unwrap_or_default();
+        let doing = questions.first().map_or_else(String::new, T::Question::to_string);
+        let asked = within(bound, &of.target(), &doing, asking).await;
+        let answers = asked.unwrap_or_else(|fault| questions.iter().map(|_| Err(fault.clone())).collect());
+        let mask = self.mask();
+        answers.into_iter().map(|answer| answer.map_err(|fault| fault.masked(&mask))).collect()
+    }
+
+    /// Within the action's bound, and with what nobody may see hidden.
+    async fn acted<T: Contract>(
+        &self,
+        on: &T,
+        action: &T::Action,
+        acting: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<(), Fault> {
+        self.will_send(&action.secrets());
+        let done = within(action.bound(), &on.target(), &action.to_string(), acting).await;
+        done.and_then(|done| done).map_err(|fault| fault.masked(&self.mask()))
+    }
+}
+
+impl Speaks<Controller> for RealWorld {
+    fn ask<'a>(
+        &'a self,
+        of: &'a Controller,
+        questions: &'a [controller::Question],
+    ) -> BoxFuture<'a, Vec<Result<controller::Answer, Fault>>> {
+        let asking = join_all(questions.iter().map(|question| self.controller.answer(question)));
+        Box::pin(self.asked(of, questions, asking))
     }
 
     fn act<'a>(
         &'a self,
-        target: &'a Target,
-        deed: &'a Deed,
+        on: &'a Controller,
+        action: &'a controller::Action,
         progress: Progress<'a>,
-    ) -> Going<'a, Result<Reply, Fault>> {
-        Box::pin(async move {
-            self.will_send(&deed.secrets());
-            let acting = async {
-                match target {
-                    Target::Node(_) => host::act(&self.hosts, target, deed, &self.controller.site, progress).await,
-                    Target::Controller => self.controller.act(deed, progress).await,
-                    Target::Bmc(_) => bmc::act(&self.hosts, &self.boards, &self.site, target, deed, progress).await,
-                    Target::Cluster => self.cluster.act(&self.access(), deed, progress).await,
-                }
-            };
-            let result = within(deed.bound(), target, &deed.to_string(), acting).await.and_then(|result| result);
-            result.map_err(|fault| fault.masked(&self.mask()))
-        })
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.acted(on, action, self.controller.act(action, progress)))
+    }
+}
+
+impl Speaks<BoardName> for RealWorld {
+    fn ask<'a>(
+        &'a self,
+        of: &'a BoardName,
+        questions: &'a [contract::bmc::Question],
+    ) -> BoxFuture<'a, Vec<Result<contract::bmc::Answer, Fault>>> {
+        Box::pin(self.asked(of, questions, bmc::ask(&self.hosts, &self.boards, of, questions)))
+    }
+
+    fn act<'a>(
+        &'a self,
+        on: &'a BoardName,
+        action: &'a contract::bmc::Action,
+        progress: Progress<'a>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.acted(on, action, bmc::act(&self.hosts, &self.boards, &self.site, on, action, progress)))
+    }
+}
+
+impl Speaks<NodeName> for RealWorld {
+    fn ask<'a>(
+        &'a self,
+        of: &'a NodeName,
+        questions: &'a [node::Question],
+    ) -> BoxFuture<'a, Vec<Result<node::Answer, Fault>>> {
+        Box::pin(self.asked(of, questions, host::ask(&self.hosts, of, questions)))
+    }
+
+    fn act<'a>(
+        &'a self,
+        on: &'a NodeName,
+        action: &'a node::Action,
+        progress: Progress<'a>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.acted(on, action, host::act(&self.hosts, on, action, &self.controller.site, progress)))
+    }
+}
+
+impl Speaks<contract::Cluster> for RealWorld {
+    fn ask<'a>(
+        &'a self,
+        of: &'a contract::Cluster,
+        questions: &'a [contract::cluster::Question],
+    ) -> BoxFuture<'a, Vec<Result<contract::cluster::Answer, Fault>>> {
+        let asking = async move { self.cluster.ask(&self.access(), questions).await };
+        Box::pin(self.asked(of, questions, asking))
+    }
+
+    fn act<'a>(
+        &'a self,
+        on: &'a contract::Cluster,
+        action: &'a contract::cluster::Action,
+        progress: Progress<'a>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        let acting = async move { self.cluster.act(&self.access(), action, progress).await };
+        Box::pin(self.acted(on, action, acting))
     }
 }

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use bringup_core::deed::Deed;
-use bringup_core::fault::Fault;
-use bringup_core::ids::Target;
-use bringup_core::probe::{Answer, FlashJob, JobPhase, Probe, Question, SlotPower, SshBanner};
+use bringup_core::contract::bmc::{Action, FlashJob, PowerOff, PowerOn, SlotPower};
+use bringup_core::contract::{Contract, JobPhase, Question, node};
+use bringup_core::fault::{Cause, Fault};
 use bringup_core::site::{Node, Place};
-use bringup_core::world::World;
+use bringup_core::world::{Speaks, World};
 use bringup_world::RunLock;
 
 use crate::args::{PowerArguments, PowerCommand};
@@ -79,23 +78,23 @@ impl From<Fault> for Refused {
 }
 
 async fn one(world: &dyn World, wanted: Wanted, yes: bool, node: &Node, place: &Place) -> Result<String, Refused> {
-    let (name, slot, bmc) = (&node.name, place.slot, Target::Bmc(place.board.clone()));
+    let (name, slot, bmc) = (&node.name, place.slot, &place.board);
     let line = |words: &str| format!("{name} (slot {slot} of {}): {words}", place.board);
-    let powered = ask(world, &bmc, SlotPower { slot }).await?;
+    let powered = ask(world, bmc, SlotPower { slot }).await?;
     if wanted == Wanted::Status {
         return Ok(line(if powered { "on" } else { "off" }));
     }
-    let job = ask(world, &bmc, FlashJob {}).await?;
+    let job = ask(world, bmc, FlashJob {}).await?;
     if job.is_some_and(|job| job.phase == JobPhase::Running && job.slot == slot) {
         return Err(Refused::Left(line("is being flashed, and is left alone")));
     }
-    let act = async |deed: Deed| world.act(&bmc, &deed, &|_, _, _| {}).await;
+    let act = async |action: Action| Speaks::act(world, bmc, &action, &|_, _, _| {}).await;
     if powered && wanted != Wanted::On {
-        let living = ask(world, &Target::Node(name.clone()), SshBanner {}).await?;
+        let living = ask(world, name, node::SshBanner {}).await?;
         if !(yes || agreed(name.as_str(), living)) {
             return Err(Refused::Left(line("is left alone: nobody said yes")));
         }
-        act(Deed::PowerOff { slot }).await?;
+        act(PowerOff { slot }.into()).await?;
     }
     if wanted == Wanted::Off {
         return Ok(line(if powered { "switched off" } else { "was off already" }));
@@ -103,7 +102,7 @@ async fn one(world: &dyn World, wanted: Wanted, yes: bool, node: &Node, place: &
     if powered && wanted == Wanted::On {
         return Ok(line("was on already"));
     }
-    act(Deed::PowerOn { slot }).await?;
+    act(PowerOn { slot }.into()).await?;
     Ok(line(if powered { "switched off and on" } else { "switched on" }))
 }
 
@@ -114,12 +113,9 @@ fn agreed(name: &str, living: bool) -> bool {
     matches!(Terminal.ask(&Lines::default(), &question), Ok(Some(answer)) if answer.trim() == name)
 }
 
-async fn ask<Q: Question>(world: &dyn World, target: &Target, question: Q) -> Result<Q::Answer, Fault> {
-    let probe: Probe = question.into();
-    let doing = format!("ask for {}", probe.word());
-    let mut answers: Vec<Result<Answer, Fault>> = world.ask(target, &[probe]).await;
+async fn ask<Q: Question>(world: &dyn World, of: &Q::Of, question: Q) -> Result<Q::Answer, Fault> {
+    let doing = question.to_string();
+    let mut answers = Q::Of::part(world).ask(of, &[question.into()]).await;
     let answer = answers.pop().transpose()?.and_then(Q::read);
-    answer.ok_or_else(|| {
-        Fault::new(bringup_core::fault::Cause::Failed, target.clone(), doing).said("no answer came back")
-    })
+    answer.ok_or_else(|| Fault::new(Cause::Failed, of.target(), doing).said("no answer came back"))
 }

@@ -10,11 +10,11 @@ use super::lane::Need;
 use super::look::{Act, Look};
 use super::{Walk, ms};
 use crate::change::{Outcome, Reason};
+use crate::contract::Asked;
 use crate::event::{Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, Target};
-use crate::probe::Probe;
 use crate::resource::Expectation;
 use crate::sabotage::{Guard, Guards};
 
@@ -88,7 +88,7 @@ impl<'a> StepContext<'a> {
     }
 
     /// What this lane will ask in its next steps, this one included.
-    pub(super) fn questions_ahead(&self, steps: usize) -> impl Iterator<Item = (Target, Probe)> + '_ {
+    pub(super) fn questions_ahead(&self, steps: usize) -> impl Iterator<Item = Asked> + '_ {
         let ahead = &self.walk.lanes[self.lane].steps[self.index..];
         ahead.iter().take(steps).flat_map(|placed| placed.step.questions())
     }

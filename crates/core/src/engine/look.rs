@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::StepContext;
-use crate::deed::{Deed, Reply};
+use crate::contract::{Action, Answered, Asked, Contract, Question};
 use crate::event::What;
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, Target};
-use crate::probe::{Answer, Probe, Question};
 use crate::sabotage::Guards;
 
 /// How long an answer may stand for the target it came from. Others act on boards, cluster and controller too.
@@ -24,12 +23,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Answers already had, by target.
 #[derive(Default)]
 pub(super) struct Answers {
-    by_target: BTreeMap<Target, BTreeMap<Probe, (Instant, Answer)>>,
+    by_target: BTreeMap<Target, BTreeMap<Asked, (Instant, Answered)>>,
 }
 
 impl Answers {
-    fn get(&self, target: &Target, probe: &Probe, trust: Trust) -> Option<Answer> {
-        let (at, answer) = self.by_target.get(target)?.get(probe)?;
+    fn get(&self, asked: &Asked, trust: Trust) -> Option<Answered> {
+        let (at, answer) = self.by_target.get(&asked.target())?.get(asked)?;
         let trusted = match trust {
             Trust::Kept => at.elapsed() < KEPT_FOR,
             Trust::Since(began) => *at >= began,
@@ -37,11 +36,11 @@ impl Answers {
         trusted.then(|| answer.clone())
     }
 
-    fn put(&mut self, target: &Target, probe: Probe, answer: Answer) {
-        self.by_target.entry(target.clone()).or_default().insert(probe, (Instant::now(), answer));
+    fn put(&mut self, asked: Asked, answer: Answered) {
+        self.by_target.entry(asked.target()).or_default().insert(asked, (Instant::now(), answer));
     }
 
-    /// Forgets what a deed on this target may have changed.
+    /// Forgets what an action on this target may have changed.
     fn forget(&mut self, target: &Target) {
         self.by_target.remove(target);
         match target {
@@ -107,47 +106,46 @@ impl<'a> Look<'a> {
     ///
     /// # Errors
     /// What the world says; cause `NotYet` where a plan cannot know it.
-    pub async fn ask<Q: Question>(&self, target: &Target, question: Q) -> Result<Q::Answer, Fault> {
-        let probe: Probe = question.into();
-        let answer = self.answer(target, &probe).await?;
-        Q::read(answer).ok_or_else(|| {
-            Fault::new(Cause::Failed, target.clone(), format!("ask for {}", probe.word()))
-                .said("an answer to another question came back")
-                .next("this is a defect of bringup: please report it with the journal")
-        })
+    pub async fn ask<Q: Question>(&self, of: &Q::Of, question: Q) -> Result<Q::Answer, Fault> {
+        let doing = question.to_string();
+        let asked = of.asks(question);
+        let answer = self.answer(of, asked, &doing).await?;
+        Q::Of::answer(answer).and_then(Q::read).ok_or_else(|| no_answer(of.target(), doing))
     }
 
-    async fn answer(&self, target: &Target, probe: &Probe) -> Result<Answer, Fault> {
-        if let Some(answers) = self.context.renewal_of(target, self.at_present) {
-            return answers(probe)
-                .ok_or_else(|| Fault::new(Cause::NotYet, target.clone(), format!("ask for {}", probe.word())));
+    async fn answer<T: Contract>(&self, of: &T, asked: Asked, doing: &str) -> Result<Answered, Fault> {
+        if let Some(answers) = self.context.renewal_of(&of.target(), self.at_present) {
+            return answers(&asked).ok_or_else(|| Fault::new(Cause::NotYet, of.target(), doing));
         }
-        if let Some(answer) = self.context.walk.answers().get(target, probe, self.trust) {
+        if let Some(answer) = self.context.walk.answers().get(&asked, self.trust) {
             return Ok(answer);
         }
-        let mut probes = vec![probe.clone()];
-        for (other_target, other) in self.context.questions_ahead(self.ahead) {
-            let wanted = other_target == *target && !probes.contains(&other);
-            if wanted && self.context.walk.answers().get(target, &other, self.trust).is_none() {
-                probes.push(other);
+        let mut questions: Vec<T::Question> = of.asked(asked).into_iter().collect();
+        for other in self.context.questions_ahead(self.ahead) {
+            if other.target() == of.target()
+                && self.context.walk.answers().get(&other, self.trust).is_none()
+                && let Some(question) = of.asked(other).filter(|question| !questions.contains(question))
+            {
+                questions.push(question);
             }
         }
-        self.trip(target, &probes).await
+        self.trip(of, &questions, doing).await
     }
 
     /// One round trip, repeated if it got lost. Keeps all answers and gives the first.
-    async fn trip(&self, target: &Target, probes: &[Probe]) -> Result<Answer, Fault> {
-        let doing = format!("ask for {}", probes[0].word());
-        let bound = probes.iter().map(Probe::bound).max().unwrap_or_default();
+    async fn trip<T: Contract>(&self, of: &T, questions: &[T::Question], doing: &str) -> Result<Answered, Fault> {
+        let bound = questions.iter().map(Question::bound).max().unwrap_or_default();
         for attempt in 1.. {
-            let asking = self.context.walk.run.world.ask(target, probes);
-            let answers = self.context.bounded(target, &doing, bound, asking).await?;
+            let asking = T::part(self.context.walk.run.world).ask(of, questions);
+            let answers = self.context.bounded(&of.target(), doing, bound, asking).await?;
             let mut first = None;
-            for (probe, answer) in probes.iter().zip(answers) {
-                match answer {
+            for (question, answer) in questions.iter().zip(answers) {
+                match answer.map(T::answered) {
                     Ok(answer) => {
                         first.get_or_insert_with(|| Ok(answer.clone()));
-                        self.context.walk.answers().put(target, probe.clone(), answer);
+                        if question.is_kept() {
+                            self.context.walk.answers().put(of.asks(question.clone()), answer);
+                        }
                     }
                     Err(fault) => {
                         first.get_or_insert(Err(fault));
@@ -164,7 +162,7 @@ impl<'a> Look<'a> {
                 None => break,
             }
         }
-        Err(Fault::new(Cause::Failed, target.clone(), doing).said("no answer came back"))
+        Err(no_answer(of.target(), doing))
     }
 
     /// Which guards hold.
@@ -176,6 +174,10 @@ impl<'a> Look<'a> {
     pub fn run(&self) -> &str {
         &self.context.walk.run.name
     }
+}
+
+fn no_answer(target: Target, doing: impl Into<String>) -> Fault {
+    Fault::new(Cause::Failed, target, doing).said("no answer came back")
 }
 
 /// Acts, and waits.
@@ -194,24 +196,26 @@ impl<'a> Act<'a> {
         Look::alone(self.context)
     }
 
-    /// Tries an effect, bounded as the deed says.
+    /// Tries an action, bounded as it says.
     ///
     /// # Errors
     /// What the world says, `Silent` at the bound, `Interrupted` before beginning when the operator asked to stop.
-    pub async fn act(&self, target: &Target, deed: Deed) -> Result<Reply, Fault> {
+    pub async fn act<A: Action>(&self, on: &A::On, action: A) -> Result<(), Fault> {
         let context = self.context;
-        context.not_interrupted(target, &deed.to_string())?;
-        let (step, words) = (context.label(), deed.to_string());
+        let (target, words, bound) = (on.target(), action.to_string(), action.bound());
+        context.not_interrupted(&target, &words)?;
+        let step = context.label();
         context.tell(What::DeedStarted { step: step.clone(), target: target.clone(), deed: words.clone() });
         let told = |done, total, unit| context.tell(What::Progress { step: step.clone(), done, total, unit });
-        let acted = tokio::time::timeout(deed.bound(), context.walk.run.world.act(target, &deed, &told)).await;
-        let result = acted.unwrap_or_else(|_| {
+        let action: <A::On as Contract>::Action = action.into();
+        let acting = <A::On as Contract>::part(context.walk.run.world).act(on, &action, &told);
+        let result = tokio::time::timeout(bound, acting).await.unwrap_or_else(|_| {
             Err(Fault::new(Cause::Silent, target.clone(), words.clone())
-                .said(format!("no end after {} s", deed.bound().as_secs())))
+                .said(format!("no end after {} s", bound.as_secs())))
         });
-        context.walk.answers().forget(target);
+        context.walk.answers().forget(&target);
         let fault = result.as_ref().err().cloned();
-        context.tell(What::DeedEnded { step, target: target.clone(), deed: words, fault });
+        context.tell(What::DeedEnded { step, target, deed: words, fault });
         result
     }
 
@@ -222,15 +226,12 @@ impl<'a> Act<'a> {
     ///
     /// # Errors
     /// `TimedOut` with the last fault's words at the bound; any fault that does not pass; `Interrupted`.
-    pub async fn wait_until<Q, T>(
+    pub async fn wait_until<Q: Question, T>(
         &self,
-        wait: Wait<'_>,
+        wait: Wait<'_, Q::Of>,
         question: Q,
         enough: impl Fn(Q::Answer) -> Option<T>,
-    ) -> Result<T, Fault>
-    where
-        Q: Question + Clone,
-    {
+    ) -> Result<T, Fault> {
         let context = self.context;
         let began = Instant::now();
         let step = context.label();
@@ -239,7 +240,7 @@ impl<'a> Act<'a> {
         let result = loop {
             // A connection that is lost counts as "not yet", like a host that is down.
             let look = Look { tries: 1, ..self.look() };
-            let last = match look.ask(wait.target, question.clone()).await {
+            let last = match look.ask(wait.of, question.clone()).await {
                 Ok(answer) => match enough(answer) {
                     Some(found) => break Ok(found),
                     None => None,
@@ -248,7 +249,7 @@ impl<'a> Act<'a> {
                 Err(fault) => break Err(fault),
             };
             if began.elapsed() >= wait.bound {
-                let mut fault = Fault::new(Cause::TimedOut, wait.target.clone(), format!("wait for {}", wait.wanted))
+                let mut fault = Fault::new(Cause::TimedOut, wait.of.target(), format!("wait for {}", wait.wanted))
                     .said(format!("not so after {} s", wait.bound.as_secs()));
                 if let Some(last) = last {
                     fault = fault.said(last.to_string());
@@ -261,7 +262,7 @@ impl<'a> Act<'a> {
             }
         };
         // What was waited for changed the target, whoever did it: what was known of it before is history.
-        context.walk.answers().forget(wait.target);
+        context.walk.answers().forget(&wait.of.target());
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         context.tell(What::Waited { step, wanted: wait.wanted.to_owned(), freed_by: None, ms });
         result
@@ -309,9 +310,9 @@ impl<'a> Act<'a> {
 
 /// A bounded wait.
 #[derive(Clone, Copy)]
-pub struct Wait<'a> {
+pub struct Wait<'a, T> {
     /// Who is asked.
-    pub target: &'a Target,
+    pub of: &'a T,
     /// For what, in words that follow "wait for".
     pub wanted: &'a str,
     /// For how long at most.

@@ -34,7 +34,7 @@ use crate::world::World;
 
 /// One pass over the lanes: with what, for whom, how far.
 pub struct Run<'a> {
-    /// Where questions and deeds go.
+    /// Where questions and actions go.
     pub world: &'a dyn World,
     /// Names the run, on the targets too: what is forced is forced once a run.
     pub name: String,

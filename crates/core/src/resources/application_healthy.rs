@@ -7,10 +7,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::change::{Change, Diff};
+use crate::contract::cluster::KubeObject;
+use crate::contract::{Asked, Cluster, Contract, ObjectId, ObjectState};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, Target};
-use crate::probe::{KubeObject, ObjectId, ObjectState, Probe};
 use crate::resource::{Applied, Resource};
 
 /// How long everything that the application brings may take to be healthy.
@@ -44,13 +45,13 @@ impl ApplicationHealthy {
 
     /// What is not well: of the application itself, of what it brings, and of the applications among that.
     async fn ailing(&self, act: &Act<'_>) -> String {
-        let object = act.look().ask(&Target::Cluster, self.question()).await.ok().flatten();
+        let object = act.look().ask(&Cluster, self.question()).await.ok().flatten();
         let Some(object) = object else { return format!("{} is not there", self.id) };
         let mut lines = said(&object.value);
         for (line, child) in ailing(&object.value, &self.id) {
             lines.push(line);
             if let Some(id) = child
-                && let Ok(Some(child)) = act.look().ask(&Target::Cluster, KubeObject { id: id.clone() }).await
+                && let Ok(Some(child)) = act.look().ask(&Cluster, KubeObject { id: id.clone() }).await
             {
                 let inner = ailing(&child.value, &id).into_iter().map(|(line, _)| line);
                 lines.extend(said(&child.value).into_iter().chain(inner).map(|line| format!("  {line}")));
@@ -164,12 +165,12 @@ impl Resource for ApplicationHealthy {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        Ok(read(look.ask(&Target::Cluster, self.question()).await?.as_ref()))
+        Ok(read(look.ask(&Cluster, self.question()).await?.as_ref()))
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
@@ -185,7 +186,7 @@ impl Resource for ApplicationHealthy {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let wanted = format!("{} to be Synced and Healthy", self.id);
-        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: BOUND, every: EVERY };
+        let wait = Wait { of: &Cluster, wanted: &wanted, bound: BOUND, every: EVERY };
         let trouble = Mutex::new(TimeInTrouble::default());
         let enough = |object: Option<ObjectState>| {
             if self.diff(&read(object.as_ref())) == Diff::InSync {
@@ -201,7 +202,7 @@ impl Resource for ApplicationHealthy {
             Ok(false) => Err(Fault::new(Cause::Failed, Target::Cluster, format!("wait for {wanted}"))
                 .said(self.ailing(act).await)
                 .likely("what it brings does not run, or its repository does not hold what it should")
-                .next(format!("mend what the lines above name, in the repository or in the cluster; {page}"))),
+                .next(format!("fix what the lines above name, in the repository or in the cluster; {page}"))),
             Err(fault) if fault.cause == Cause::TimedOut => Err(fault.said(self.ailing(act).await).next(page)),
             Err(fault) => Err(fault),
         }
@@ -220,7 +221,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::{GRACE, TimeInTrouble, ailing, is_stuck, said};
-    use crate::probe::ObjectId;
+    use crate::contract::ObjectId;
 
     fn root(status: &Value) -> Value {
         json!({"metadata": {"name": "root"}, "status": status})

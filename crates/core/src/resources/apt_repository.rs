@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
-use crate::deed::{Content, Deed};
+use crate::contract::node::{Content, FetchKeyring, File, WriteFile};
+use crate::contract::{Asked, Contract};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Sha256, Target};
-use crate::probe::{File, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A repository.
@@ -47,15 +47,14 @@ impl Resource for AptRepository {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        let file = |path: &String| (Resource::target(self), File { path: path.clone() }.into());
+    fn questions(&self) -> Vec<Asked> {
+        let file = |path: &String| self.node.asks(File { path: path.clone() });
         vec![file(&self.keyring), file(&self.list)]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let target = Resource::target(self);
-        let keyring = look.ask(&target, File { path: self.keyring.clone() }).await?.is_some();
-        let list = look.ask(&target, File { path: self.list.clone() }).await?;
+        let keyring = look.ask(&self.node, File { path: self.keyring.clone() }).await?.is_some();
+        let list = look.ask(&self.node, File { path: self.list.clone() }).await?;
         Ok(Seen { keyring, list_sha256: list.map(|file| file.sha256) })
     }
 
@@ -73,13 +72,12 @@ impl Resource for AptRepository {
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let target = Resource::target(self);
         if !seen.keyring {
             let (url, sha256, path) = (self.key_url.clone(), self.key_sha256, self.keyring.clone());
-            act.act(&target, Deed::FetchKeyring { url, sha256, path }).await?;
+            act.act(&self.node, FetchKeyring { url, sha256, path }).await?;
         }
         let (path, content) = (self.list.clone(), Content::Plain(self.line.clone()));
-        act.act(&target, Deed::WriteFile { path, content, mode: 0o644 }).await?;
+        act.act(&self.node, WriteFile { path, content, mode: 0o644 }).await?;
         Ok(Applied::Changed)
     }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::change::{Change, Diff, Reason};
+use crate::contract::node::CloudInit;
+use crate::contract::{Asked, CloudInitState, Contract};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{CloudInit, CloudInitState, Probe};
 use crate::resource::{Applied, Resource};
 
 const BOUND: Duration = Duration::from_secs(1200);
@@ -19,8 +20,8 @@ pub struct CloudInitEnded {
 }
 
 /// Waits until a node's cloud-init has ended in this boot, well or not.
-pub(super) async fn cloud_init_ends(act: &Act<'_>, target: &Target) -> Result<(), Fault> {
-    let wait = Wait { target, wanted: "cloud-init to end", bound: BOUND, every: Duration::from_secs(5) };
+pub(super) async fn cloud_init_ends(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
+    let wait = Wait { of: node, wanted: "cloud-init to end", bound: BOUND, every: Duration::from_secs(5) };
     act.wait_until(wait, CloudInit {}, |state| (state != CloudInitState::Running).then_some(())).await
 }
 
@@ -35,12 +36,12 @@ impl Resource for CloudInitEnded {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), CloudInit {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(CloudInit {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<CloudInitState, Fault> {
-        look.ask(&Resource::target(self), CloudInit {}).await
+        look.ask(&self.node, CloudInit {}).await
     }
 
     fn diff(&self, seen: &CloudInitState) -> Diff {
@@ -55,7 +56,7 @@ impl Resource for CloudInitEnded {
     }
 
     async fn apply(&self, _: &CloudInitState, act: &Act<'_>) -> Result<Applied, Fault> {
-        cloud_init_ends(act, &Resource::target(self)).await?;
+        cloud_init_ends(act, &self.node).await?;
         Ok(Applied::Changed)
     }
 

@@ -2,11 +2,11 @@
 
 use super::marked_file::MARK;
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::controller::{HasLine, Modified, WriteCompletion};
+use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
-use crate::probe::{HasLine, Modified, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A completion file that is at least as new as its tool.
@@ -55,21 +55,19 @@ impl Resource for Completion {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        let modified = |path: &String| Modified { path: path.clone() }.into();
-        [self.mark().into(), modified(&self.tool_path), modified(&self.path)]
-            .map(|probe: Probe| (Target::Controller, probe))
-            .to_vec()
+    fn questions(&self) -> Vec<Asked> {
+        let modified = |path: &String| Controller.asks(Modified { path: path.clone() });
+        vec![Controller.asks(self.mark()), modified(&self.tool_path), modified(&self.path)]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        match look.ask(&Target::Controller, self.mark()).await? {
+        match look.ask(&Controller, self.mark()).await? {
             None => return Ok(Seen::Absent),
             Some(false) => return Ok(Seen::Theirs),
             Some(true) => {}
         }
-        let tool = look.ask(&Target::Controller, Modified { path: self.tool_path.clone() }).await?;
-        let completion = look.ask(&Target::Controller, Modified { path: self.path.clone() }).await?;
+        let tool = look.ask(&Controller, Modified { path: self.tool_path.clone() }).await?;
+        let completion = look.ask(&Controller, Modified { path: self.path.clone() }).await?;
         Ok(Seen::Ours { tool, completion })
     }
 
@@ -96,7 +94,7 @@ impl Resource for Completion {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (tool, path) = (self.tool_path.clone(), self.path.clone());
-        act.act(&Target::Controller, Deed::WriteCompletion { tool, shell: self.shell, path, mark: MARK }).await?;
+        act.act(&Controller, WriteCompletion { tool, shell: self.shell, path, mark: MARK }).await?;
         Ok(Applied::Changed)
     }
 }

@@ -1,18 +1,18 @@
 //! A directory is there.
 
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::node::{Directory, MakeDirectory};
+use crate::contract::{Asked, Contract};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::ids::{Label, Target};
-use crate::probe::{Directory, Probe};
+use crate::ids::{Label, NodeName, Target};
 use crate::resource::{Applied, Resource};
 
 /// A directory with its parents.
 #[derive(Debug)]
 pub struct MadeDirectory {
     /// Where.
-    pub target: Target,
+    pub node: NodeName,
     /// What it is for, as the label tells it.
     pub purpose: &'static str,
     /// Its path.
@@ -23,19 +23,19 @@ impl Resource for MadeDirectory {
     type State = bool;
 
     fn label(&self) -> Label {
-        Label::of(&self.target, self.purpose)
+        Label::of(&self.node, self.purpose)
     }
 
     fn target(&self) -> Target {
-        self.target.clone()
+        Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(self.target.clone(), Directory { path: self.path.clone() }.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(Directory { path: self.path.clone() })]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<bool, Fault> {
-        look.ask(&self.target, Directory { path: self.path.clone() }).await
+        look.ask(&self.node, Directory { path: self.path.clone() }).await
     }
 
     fn diff(&self, there: &bool) -> Diff {
@@ -43,7 +43,7 @@ impl Resource for MadeDirectory {
     }
 
     async fn apply(&self, _: &bool, act: &Act<'_>) -> Result<Applied, Fault> {
-        act.act(&self.target, Deed::MakeDirectory { path: self.path.clone() }).await?;
+        act.act(&self.node, MakeDirectory { path: self.path.clone() }).await?;
         Ok(Applied::Changed)
     }
 }

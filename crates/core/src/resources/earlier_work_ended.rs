@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::maintenance;
 use crate::change::{Change, Diff};
+use crate::contract::node::{PackagesBusy, RunningJobs};
+use crate::contract::{Asked, Contract};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{PackagesBusy, Probe, RunningJobs};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;
 
@@ -54,17 +55,16 @@ impl Resource for EarlierWorkEnded {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), RunningJobs {}.into()), (Resource::target(self), PackagesBusy {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(RunningJobs {}), self.node.asks(PackagesBusy {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         if !look.guards().hold(Guard::Takeover) {
             return Ok(Seen { jobs: BTreeSet::new(), busy: false });
         }
-        let target = Resource::target(self);
-        let jobs = self.left(look.ask(&target, RunningJobs {}).await?);
-        Ok(Seen { jobs, busy: look.ask(&target, PackagesBusy {}).await? })
+        let jobs = self.left(look.ask(&self.node, RunningJobs {}).await?);
+        Ok(Seen { jobs, busy: look.ask(&self.node, PackagesBusy {}).await? })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
@@ -74,15 +74,14 @@ impl Resource for EarlierWorkEnded {
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let target = Resource::target(self);
         let applied = if seen.jobs.is_empty() { Applied::Changed } else { Applied::TookOver };
         if !seen.jobs.is_empty() {
             let names: Vec<&str> = seen.jobs.iter().map(String::as_str).collect();
             let wanted = format!("the end of {}", names.join(", "));
-            let wait = Wait { target: &target, wanted: &wanted, bound: BOUND, every: EVERY };
+            let wait = Wait { of: &self.node, wanted: &wanted, bound: BOUND, every: EVERY };
             act.wait_until(wait, RunningJobs {}, |running| self.left(running).is_empty().then_some(())).await?;
         }
-        maintenance::packages_are_free(act, &target).await?;
+        maintenance::packages_are_free(act, &self.node).await?;
         Ok(applied)
     }
 

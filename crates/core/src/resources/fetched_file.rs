@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::controller::{Fetch, FetchedSum, File};
+use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, Sha256, Target};
-use crate::probe::{FetchedSum, File, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A fetched file.
@@ -54,19 +54,19 @@ impl Resource for FetchedFile {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        let mut questions = vec![(Target::Controller, self.file().into())];
+    fn questions(&self) -> Vec<Asked> {
+        let mut questions = vec![Controller.asks(self.file())];
         if self.sha256.is_none() {
-            questions.push((Target::Controller, self.fetched().into()));
+            questions.push(Controller.asks(self.fetched()));
         }
         questions
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let present = look.ask(&Target::Controller, self.file()).await?.map(|file| file.sha256);
+        let present = look.ask(&Controller, self.file()).await?.map(|file| file.sha256);
         let wanted = match self.sha256 {
             Some(sha256) => Some(sha256),
-            None => look.ask(&Target::Controller, self.fetched()).await?,
+            None => look.ask(&Controller, self.fetched()).await?,
         };
         Ok(Seen { present, wanted })
     }
@@ -82,7 +82,7 @@ impl Resource for FetchedFile {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (url, sha256, path) = (self.url.clone(), self.sha256, self.path.clone());
-        act.act(&Target::Controller, Deed::Fetch { url, sha256, member: None, path, mode: 0o755 }).await?;
+        act.act(&Controller, Fetch { url, sha256, member: None, path, mode: 0o755 }).await?;
         Ok(Applied::Changed)
     }
 

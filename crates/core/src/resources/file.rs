@@ -1,8 +1,8 @@
 //! What of a file is another than it should be.
 
 use crate::change::{Change, Diff};
+use crate::contract::FileState;
 use crate::ids::Sha256;
-use crate::probe::FileState;
 
 impl FileState {
     /// What is another than it should be: the content, the permission bits.

@@ -1,13 +1,14 @@
 //! What is known of a slot's node before anything is done to it: whether it lives, may live, or nothing speaks for it.
 
+use crate::contract::bmc::{FlashJob, FlashMark, SlotPower};
+use crate::contract::cluster::KubeNode;
+use crate::contract::controller::Remembered;
+use crate::contract::node::{Addresses, HostKeys, SshBanner};
+use crate::contract::{Cluster, Controller, FlashFailure, FlashJobState, FlashMarkState, FlashPhase, JobPhase};
 use crate::engine::Look;
 use crate::fault::{Cause, Fault};
 use crate::hazard::Liveness;
-use crate::ids::{BoardName, NodeName, Sha256, Slot, Target};
-use crate::probe::{
-    Addresses, FlashFailure, FlashJob, FlashJobState, FlashMark, FlashMarkState, FlashPhase, HostKeys, JobPhase,
-    KubeNode, Remembered, SlotPower, SshBanner,
-};
+use crate::ids::{BoardName, NodeName, Sha256, Slot};
 use crate::sabotage::Guard;
 
 /// A slot and the node in it.
@@ -125,24 +126,14 @@ pub enum Begin {
 }
 
 impl SlotOfNode {
-    /// The BMC.
-    pub fn bmc(&self) -> Target {
-        Target::Bmc(self.board.clone())
-    }
-
-    /// The node.
-    pub fn target(&self) -> Target {
-        Target::Node(self.node.clone())
-    }
-
     /// Looks at what is there now, whatever a plan makes of it later.
     pub async fn look(&self, look: &Look<'_>) -> Result<SlotCondition, Fault> {
         let look = look.at_present();
-        let mark = look.ask(&self.bmc(), FlashMark { slot: self.slot }).await?;
+        let mark = look.ask(&self.board, FlashMark { slot: self.slot }).await?;
         let mark = mark.filter(|mark| mark.node == self.node);
-        let job = look.ask(&self.bmc(), FlashJob {}).await?;
+        let job = look.ask(&self.board, FlashJob {}).await?;
         let job = job.filter(|job| mark.as_ref().is_some_and(|mark| self.is_of(job, mark)));
-        let powered = look.ask(&self.bmc(), SlotPower { slot: self.slot }).await?;
+        let powered = look.ask(&self.board, SlotPower { slot: self.slot }).await?;
         let (liveness, because) = if look.guards().hold(Guard::LifeCheck) {
             self.signs(&look, powered, mark.as_ref(), job.as_ref()).await?.liveness()
         } else {
@@ -151,7 +142,7 @@ impl SlotOfNode {
         let made = mark.as_ref().and_then(|mark| mark.host_key.clone());
         let shows_made_key = match made {
             Some(made) if liveness == Liveness::Living => {
-                look.ask(&self.target(), HostKeys {}).await.is_ok_and(|shown| shown.contains(&made))
+                look.ask(&self.node, HostKeys {}).await.is_ok_and(|shown| shown.contains(&made))
             }
             _ => false,
         };
@@ -188,7 +179,7 @@ impl SlotOfNode {
             return Ok(signs);
         }
         // A cluster that does not answer cannot speak for a node; its SSH server and its power still can.
-        let kube = match look.ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await {
+        let kube = match look.ask(&Cluster, KubeNode { name: self.node.clone() }).await {
             Ok(kube) => kube,
             // The question never reached it.
             Err(fault) if fault.cause == Cause::Unasked => return Err(fault),
@@ -196,13 +187,13 @@ impl SlotOfNode {
         };
         signs.member = kube.map(|kube| kube.ready);
         if signs.member != Some(true) {
-            let addresses = look.ask(&self.target(), Addresses {}).await?;
-            signs.answers = !addresses.is_empty() && look.ask(&self.target(), SshBanner {}).await?;
+            let addresses = look.ask(&self.node, Addresses {}).await?;
+            signs.answers = !addresses.is_empty() && look.ask(&self.node, SshBanner {}).await?;
         }
         if !powered {
             // An address may have been another machine's before: DHCP gives it again.
             let names = self.known_as.iter().cloned().collect();
-            let remembered = look.ask(&Target::Controller, Remembered { node: self.node.clone(), names }).await?;
+            let remembered = look.ask(&Controller, Remembered { node: self.node.clone(), names }).await?;
             signs.lived_since_flash = mark.is_some_and(|mark| remembered.last_run.as_ref() > Some(&mark.run));
             signs.remembered = remembered.in_known_hosts || remembered.last_run.is_some();
         }

@@ -1,7 +1,7 @@
 //! What it means that a transfer to a module failed, and what to do about it.
 
+use crate::contract::FlashFailure;
 use crate::fault::Cause;
-use crate::probe::FlashFailure;
 
 /// Whether it may pass, the likely cause, and the next step. `None`: nobody knows which failure it was.
 pub(super) fn explained(failure: Option<FlashFailure>) -> (Cause, &'static str, &'static str) {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::job;
 use crate::change::{Change, Diff};
-use crate::deed::Job;
+use crate::contract::node::GpuDriver;
+use crate::contract::{Asked, Contract, Job};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{GpuDriver, Probe};
 use crate::resource::{Applied, Resource};
 
 const BOUND: Duration = Duration::from_secs(7200);
@@ -31,12 +31,12 @@ impl Resource for GpuDriverInstalled {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), GpuDriver {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(GpuDriver {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Option<String>, Fault> {
-        look.ask(&Resource::target(self), GpuDriver {}).await
+        look.ask(&self.node, GpuDriver {}).await
     }
 
     fn diff(&self, seen: &Option<String>) -> Diff {
@@ -47,7 +47,7 @@ impl Resource for GpuDriverInstalled {
     }
 
     async fn apply(&self, _: &Option<String>, act: &Act<'_>) -> Result<Applied, Fault> {
-        job::see_through(act, &Resource::target(self), Job::InstallGpuDriver, BOUND).await
+        job::see_through(act, &self.node, Job::InstallGpuDriver, BOUND).await
     }
 
     fn estimate(&self) -> Duration {

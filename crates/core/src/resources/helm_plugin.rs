@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::tool::published_sum;
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::controller::{HelmPlugin, InstallHelmPlugin};
+use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, Sha256, Target};
-use crate::probe::{HelmPlugin, Probe};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
 use crate::version::Version;
@@ -47,12 +47,12 @@ impl Resource for HelmPluginInstalled {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Controller, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Controller.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Option<String>, Fault> {
-        look.ask(&Target::Controller, self.question()).await
+        look.ask(&Controller, self.question()).await
     }
 
     fn diff(&self, seen: &Option<String>) -> Diff {
@@ -73,8 +73,8 @@ impl Resource for HelmPluginInstalled {
             None => published_sum(&act.look(), &at(&self.sums_url), &url).await?,
         };
         let (helm, name) = (self.helm.clone(), self.name.to_owned());
-        let deed = Deed::InstallHelmPlugin { helm, name, url, sha256, version };
-        act.act(&Target::Controller, deed).await?;
+        let install = InstallHelmPlugin { helm, name, url, sha256, version };
+        act.act(&Controller, install).await?;
         Ok(Applied::Changed)
     }
 

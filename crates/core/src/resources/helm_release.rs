@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::change::{Change, Diff, Reason};
-use crate::deed::Deed;
+use crate::contract::cluster::{HelmRelease, InstallRelease, UninstallRelease};
+use crate::contract::{Asked, Cluster, Contract, ReleaseState};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{Label, Sha256, Target};
-use crate::probe::{HelmRelease, Probe, ReleaseState};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
 use crate::version::Version;
@@ -96,12 +96,12 @@ impl Resource for HelmReleaseInstalled {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let release = look.ask(&Target::Cluster, self.question()).await?;
+        let release = look.ask(&Cluster, self.question()).await?;
         let forced_already = release.as_ref().is_some_and(|release| release.run.as_deref() == Some(look.run()));
         Ok(Seen { release, forced_already })
     }
@@ -175,9 +175,9 @@ impl Resource for HelmReleaseInstalled {
         if self.reinstalls(seen) {
             let (namespace, name, version) = (namespace.clone(), name.clone(), version.clone());
             let chart = chart.clone();
-            act.act(&Target::Cluster, Deed::UninstallRelease { namespace, name, chart, version }).await?;
+            act.act(&Cluster, UninstallRelease { namespace, name, chart, version }).await?;
         }
-        let deed = Deed::InstallRelease {
+        let install = InstallRelease {
             namespace,
             name,
             chart,
@@ -185,7 +185,7 @@ impl Resource for HelmReleaseInstalled {
             values: self.values.clone(),
             run: self.force.then(|| act.run().to_owned()),
         };
-        act.act(&Target::Cluster, deed).await?;
+        act.act(&Cluster, install).await?;
         Ok(Applied::Changed)
     }
 
@@ -202,7 +202,7 @@ mod tests {
 
     use super::{HelmReleaseInstalled, Seen, value_sums};
     use crate::change::Diff;
-    use crate::probe::ReleaseState;
+    use crate::contract::ReleaseState;
     use crate::resource::Resource;
     use crate::site::Stated;
     use crate::version::Version;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::deed::{Deed, Job};
+use crate::contract::node::{BootId, JobState, StartJob};
+use crate::contract::{Contract, Job, JobPhase, JobStatus};
 use crate::engine::{Act, Wait};
 use crate::fault::{Cause, Fault};
-use crate::ids::Target;
-use crate::probe::{BootId, JobPhase, JobState, JobStatus};
+use crate::ids::NodeName;
 use crate::resource::Applied;
 use crate::sabotage::Guard;
 
@@ -14,19 +14,19 @@ use crate::sabotage::Guard;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Sees a job through: one that runs already with the same order in the same boot is taken over.
-pub(super) async fn see_through(act: &Act<'_>, node: &Target, job: Job, bound: Duration) -> Result<Applied, Fault> {
+pub(super) async fn see_through(act: &Act<'_>, node: &NodeName, job: Job, bound: Duration) -> Result<Applied, Fault> {
     let name = job.name();
     let hash = job.hash();
     let running = running(act, node, name).await?;
     let applied = match running {
         Some(status) if status.hash == hash && act.guards().hold(Guard::Takeover) => Applied::TookOver,
         Some(status) if status.hash != hash => {
-            return Err(Fault::new(Cause::Busy, node.clone(), job.to_string())
+            return Err(Fault::new(Cause::Busy, node.target(), job.to_string())
                 .said(format!("another {name} runs there"))
                 .next("wait until it has ended, then run again"));
         }
         _ => {
-            act.act(node, Deed::StartJob { job: job.clone() }).await?;
+            act.act(node, StartJob { job: job.clone() }).await?;
             Applied::Changed
         }
     };
@@ -35,25 +35,25 @@ pub(super) async fn see_through(act: &Act<'_>, node: &Target, job: Job, bound: D
 }
 
 /// Waits until a job that runs has succeeded. Starts nothing.
-pub(super) async fn watch(act: &Act<'_>, node: &Target, job: &Job, bound: Duration) -> Result<(), Fault> {
+pub(super) async fn watch(act: &Act<'_>, node: &NodeName, job: &Job, bound: Duration) -> Result<(), Fault> {
     let (name, hash) = (job.name(), job.hash());
     let wanted = job.to_string();
-    let wait = Wait { target: node, wanted: &wanted, bound, every: EVERY };
+    let wait = Wait { of: node, wanted: &wanted, bound, every: EVERY };
     let ended = act.wait_until(wait, JobState { name }, |status| match status {
         Some(status) if status.phase == JobPhase::Running => None,
         ended => Some(ended),
     });
     match ended.await? {
         Some(JobStatus { phase: JobPhase::Succeeded, hash: ended_hash, .. }) if ended_hash == hash => Ok(()),
-        Some(status) => Err(Fault::new(Cause::Passing, node.clone(), wanted).said(status.said.join("\n"))),
-        None => Err(Fault::new(Cause::Passing, node.clone(), wanted)
+        Some(status) => Err(Fault::new(Cause::Passing, node.target(), wanted).said(status.said.join("\n"))),
+        None => Err(Fault::new(Cause::Passing, node.target(), wanted)
             .said("the job is gone without a trace")
             .likely("the node went down meanwhile")),
     }
 }
 
 /// The job of that name that runs in this boot, if one does.
-async fn running(act: &Act<'_>, node: &Target, name: &'static str) -> Result<Option<JobStatus>, Fault> {
+async fn running(act: &Act<'_>, node: &NodeName, name: &'static str) -> Result<Option<JobStatus>, Fault> {
     let status = act.look().ask(node, JobState { name }).await?;
     let Some(status) = status.filter(|status| status.phase == JobPhase::Running) else { return Ok(None) };
     let boot_id = act.look().ask(node, BootId {}).await?;

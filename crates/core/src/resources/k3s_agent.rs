@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::k3s_install::{K3sSeen, K3sWanted};
 use crate::change::{Change, Diff};
-use crate::deed::{Deed, Join};
+use crate::contract::cluster::{DeleteNode, KubeNode};
+use crate::contract::node::{Addresses, AgentToken, Join, JoinToken, K3s, Reaches};
+use crate::contract::{Asked, Cluster, Contract};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
 use crate::k3s_journal::Trouble;
-use crate::probe::{Addresses, AgentToken, JoinToken, K3s, KubeNode, Probe, Reaches};
 use crate::resource::{Applied, Resource};
 
 /// The API's port.
@@ -48,7 +49,7 @@ impl K3sAgent {
     async fn nobody_bears_the_name(&self, act: &Act<'_>) -> Result<(), Fault> {
         let node = &self.wanted.node;
         let wanted = format!("Node {node}, whose machine runs no k3s, not to be Ready");
-        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: GONE_BOUND, every: EVERY };
+        let wait = Wait { of: &Cluster, wanted: &wanted, bound: GONE_BOUND, every: EVERY };
         let gone = act.wait_until(wait, KubeNode { name: node.clone() }, |kube| {
             (!kube.is_some_and(|kube| kube.ready)).then_some(())
         });
@@ -59,11 +60,11 @@ impl K3sAgent {
 
     /// Waits until the control plane's API is reached from the node and its token is there.
     async fn join(&self, act: &Act<'_>) -> Result<Join, Fault> {
-        let (node, control_plane) = (self.wanted.target(), Target::Node(self.control_plane.clone()));
+        let (node, control_plane) = (&self.wanted.node, &self.control_plane);
         let host = api_address(&act.look(), &self.control_plane, self.control_plane_ip.as_ref()).await?;
         let server = api_url(&host);
         let wanted = format!("{server} to be reached from {}", self.wanted.node);
-        let wait = Wait { target: &node, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
+        let wait = Wait { of: node, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
         let reached = act.wait_until(wait, Reaches { host, port: PORT }, |reaches| reaches.then_some(())).await;
         reached.map_err(|fault| {
             fault
@@ -71,7 +72,7 @@ impl K3sAgent {
                 .next("set node_ip of the control plane, or let its port 6443 be reached; then run again")
         })?;
         let wanted = format!("the join token of {}", self.control_plane);
-        let wait = Wait { target: &control_plane, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
+        let wait = Wait { of: control_plane, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
         let token = act.wait_until(wait, JoinToken {}, |token| token).await.map_err(|fault| {
             fault
                 .likely("k3s does not run there as a server, or has not come up")
@@ -83,8 +84,8 @@ impl K3sAgent {
     /// Whether what we gave it to join with is not what the control plane wants by now: that was installed anew. Its
     /// journal may tell of it in many words, or not at all.
     async fn has_another_token(&self, look: &Look<'_>) -> Result<bool, Fault> {
-        let Some(given) = look.ask(&self.wanted.target(), AgentToken {}).await? else { return Ok(false) };
-        let wanted = match look.ask(&Target::Node(self.control_plane.clone()), JoinToken {}).await {
+        let Some(given) = look.ask(&self.wanted.node, AgentToken {}).await? else { return Ok(false) };
+        let wanted = match look.ask(&self.control_plane, JoinToken {}).await {
             Ok(wanted) => wanted,
             Err(fault) if fault.cause.is_passing() => None,
             Err(fault) => return Err(fault),
@@ -102,11 +103,10 @@ pub(super) async fn api_address(look: &Look<'_>, node: &NodeName, stated: Option
     match stated {
         Some(address) => Ok(address.clone()),
         None => {
-            let target = Target::Node(node.clone());
-            let addresses = look.ask(&target, Addresses {}).await?;
+            let addresses = look.ask(node, Addresses {}).await?;
             addresses.into_iter().next().ok_or_else(|| {
-                Fault::new(Cause::Unresolved, target, "find the control plane's address")
-                    .next(format!("give {node} a node_ip or an ansible_host, or mend its name in DNS"))
+                Fault::new(Cause::Unresolved, node.target(), "find the control plane's address")
+                    .next(format!("give {node} a node_ip or an ansible_host, or fix its name in DNS"))
             })
         }
     }
@@ -128,14 +128,14 @@ impl Resource for K3sAgent {
         self.wanted.target()
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
+    fn questions(&self) -> Vec<Asked> {
         self.wanted.questions()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
         let mut seen = self.wanted.look(look).await?;
         if self.wanted.follows(&seen) {
-            let control_plane = look.ask(&Target::Node(self.control_plane.clone()), K3s {}).await;
+            let control_plane = look.ask(&self.control_plane, K3s {}).await;
             // Where it does not answer now, it is asked again before anything is installed.
             seen.control_plane = control_plane.ok().flatten().map(|k3s| k3s.version);
         }
@@ -179,7 +179,7 @@ impl Resource for K3sAgent {
     async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
         let mut seen = seen.clone();
         if self.wanted.follows(&seen) {
-            let control_plane = act.look().ask(&Target::Node(self.control_plane.clone()), K3s {}).await?;
+            let control_plane = act.look().ask(&self.control_plane, K3s {}).await?;
             seen.control_plane = control_plane.map(|k3s| k3s.version);
         }
         let seen = &seen;
@@ -191,7 +191,7 @@ impl Resource for K3sAgent {
             if seen.installed.is_none() {
                 self.nobody_bears_the_name(act).await?;
             }
-            act.act(&Target::Cluster, Deed::DeleteNode { node: self.wanted.node.clone() }).await?;
+            act.act(&Cluster, DeleteNode { node: self.wanted.node.clone() }).await?;
         }
         self.wanted.apply(seen, prepared, join, act).await?;
         Ok(Applied::Changed)

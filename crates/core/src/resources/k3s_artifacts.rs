@@ -1,11 +1,12 @@
 //! Where k3s' releases come from, and what the controller fetches of one once and hands to nodes that have no internet.
 
 use super::tool::{read_sums, sum_of};
-use crate::deed::{Deed, K3sArtifacts};
+use crate::contract::controller::{Fetch, FetchedSum, File};
+use crate::contract::node::{HandOverK3s, System};
+use crate::contract::{Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
-use crate::ids::{Label, Sha256, Target};
-use crate::probe::{FetchedSum, File, System};
+use crate::ids::{Label, NodeName, Sha256, Target};
 use crate::version::Version;
 
 /// Where releases are, and where the controller keeps what it fetches of them.
@@ -21,13 +22,13 @@ pub struct ArtifactSource {
 
 impl ArtifactSource {
     /// Has binary and images of a release for a node's kind of processor in the cache, each with its published sum.
-    pub(super) async fn bring(&self, version: &Version, node: &Target, act: &Act<'_>) -> Result<K3sArtifacts, Fault> {
+    pub(super) async fn bring(&self, version: &Version, node: &NodeName, act: &Act<'_>) -> Result<HandOverK3s, Fault> {
         let architecture = act.look().ask(node, System {}).await?.architecture;
         let suffix = match architecture.as_str() {
             "amd64" => "",
             "arm64" => "-arm64",
             other => {
-                return Err(Fault::new(Cause::Failed, node.clone(), "choose the k3s that suits its processor")
+                return Err(Fault::new(Cause::Failed, node.target(), "choose the k3s that suits its processor")
                     .said(format!("its architecture is {other}; what can be handed over is amd64 and arm64"))
                     .next("set k3s_airgap: false, and the node fetches k3s by itself"));
             }
@@ -48,17 +49,17 @@ impl ArtifactSource {
             Ok(())
         };
         act.holding(span, fetching).await?;
-        Ok(K3sArtifacts { version: version.clone(), binary, images, images_name })
+        Ok(HandOverK3s { version: version.clone(), binary, images, images_name })
     }
 
     /// Fetches a file, unless it is there with its published sum. Where the site pins nothing, the sum that was recorded
     /// when the file was fetched is enough, and the list is not read again.
     async fn fetch(&self, url: &str, sums_url: &str, path: &str, act: &Act<'_>) -> Result<(), Fault> {
-        let (controller, look) = (Target::Controller, act.look());
+        let look = act.look();
         let (url, path) = (url.to_owned(), path.to_owned());
-        let present = look.ask(&controller, File { path: path.clone() }).await?.map(|file| file.sha256);
+        let present = look.ask(&Controller, File { path: path.clone() }).await?.map(|file| file.sha256);
         if self.sums.is_empty() && present.is_some() {
-            let fetched = look.ask(&controller, FetchedSum { path: path.clone(), url: url.clone() }).await?;
+            let fetched = look.ask(&Controller, FetchedSum { path: path.clone(), url: url.clone() }).await?;
             if fetched == present {
                 return Ok(());
             }
@@ -68,7 +69,7 @@ impl ArtifactSource {
         if present == Some(sha256) {
             return Ok(());
         }
-        act.act(&controller, Deed::Fetch { url, sha256: Some(sha256), member: None, path, mode: 0o644 }).await?;
+        act.act(&Controller, Fetch { url, sha256: Some(sha256), member: None, path, mode: 0o644 }).await?;
         Ok(())
     }
 

@@ -7,13 +7,16 @@ use tokio::time::Instant;
 use super::k3s_artifacts::ArtifactSource;
 use super::k3s_watch::K3sWatch;
 use crate::change::{Change, Diff, Reason};
-use crate::deed::{Deed, Join, K3sFetch, K3sInstall, KeptFiles, UnitAction};
+use crate::contract::cluster::KubeNode;
+use crate::contract::node::{
+    ControlUnit, FetchK3s, InstallK3s, Join, K3s, K3sBefore, K3sConfig, K3sTrouble, KeptFiles, UninstallK3s, UnitAction,
+};
+use crate::contract::{Asked, Cluster, Contract, K3sRole, K3sState, KubeNodeState};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::ids::{NodeName, Target};
 use crate::k3s_config::{self, Merged, Setting};
 use crate::k3s_journal::Trouble;
-use crate::probe::{K3s, K3sBefore, K3sConfig, K3sRole, K3sState, K3sTrouble, KubeNode, KubeNodeState, Probe};
 use crate::secret::Secret;
 use crate::site::Stated;
 use crate::version::Version;
@@ -103,18 +106,18 @@ impl K3sWanted {
     }
 
     /// What its look asks.
-    pub(super) fn questions(&self) -> Vec<(Target, Probe)> {
-        [K3s {}.into(), K3sConfig {}.into()].map(|probe| (self.target(), probe)).to_vec()
+    pub(super) fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(K3s {}), self.node.asks(K3sConfig {})]
     }
 
     pub(super) async fn look(&self, look: &Look<'_>) -> Result<K3sSeen, Fault> {
-        let installed = look.ask(&self.target(), K3s {}).await?;
-        let config = look.ask(&self.target(), K3sConfig {}).await?;
+        let installed = look.ask(&self.node, K3s {}).await?;
+        let config = look.ask(&self.node, K3sConfig {}).await?;
         let before = match &installed {
             Some(_) => None,
-            None => look.ask(&self.target(), K3sBefore {}).await?,
+            None => look.ask(&self.node, K3sBefore {}).await?,
         };
-        let kube = match look.ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await {
+        let kube = match look.ask(&Cluster, KubeNode { name: self.node.clone() }).await {
             // What the cluster has of a machine that will be made anew, or that we took k3s from, is what that leaves
             // behind: it may look Ready for a minute.
             Ok(kube) if before.is_some() || look.will_be_renewed(&self.target()) => {
@@ -128,7 +131,7 @@ impl K3sWanted {
         let forced_already = installed.as_ref().is_some_and(|state| state.run.as_deref() == Some(look.run()));
         let mut seen = K3sSeen { installed, config, kube, before, forced_already, trouble: None, control_plane: None };
         if seen.runs_in_vain() {
-            seen.trouble = look.ask(&self.target(), K3sTrouble {}).await?.and_then(|said| said.trouble);
+            seen.trouble = look.ask(&self.node, K3sTrouble {}).await?.and_then(|said| said.trouble);
         }
         Ok(seen)
     }
@@ -156,7 +159,7 @@ impl K3sWanted {
         k3s_config::merge(seen.text(), &self.config).map_err(|odd| {
             Reason::new(
                 format!("{} on {} cannot take our settings: {odd}", k3s_config::PATH, self.node),
-                "mend that file; what you set in it stands before what the site says",
+                "fix that file; what you set in it stands before what the site says",
             )
         })
     }
@@ -193,7 +196,7 @@ impl K3sWanted {
         if state.role != self.role {
             return Diff::Blocked(Reason::new(
                 format!("{} runs k3s as {}, the site wants it as {}", self.node, state.role.word(), self.role.word()),
-                "uninstall it by hand, or mend control_plane in the site",
+                "uninstall it by hand, or fix control_plane in the site",
             ));
         }
         let mut changes = Vec::new();
@@ -243,7 +246,7 @@ impl K3sWanted {
     pub(super) async fn uninstall(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<(), Fault> {
         if self.reinstalls(seen) {
             let keep = KeptFiles(self.kept.clone());
-            act.act(&self.target(), Deed::UninstallK3s { role: self.role, keep }).await?;
+            act.act(&self.node, UninstallK3s { role: self.role, keep }).await?;
         }
         Ok(())
     }
@@ -264,14 +267,14 @@ impl K3sWanted {
         if !self.installs(seen) {
             return Ok(None);
         }
-        let (target, version) = (self.target(), self.release(seen).clone());
+        let version = self.release(seen).clone();
         let present = seen.installed.as_ref().filter(|_| !self.reinstalls(seen));
         // What someone else configured by flags stays so when it gets another version.
         let config = match present {
             Some(_) if !seen.is_ours() => seen.text().to_owned(),
             _ => {
                 let merged = self.merged(seen).map_err(|reason| {
-                    Fault::new(Cause::NotAllowed, target.clone(), "configure k3s").said(reason.why).next(reason.next)
+                    Fault::new(Cause::NotAllowed, self.target(), "configure k3s").said(reason.why).next(reason.next)
                 })?;
                 merged.text
             }
@@ -280,13 +283,13 @@ impl K3sWanted {
         let images_name = if has_it {
             None
         } else if self.handed {
-            let artifacts = self.releases.bring(&version, &target, act).await?;
+            let artifacts = self.releases.bring(&version, &self.node, act).await?;
             let images_name = artifacts.images_name.clone();
-            act.act(&target, Deed::HandOverK3s(artifacts)).await?;
+            act.act(&self.node, artifacts).await?;
             Some(images_name)
         } else {
             let (url, sums) = (self.releases.url.clone(), self.releases.sums.clone());
-            act.act(&target, Deed::FetchK3s(K3sFetch { version: version.clone(), url, sums })).await?;
+            act.act(&self.node, FetchK3s { version: version.clone(), url, sums }).await?;
             None
         };
         Ok(Some(Prepared { version, config: Secret::new(config), images_name }))
@@ -300,18 +303,17 @@ impl K3sWanted {
         join: Option<Join>,
         act: &Act<'_>,
     ) -> Result<(), Fault> {
-        let target = self.target();
         if let Some(Prepared { version, config, images_name }) = prepared {
             let (role, script, run) = (self.role, self.script.clone(), act.run().to_owned());
             let ours = k3s_config::has_block(config.expose());
-            let install = K3sInstall { role, version, script, images_name, config, ours, join, run };
-            act.act(&target, Deed::InstallK3s(Box::new(install))).await?;
+            let install = InstallK3s { role, version, script, images_name, config, ours, join, run };
+            act.act(&self.node, install).await?;
         } else if seen.installed.as_ref().is_some_and(|state| !state.active) {
             let name = self.role.unit().to_owned();
-            act.act(&target, Deed::Unit { name, action: UnitAction::Start }).await?;
+            act.act(&self.node, ControlUnit { name, action: UnitAction::Start }).await?;
         }
         // The one that was restarted has renewed its Lease since it was looked at.
-        let now = act.look().ask(&Target::Cluster, KubeNode { name: self.node.clone() }).await;
+        let now = act.look().ask(&Cluster, KubeNode { name: self.node.clone() }).await;
         let before = now.unwrap_or_default().or_else(|| seen.kube.clone()).and_then(|kube| kube.renewed);
         self.ready(before.as_deref(), act).await
     }
@@ -330,13 +332,13 @@ impl K3sWanted {
 
     async fn ready_within(&self, bound: Duration, renewed: Option<&str>, act: &Act<'_>) -> Result<(), Fault> {
         let begun = Instant::now();
-        let (target, unit) = (self.target(), self.role.unit());
+        let unit = self.role.unit();
         let wanted = format!("{unit} on {} to be up", self.node);
-        let wait = Wait { target: &target, wanted: &wanted, bound, every: EVERY };
+        let wait = Wait { of: &self.node, wanted: &wanted, bound, every: EVERY };
         act.wait_until(wait, K3s {}, |k3s| k3s.is_some_and(|k3s| k3s.started).then_some(())).await?;
         let wanted = format!("Node {} to be Ready", self.node);
         let bound = bound.saturating_sub(begun.elapsed());
-        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound, every: EVERY };
+        let wait = Wait { of: &Cluster, wanted: &wanted, bound, every: EVERY };
         act.wait_until(wait, KubeNode { name: self.node.clone() }, |kube| {
             kube.is_some_and(|kube| kube.is_up() && (renewed.is_none() || kube.renewed.as_deref() != renewed))
                 .then_some(())

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::k3s_install::{K3sSeen, K3sWanted};
 use super::renewed;
 use crate::change::Diff;
-use crate::deed::Deed;
+use crate::contract::Asked;
+use crate::contract::node::FetchSnapshot;
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::Probe;
 use crate::resource::{Applied, Renewal, Resource};
 
 /// k3s as server with embedded etcd.
@@ -38,7 +38,7 @@ impl Resource for K3sServer {
         self.wanted.target()
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
+    fn questions(&self) -> Vec<Asked> {
         self.wanted.questions()
     }
 
@@ -71,7 +71,7 @@ impl Resource for K3sServer {
     async fn apply(&self, seen: &K3sSeen, act: &Act<'_>) -> Result<Applied, Fault> {
         let prepared = self.wanted.prepare(seen, act).await?;
         if self.wanted.reinstalls(seen) {
-            act.act(&self.wanted.target(), Deed::FetchSnapshot { run: act.run().to_owned() }).await?;
+            act.act(&self.wanted.node, FetchSnapshot { run: act.run().to_owned() }).await?;
         }
         self.wanted.uninstall(seen, act).await?;
         self.wanted.apply(seen, prepared, None, act).await?;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::contract::K3sRole;
+use crate::contract::node::K3sTrouble;
 use crate::engine::Act;
 use crate::fault::Fault;
-use crate::ids::{NodeName, Target};
+use crate::ids::NodeName;
 use crate::k3s_journal::{Said, Trouble};
-use crate::probe::{K3sRole, K3sTrouble};
 
 /// How long k3s may take to start, or its Node to be Ready.
 const READY_BOUND: Duration = Duration::from_secs(600);
@@ -56,7 +57,7 @@ impl<'a> K3sWatch<'a> {
     /// Looks into the journal after the wait has timed out with this fault. Returns it, with the cause, where it is in vain
     /// to wait on.
     pub async fn look(&mut self, timed_out: Fault, act: &Act<'_>) -> Result<(), Fault> {
-        let said = act.look().ask(&Target::Node(self.node.clone()), K3sTrouble {}).await.ok().flatten();
+        let said = act.look().ask(self.node, K3sTrouble {}).await.ok().flatten();
         let trouble = said.as_ref().and_then(|said| said.trouble);
         let Some(look) = LOOKS.get(self.looks) else { return Err(self.explained(timed_out, said)) };
         (self.waited, self.looks) = (look.at, self.looks + 1);

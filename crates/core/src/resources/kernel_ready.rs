@@ -1,10 +1,11 @@
 //! A node's kernel has what k3s needs.
 
 use crate::change::{Diff, Reason};
+use crate::contract::node::MissingKernelFeatures;
+use crate::contract::{Asked, Contract};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{MissingKernelFeatures, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A node whose kernel misses nothing. What it misses is the operator's to add.
@@ -25,12 +26,12 @@ impl Resource for KernelReady {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), MissingKernelFeatures {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(MissingKernelFeatures {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Vec<String>, Fault> {
-        look.ask(&Resource::target(self), MissingKernelFeatures {}).await
+        look.ask(&self.node, MissingKernelFeatures {}).await
     }
 
     fn diff(&self, missing: &Vec<String>) -> Diff {
@@ -45,6 +46,6 @@ impl Resource for KernelReady {
     }
 
     async fn apply(&self, _: &Vec<String>, _: &Act<'_>) -> Result<Applied, Fault> {
-        Err(Fault::new(Cause::NotBuilt, Resource::target(self), "change the kernel"))
+        Err(Fault::new(Cause::Failed, Resource::target(self), "change the kernel"))
     }
 }

@@ -4,23 +4,65 @@ use std::time::Duration;
 
 use super::renewed;
 use crate::change::{Change, Diff, Reason};
-use crate::deed::Deed;
+use crate::contract::bmc::{self, FlashMark};
+use crate::contract::controller::{EditKnownHosts, KnownHostLines};
+use crate::contract::{Asked, Contract, Controller, KnownHostsState, node};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
-use crate::ids::{BoardName, Label, Slot, Target};
+use crate::ids::{BoardName, Label, NodeName, Slot, Target};
 use crate::known_hosts::{HostKey, host_pattern};
-use crate::probe::{Addresses, FlashMark, HostKeys, KnownHostLines, KnownHostsState, Probe};
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
+
+/// A machine that is dialled over SSH.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Host {
+    /// A node.
+    Node(NodeName),
+    /// A BMC.
+    Bmc(BoardName),
+}
+
+impl Host {
+    /// It, among all targets.
+    fn target(&self) -> Target {
+        match self {
+            Self::Node(node) => node.target(),
+            Self::Bmc(board) => board.target(),
+        }
+    }
+
+    fn questions(&self) -> Vec<Asked> {
+        match self {
+            Self::Node(node) => vec![node.asks(node::Addresses {}), node.asks(node::HostKeys {})],
+            Self::Bmc(board) => vec![board.asks(bmc::Addresses {}), board.asks(bmc::HostKeys {})],
+        }
+    }
+
+    /// The keys that it shows now.
+    async fn keys(&self, look: &Look<'_>) -> Result<Vec<HostKey>, Fault> {
+        match self {
+            Self::Node(node) => look.ask(node, node::HostKeys {}).await,
+            Self::Bmc(board) => look.ask(board, bmc::HostKeys {}).await,
+        }
+    }
+
+    async fn addresses(&self, look: &Look<'_>) -> Result<Vec<String>, Fault> {
+        match self {
+            Self::Node(node) => look.ask(node, node::Addresses {}).await,
+            Self::Bmc(board) => look.ask(board, bmc::Addresses {}).await,
+        }
+    }
+}
 
 /// A host whose keys are recorded under its name and its addresses.
 #[derive(Clone, Debug)]
 pub struct KnownHost {
     /// Whether it is the control plane, without which nobody can speak to the cluster.
     pub leads_to_cluster: bool,
-    /// A node or a BMC.
-    pub owner: Target,
+    /// Whose identity it is.
+    pub owner: Host,
     /// The name it is dialled by.
     pub host: String,
     /// Its SSH port.
@@ -74,10 +116,9 @@ fn is_stale(key: &HostKey, recorded: &[HostKey], shown: &[HostKey]) -> bool {
 /// Makes these keys stand for these names, and takes away those that are stale by them. Looks anew before each try: others write the file too.
 pub(super) async fn record(act: &Act<'_>, file: &str, names: &[String], keys: &[HostKey]) -> Result<(), Fault> {
     const TRIES: u32 = 6;
-    let controller = Target::Controller;
     for attempt in 1.. {
         let question = KnownHostLines { path: file.to_owned(), names: names.to_vec() };
-        let recorded = act.look().ask(&controller, question).await?;
+        let recorded = act.look().ask(&Controller, question).await?;
         let mut remove = Vec::new();
         let mut add = Vec::new();
         for name in names {
@@ -93,9 +134,9 @@ pub(super) async fn record(act: &Act<'_>, file: &str, names: &[String], keys: &[
             return Ok(());
         }
         let expect = act.guards().hold(Guard::KnownHostsWriter).then_some(recorded.version);
-        match act.act(&controller, Deed::EditKnownHosts { path: file.to_owned(), remove, add, expect }).await {
+        match act.act(&Controller, EditKnownHosts { path: file.to_owned(), remove, add, expect }).await {
             Err(fault) if fault.cause == Cause::Stale && attempt < TRIES => {}
-            result => return result.map(|_| ()),
+            result => return result,
         }
     }
     Ok(())
@@ -161,20 +202,20 @@ impl Resource for KnownHost {
     type State = Seen;
 
     fn label(&self) -> Label {
-        Label::of(&self.owner, "known_host")
+        Label::of(self.owner.target(), "known_host")
     }
 
     fn target(&self) -> Target {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(self.owner.clone(), Addresses {}.into()), (self.owner.clone(), HostKeys {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        self.owner.questions()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let (addresses, shown) = match look.ask(&self.owner, HostKeys {}).await {
-            Ok(keys) => (look.ask(&self.owner, Addresses {}).await?, Some(keys)),
+        let (addresses, shown) = match self.owner.keys(look).await {
+            Ok(keys) => (self.owner.addresses(look).await?, Some(keys)),
             Err(fault) if fault.cause == Cause::NotYet => (Vec::new(), None),
             // The question never reached it.
             Err(fault) if fault.cause == Cause::Unasked => return Err(fault),
@@ -184,15 +225,15 @@ impl Resource for KnownHost {
         };
         let names = names(&self.host, self.port, &addresses);
         let question = KnownHostLines { path: self.file.clone(), names: names.clone() };
-        let recorded = look.ask(&Target::Controller, question).await?;
+        let recorded = look.ask(&Controller, question).await?;
         let made = match &self.made_at {
             // Only a changed key makes it matter; a BMC that does not answer then leaves the change refused.
             Some((board, slot)) if shown.is_some() => look
-                .ask(&Target::Bmc(board.clone()), FlashMark { slot: *slot })
+                .ask(board, FlashMark { slot: *slot })
                 .await
                 .ok()
                 .flatten()
-                .filter(|mark| Target::Node(mark.node.clone()) == self.owner)
+                .filter(|mark| Host::Node(mark.node.clone()) == self.owner)
                 .and_then(|mark| mark.host_key),
             _ => None,
         };
@@ -225,7 +266,7 @@ impl Resource for KnownHost {
 
     fn hazards(&self, seen: Option<&Seen>) -> Vec<Hazard> {
         let keys = seen.into_iter().flat_map(|seen| self.unknown(seen));
-        keys.map(|key| Hazard::TrustKey { host: self.owner.clone(), fingerprint: key.fingerprint() }).collect()
+        keys.map(|key| Hazard::TrustKey { host: self.owner.target(), fingerprint: key.fingerprint() }).collect()
     }
 
     fn span(&self, _: &Seen) -> Option<Label> {
@@ -241,8 +282,8 @@ impl Resource for KnownHost {
             return Vec::new();
         }
         // The cluster is asked with what the control plane gives to those whom it lets in.
-        let cluster = self.leads_to_cluster.then(|| renewed::introduced(&Target::Cluster));
-        [Some(renewed::introduced(&self.owner)), cluster].into_iter().flatten().collect()
+        let cluster = self.leads_to_cluster.then(|| renewed::introduced(Target::Cluster));
+        [Some(renewed::introduced(self.owner.target())), cluster].into_iter().flatten().collect()
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {

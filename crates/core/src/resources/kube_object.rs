@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::change::{Change, Diff, Reason};
-use crate::deed::Deed;
+use crate::contract::cluster::{ApplyObject, ForeseenObject};
+use crate::contract::{Asked, Cluster, Contract, FieldConflict, Fields, ForeseenState, ObjectId};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
-use crate::probe::{FieldConflict, Fields, ForeseenObject, ForeseenState, ObjectId, Probe};
 use crate::resource::{Applied, Resource};
 
 /// An object, applied server side: only the fields given are ours.
@@ -41,12 +41,12 @@ impl Resource for AppliedObject {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<ForeseenState, Fault> {
-        look.ask(&Target::Cluster, self.question()).await
+        look.ask(&Cluster, self.question()).await
     }
 
     fn diff(&self, seen: &ForeseenState) -> Diff {
@@ -79,7 +79,7 @@ impl Resource for AppliedObject {
 
     async fn apply(&self, seen: &ForeseenState, act: &Act<'_>) -> Result<Applied, Fault> {
         let (id, fields) = (self.id.clone(), seen.fields.clone());
-        act.act(&Target::Cluster, Deed::ApplyObject { id, fields, force: self.force }).await?;
+        act.act(&Cluster, ApplyObject { id, fields, force: self.force }).await?;
         Ok(Applied::Changed)
     }
 }

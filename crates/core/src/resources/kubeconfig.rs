@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::k3s_agent::api_address;
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::controller::{KubeconfigContext, MergeKubeconfig};
+use crate::contract::node::AdminKubeconfig;
+use crate::contract::{Asked, Contract, Controller, KubeconfigState};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
 use crate::kubeconfig::ClusterAccess;
-use crate::probe::{AdminKubeconfig, KubeconfigContext, KubeconfigState, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A context merged into the user's kubeconfig; what else is in it stays.
@@ -46,16 +47,15 @@ impl Resource for Kubeconfig {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
+    fn questions(&self) -> Vec<Asked> {
         let question = KubeconfigContext { path: self.path.clone(), context: self.context.clone() };
-        vec![(Target::Controller, question.into())]
+        vec![Controller.asks(question)]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         let question = KubeconfigContext { path: self.path.clone(), context: self.context.clone() };
-        let present = look.ask(&Target::Controller, question).await?;
-        let node = Target::Node(self.control_plane.clone());
-        let wanted = match look.ask(&node, AdminKubeconfig {}).await {
+        let present = look.ask(&Controller, question).await?;
+        let wanted = match look.ask(&self.control_plane, AdminKubeconfig {}).await {
             Ok(access) => Some(self.reachable(look, access).await?),
             // No kubeconfig to be had yet: only a plan comes here before the control plane is up.
             Err(fault) if matches!(fault.cause, Cause::NotYet | Cause::Failed) => None,
@@ -88,10 +88,10 @@ impl Resource for Kubeconfig {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let look = act.look();
-        let access = look.ask(&Target::Node(self.control_plane.clone()), AdminKubeconfig {}).await?;
+        let access = look.ask(&self.control_plane, AdminKubeconfig {}).await?;
         let access = self.reachable(&look, access).await?;
         let (path, context, set_current) = (self.path.clone(), self.context.clone(), self.set_current);
-        act.act(&Target::Controller, Deed::MergeKubeconfig { path, context, access, set_current }).await?;
+        act.act(&Controller, MergeKubeconfig { path, context, access, set_current }).await?;
         Ok(Applied::Changed)
     }
 

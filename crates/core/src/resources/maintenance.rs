@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cloud_init_ended::cloud_init_ends;
-use crate::deed::Deed;
+use crate::contract::cluster::{Cordon, Drain, InMaintenance, KubeNode, Uncordon};
+use crate::contract::node::{BootId, K3s, PackagesBusy, Reboot};
+use crate::contract::{Cluster, KubeNodeState};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{BootId, InMaintenance, K3s, KubeNode, KubeNodeState, PackagesBusy};
 use crate::sabotage::Guard;
 
 /// How long a node that was told to reboot may still answer: systemd gives what it stops 90 s.
@@ -42,11 +43,11 @@ pub enum Membership {
 impl Membership {
     /// What the cluster says of a node; where it does not answer, what the node itself lets one think.
     pub(super) async fn of(node: &NodeName, look: &Look<'_>) -> Result<Self, Fault> {
-        match look.ask(&Target::Cluster, KubeNode { name: node.clone() }).await {
+        match look.ask(&Cluster, KubeNode { name: node.clone() }).await {
             Ok(None) => Ok(Self::None),
             Ok(Some(KubeNodeState { ready, in_maintenance, .. })) => Ok(Self::Member { ready, in_maintenance }),
             Err(fault) if matches!(fault.cause, Cause::Unreachable | Cause::Unresolved) => {
-                let k3s = look.ask(&Target::Node(node.clone()), K3s {}).await?;
+                let k3s = look.ask(node, K3s {}).await?;
                 Ok(if k3s.is_some_and(|k3s| k3s.active) { Self::Unknown } else { Self::None })
             }
             Err(fault) => Err(fault),
@@ -94,16 +95,16 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
     };
     let in_cluster = is_member && clear_out(act, node).await?;
     // Whoever unpacks a kernel now must not lose power over it.
-    packages_are_free(act, &target).await?;
-    let before = act.look().ask(&target, BootId {}).await?;
-    match act.act(&target, Deed::Reboot).await {
+    packages_are_free(act, node).await?;
+    let before = act.look().ask(node, BootId {}).await?;
+    match act.act(node, Reboot {}).await {
         Ok(_) => {}
         // The connection often dies of what was asked for.
         Err(fault) if fault.cause == Cause::Lost => {}
         Err(fault) => return Err(fault),
     }
     let proof = act.guards().hold(Guard::BootIdProof);
-    let wait = Wait { target: &target, wanted: "the next boot", bound: within, every: EVERY };
+    let wait = Wait { of: node, wanted: "the next boot", bound: within, every: EVERY };
     let shutdown = SHUTDOWN_BOUND.min(within);
     let ordered = Instant::now();
     let rebooted = act.wait_until(wait, BootId {}, |now| {
@@ -121,7 +122,7 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
             .next("see on the node why: journalctl -b; then run again"));
     }
     // sshd is up long before the boot is over.
-    cloud_init_ends(act, &target).await?;
+    cloud_init_ends(act, node).await?;
     if in_cluster {
         bring_back(act, node).await?;
     }
@@ -129,11 +130,11 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
 }
 
 /// Waits until nobody is at work on a node's packages.
-pub(super) async fn packages_are_free(act: &Act<'_>, node: &Target) -> Result<(), Fault> {
+pub(super) async fn packages_are_free(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
     if !act.look().ask(node, PackagesBusy {}).await? {
         return Ok(());
     }
-    let wait = Wait { target: node, wanted: "dpkg's and apt's locks", bound: LOCKS_BOUND, every: EVERY };
+    let wait = Wait { of: node, wanted: "dpkg's and apt's locks", bound: LOCKS_BOUND, every: EVERY };
     let freed = act.wait_until(wait, PackagesBusy {}, |busy| (!busy).then_some(())).await;
     freed.map_err(|fault| fault.likely("an upgrade hangs there").next("see who holds them: lslocks; then run again"))
 }
@@ -150,40 +151,39 @@ pub(super) async fn quieten(act: &Act<'_>, node: &NodeName, gate: bool) -> Resul
 /// Ends a maintenance, be it an earlier run's: the machine is up, and its Node is waited for. What was Ready before this
 /// boot of it is Ready for the cluster until its lease ends.
 pub(super) async fn bring_back(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
-    let boot = act.look().ask(&Target::Node(node.clone()), BootId {}).await?;
+    let boot = act.look().ask(node, BootId {}).await?;
     let wanted = format!("Node {node} to be Ready in this boot of it");
-    let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: READY_BOUND, every: EVERY };
+    let wait = Wait { of: &Cluster, wanted: &wanted, bound: READY_BOUND, every: EVERY };
     act.wait_until(wait, KubeNode { name: node.clone() }, |state| match state {
         Some(KubeNodeState { ready: true, boot_id, .. }) if boot_id == boot => Some(()),
         _ => None,
     })
     .await?;
-    act.act(&Target::Cluster, Deed::Uncordon { node: node.clone() }).await?;
+    act.act(&Cluster, Uncordon { node: node.clone() }).await?;
     Ok(())
 }
 
 /// Cordons and drains a node, unless another one is in maintenance. `false`: there was nothing to drain. The cluster takes
 /// a Node for Ready for some time after its machine went; that of one which was just flashed would never be rid of its pods.
 async fn clear_out(act: &Act<'_>, node: &NodeName) -> Result<bool, Fault> {
-    let (cluster, machine) = (Target::Cluster, Target::Node(node.clone()));
-    if !act.look().ask(&machine, K3s {}).await?.is_some_and(|k3s| k3s.active) {
+    if !act.look().ask(node, K3s {}).await?.is_some_and(|k3s| k3s.active) {
         return Ok(false);
     }
     if act.guards().hold(Guard::MaintenanceGate) {
-        let others = act.look().ask(&cluster, InMaintenance {}).await?;
+        let others = act.look().ask(&Cluster, InMaintenance {}).await?;
         if let Some(other) = others.iter().find(|other| *other != node) {
-            return Err(Fault::new(Cause::Busy, cluster, format!("take {node} into maintenance"))
+            return Err(Fault::new(Cause::Busy, Target::Cluster, format!("take {node} into maintenance"))
                 .said(format!("{other} is still in maintenance"))
-                .next(format!("see to it that {other} comes back, then run again")));
+                .next(format!("make sure that {other} comes back, then run again")));
         }
     }
-    act.act(&cluster, Deed::Cordon { node: node.clone() }).await?;
-    match act.act(&cluster, Deed::Drain { node: node.clone() }).await {
+    act.act(&Cluster, Cordon { node: node.clone() }).await?;
+    match act.act(&Cluster, Drain { node: node.clone() }).await {
         Ok(_) => Ok(true),
         Err(fault) if matches!(fault.cause, Cause::Refused | Cause::TimedOut) => {
             // A reboot that an earlier run ordered may have begun meanwhile: only who answers is let go.
-            act.look().ask(&machine, BootId {}).await?;
-            act.act(&cluster, Deed::Uncordon { node: node.clone() }).await?;
+            act.look().ask(node, BootId {}).await?;
+            act.act(&Cluster, Uncordon { node: node.clone() }).await?;
             let likely = fault.likely.is_none().then_some("a disruption budget does not let its pods go");
             let mut fault = Fault { cause: Cause::NotAllowed, ..fault };
             if let Some(likely) = likely {

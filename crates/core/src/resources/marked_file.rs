@@ -1,11 +1,11 @@
 //! A file of ours in a directory of the user's: one that does not bear our mark is not ours and stays.
 
 use crate::change::{Change, Diff};
-use crate::deed::{Content, Deed};
+use crate::contract::controller::{Content, File, HasLine, WriteFile};
+use crate::contract::{Asked, Contract, Controller, FileState};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, Sha256, Target};
-use crate::probe::{File, FileState, HasLine, Probe};
 use crate::resource::{Applied, Resource};
 
 /// The line that says whose a file is.
@@ -58,16 +58,16 @@ impl Resource for MarkedScript {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Controller, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Controller.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        match look.ask(&Target::Controller, self.question()).await? {
+        match look.ask(&Controller, self.question()).await? {
             None => Ok(Seen::Absent),
             Some(false) => Ok(Seen::Theirs),
             Some(true) => {
-                let state = look.ask(&Target::Controller, File { path: self.path.clone() }).await?;
+                let state = look.ask(&Controller, File { path: self.path.clone() }).await?;
                 Ok(state.map_or(Seen::Absent, Seen::Ours))
             }
         }
@@ -94,7 +94,7 @@ impl Resource for MarkedScript {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (path, content) = (self.path.clone(), Content::Plain(self.text.clone()));
-        act.act(&Target::Controller, Deed::WriteFile { path, content, mode: Self::MODE }).await?;
+        act.act(&Controller, WriteFile { path, content, mode: Self::MODE }).await?;
         Ok(Applied::Changed)
     }
 }

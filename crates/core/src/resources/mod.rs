@@ -60,7 +60,7 @@ pub use k3s_artifacts::ArtifactSource;
 pub use k3s_install::K3sWanted;
 pub use k3s_server::K3sServer;
 pub use kernel_ready::KernelReady;
-pub use known_host::KnownHost;
+pub use known_host::{Host, KnownHost};
 pub use kube_object::AppliedObject;
 pub use kubeconfig::Kubeconfig;
 pub use maintenance::Membership;

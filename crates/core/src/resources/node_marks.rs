@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::cluster::{KubeNode, MarkNode};
+use crate::contract::{Asked, Cluster, Contract, KubeNodeState};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{KubeNode, KubeNodeState, Probe};
 use crate::resource::{Applied, Resource};
 
 /// Labels and taints that are there; all others are left alone.
@@ -53,12 +53,12 @@ impl Resource for NodeMarks {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Option<KubeNodeState>, Fault> {
-        look.ask(&Target::Cluster, self.question()).await
+        look.ask(&Cluster, self.question()).await
     }
 
     fn diff(&self, seen: &Option<KubeNodeState>) -> Diff {
@@ -90,7 +90,7 @@ impl Resource for NodeMarks {
                 (all.map(|(key, value)| (key.clone(), value.clone())).collect(), self.taints.clone())
             }
         };
-        act.act(&Target::Cluster, Deed::MarkNode { node: self.node.clone(), labels, taints }).await?;
+        act.act(&Cluster, MarkNode { node: self.node.clone(), labels, taints }).await?;
         Ok(Applied::Changed)
     }
 

@@ -1,11 +1,11 @@
 //! Containerd runs pods with NVIDIA's runtime.
 
 use crate::change::{Change, Diff};
-use crate::deed::{Content, Deed};
+use crate::contract::node::{Content, File, WriteFile};
+use crate::contract::{Asked, Contract, FileState};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Sha256, Target};
-use crate::probe::{File, FileState, Probe};
 use crate::resource::{Applied, Resource};
 
 /// The directory of containerd's templates.
@@ -109,15 +109,15 @@ impl Resource for NvidiaRuntime {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        Self::files().into_iter().map(|path| (Resource::target(self), File { path }.into())).collect()
+    fn questions(&self) -> Vec<Asked> {
+        Self::files().into_iter().map(|path| self.node.asks(File { path })).collect()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         let mut seen = Vec::new();
         for template in Template::ALL {
             let file = File { path: template.path() };
-            seen.push((template, look.ask(&Resource::target(self), file).await?));
+            seen.push((template, look.ask(&self.node, file).await?));
         }
         Ok(Seen(seen))
     }
@@ -145,7 +145,7 @@ impl Resource for NvidiaRuntime {
         for (template, file) in &seen.0 {
             if !template.changes(file.as_ref()).is_empty() {
                 let (path, content) = (template.path(), Content::Plain(template.text()));
-                act.act(&Resource::target(self), Deed::WriteFile { path, content, mode: MODE }).await?;
+                act.act(&self.node, WriteFile { path, content, mode: MODE }).await?;
             }
         }
         Ok(Applied::Changed)

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::job;
 use crate::change::{Change, Diff};
-use crate::deed::Job;
+use crate::contract::node::Upgrades;
+use crate::contract::{Asked, Contract, Job, UpgradeState};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{Probe, UpgradeState, Upgrades};
 use crate::resource::{Applied, Resource};
 
 /// How long it may take on a slow module with slow storage.
@@ -55,12 +55,12 @@ impl Resource for PackageUpkeep {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), Upgrades {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(Upgrades {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<UpgradeState, Fault> {
-        look.ask(&Resource::target(self), Upgrades {}).await
+        look.ask(&self.node, Upgrades {}).await
     }
 
     fn diff(&self, seen: &UpgradeState) -> Diff {
@@ -80,7 +80,7 @@ impl Resource for PackageUpkeep {
             Upkeep::Upgraded => Job::DistUpgrade,
             Upkeep::Autoremoved => Job::Autoremove,
         };
-        job::see_through(act, &Resource::target(self), job, BOUND).await
+        job::see_through(act, &self.node, job, BOUND).await
     }
 
     fn estimate(&self) -> Duration {

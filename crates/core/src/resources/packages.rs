@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::job;
 use crate::change::{Change, Diff};
-use crate::deed::Job;
+use crate::contract::node::Packages;
+use crate::contract::{Asked, Contract, Job};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{Packages, Probe};
 use crate::resource::{Applied, Resource};
 
 const BOUND: Duration = Duration::from_secs(3600);
@@ -42,12 +42,12 @@ impl Resource for InstalledPackages {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<BTreeSet<String>, Fault> {
-        look.ask(&Resource::target(self), self.question()).await
+        look.ask(&self.node, self.question()).await
     }
 
     fn diff(&self, installed: &BTreeSet<String>) -> Diff {
@@ -56,7 +56,7 @@ impl Resource for InstalledPackages {
 
     async fn apply(&self, installed: &BTreeSet<String>, act: &Act<'_>) -> Result<Applied, Fault> {
         let names = self.names.difference(installed).cloned().collect();
-        job::see_through(act, &Resource::target(self), Job::InstallPackages { names }, BOUND).await
+        job::see_through(act, &self.node, Job::InstallPackages { names }, BOUND).await
     }
 
     fn estimate(&self) -> Duration {

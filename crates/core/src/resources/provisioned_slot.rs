@@ -11,16 +11,18 @@ use super::flash_condition::{Begin, SlotCondition, SlotOfNode};
 use super::staged_image;
 use super::{flash_failure, known_host, renewed};
 use crate::change::{Change, Diff};
-use crate::deed::{CloudSeed, Deed, ImageSource, Reply};
+use crate::contract::bmc::{
+    CloudSeed, Console, FlashJob, ImageFile, ImageIsFit, ImageSource, PowerOff, PowerOn, RestartBmcDaemon,
+    SeedCloudInit, SlotPower, StartFlash, WaitingModules, WriteFlashMark,
+};
+use crate::contract::controller::NewHostKey;
+use crate::contract::node::{Addresses, BootId, HostKeys, SshBanner};
+use crate::contract::{Contract, Controller, FlashJobState, FlashMarkState, FlashPhase, JobPhase};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{Disk, Hazard, Liveness};
 use crate::ids::{Label, Target};
 use crate::known_hosts::HostKey;
-use crate::probe::{
-    Addresses, BootId, Console, FlashJob, FlashJobState, FlashMarkState, FlashPhase, HostKeys, ImageFile, ImageIsFit,
-    JobPhase, SlotPower, SshBanner, WaitingModules,
-};
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
 use crate::site::{FlashTransport, Image};
@@ -91,7 +93,7 @@ impl ProvisionedSlot {
     }
 
     async fn write(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
-        act.act(&self.slot.bmc(), Deed::WriteFlashMark { slot: self.slot.slot, mark: mark.clone() }).await.map(|_| ())
+        act.act(&self.slot.board, WriteFlashMark { slot: self.slot.slot, mark: mark.clone() }).await
     }
 
     /// The bus is one, and so is the transfer: one that an earlier run began to another slot would be cancelled by ours.
@@ -100,13 +102,13 @@ impl ProvisionedSlot {
         if !act.guards().hold(Guard::UsbSpan) {
             return Ok(());
         }
-        let bmc = self.slot.bmc();
-        let job = act.look().ask(&bmc, FlashJob {}).await?;
+        let bmc = &self.slot.board;
+        let job = act.look().ask(bmc, FlashJob {}).await?;
         let others = |job: &FlashJobState| {
             job.phase == JobPhase::Running && !mark.is_some_and(|mark| self.slot.is_of(job, mark))
         };
         let Some(job) = job.filter(others) else { return Ok(()) };
-        Err(Fault::new(Cause::Busy, bmc, format!("use the USB bus for slot {}", self.slot.slot))
+        Err(Fault::new(Cause::Busy, bmc.target(), format!("use the USB bus for slot {}", self.slot.slot))
             .said(format!("slot {} is being flashed", job.slot))
             .next(format!(
                 "run without --limit, so that slot {}'s flash is seen through; one that hangs ends with the BMC's \
@@ -128,40 +130,41 @@ impl ProvisionedSlot {
         let (source, sha256) = (self.source(), self.image.sha256);
         if self.transport == FlashTransport::Staged {
             self.still_staged(act).await?;
-            return act.look().ask(&self.slot.bmc(), ImageIsFit { source, sha256 }).await;
+            return act.look().ask(&self.slot.board, ImageIsFit { source, sha256 }).await;
         }
         staged_image::fetch(act, &self.image, &self.cached).await?;
-        act.look().ask(&self.slot.bmc(), ImageIsFit { source, sha256 }).await?;
+        act.look().ask(&self.slot.board, ImageIsFit { source, sha256 }).await?;
         let now = self.slot.look(&act.look()).await?;
         if now.liveness <= seen.liveness && self.begin(&now) == Some(Begin::Erase) {
             return Ok(());
         }
-        Err(Fault::new(Cause::Stale, self.slot.bmc(), format!("flash slot {}", self.slot.slot)).said(now.because))
+        Err(Fault::new(Cause::Stale, self.slot.board.target(), format!("flash slot {}", self.slot.slot))
+            .said(now.because))
     }
 
     /// Erases: mark, power off, begin to write. The mark comes first, so that a node which loses its power here is not
     /// taken for one that was off.
     async fn erase(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
-        let bmc = self.slot.bmc();
+        let bmc = &self.slot.board;
         self.write(act, mark).await?;
-        act.act(&bmc, Deed::PowerOff { slot: self.slot.slot }).await?;
+        act.act(bmc, PowerOff { slot: self.slot.slot }).await?;
         self.no_neighbour_waits(act).await?;
-        let deed = Deed::StartFlash {
+        let flash = StartFlash {
             slot: self.slot.slot,
             node: self.slot.node.clone(),
             order: mark.instance_id.clone(),
             source: self.source(),
             sha256: self.image.sha256,
         };
-        act.act(&bmc, deed).await.map(|_| ())
+        act.act(bmc, flash).await
     }
 
     /// Makes sure that no other module could be written instead of this one, which is off or runs by itself now. On a board
     /// with a USB hub bmcd takes the first module that waits for a boot over USB, whatever slot is asked for.
     async fn no_neighbour_waits(&self, act: &Act<'_>) -> Result<(), Fault> {
-        let bmc = self.slot.bmc();
+        let bmc = &self.slot.board;
         let wait = Wait {
-            target: &bmc,
+            of: bmc,
             wanted: "no module to wait on the BMC's USB bus",
             bound: USB_GONE_BOUND,
             every: Duration::from_secs(1),
@@ -171,9 +174,9 @@ impl ProvisionedSlot {
         if fault.cause != Cause::TimedOut {
             return Err(fault);
         }
-        let waiting = act.look().ask(&bmc, WaitingModules {}).await?;
+        let waiting = act.look().ask(bmc, WaitingModules {}).await?;
         let slot = self.slot.slot;
-        Err(Fault::new(Cause::Refused, bmc, format!("write to slot {slot}"))
+        Err(Fault::new(Cause::Refused, bmc.target(), format!("write to slot {slot}"))
             .said(format!("a module waits on the BMC's USB bus that is not slot {slot}'s: {}", waiting.join(", ")))
             .likely("the module of another slot waits for a boot over USB; it would be written instead of this one")
             .next("find the slot that is in that mode and switch it off (`bringup power off NODE`); then run again"))
@@ -181,22 +184,22 @@ impl ProvisionedSlot {
 
     /// The bytes on the card may have gone since they were put there; what is erased for them must not be in vain.
     async fn still_staged(&self, act: &Act<'_>) -> Result<(), Fault> {
-        let file = act.look().ask(&self.slot.bmc(), ImageFile { path: self.staged.clone() }).await?;
+        let file = act.look().ask(&self.slot.board, ImageFile { path: self.staged.clone() }).await?;
         if file.is_some_and(|file| file.sha256 == self.image.sha256) {
             return Ok(());
         }
-        Err(Fault::new(Cause::Mismatch, self.slot.bmc(), format!("flash slot {}", self.slot.slot))
+        Err(Fault::new(Cause::Mismatch, self.slot.board.target(), format!("flash slot {}", self.slot.slot))
             .said(format!("{} is not the image that the site names", self.staged))
             .next("run again: it is put there anew"))
     }
 
     /// Watches the transfer to its end.
     async fn watch(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
-        let bmc = self.slot.bmc();
+        let bmc = &self.slot.board;
         let doing = || format!("flash slot {} ({})", self.slot.slot, self.slot.node);
         let (began, mut moved, mut last) = (Instant::now(), Instant::now(), 0);
         loop {
-            let job = match act.look().ask(&bmc, FlashJob {}).await {
+            let job = match act.look().ask(bmc, FlashJob {}).await {
                 Ok(job) => job.filter(|job| self.slot.is_of(job, mark)),
                 Err(fault) if fault.cause.is_passing() => {
                     self.rest(act, began, FLASH_BOUND * 3).await?;
@@ -205,7 +208,7 @@ impl ProvisionedSlot {
                 Err(fault) => return Err(fault),
             };
             let Some(job) = job else {
-                let fault = Fault::new(Cause::Passing, bmc, doing())
+                let fault = Fault::new(Cause::Passing, bmc.target(), doing())
                     .said("the BMC knows of no transfer to this slot any more")
                     .likely("its daemon was restarted");
                 return Err(self.switched_off(act, fault).await);
@@ -230,8 +233,8 @@ impl ProvisionedSlot {
             }
             if moved.elapsed() > STALL_BOUND {
                 let stalled = format!("no byte was written for {} s", STALL_BOUND.as_secs());
-                let fault = match act.act(&bmc, Deed::RestartBmcDaemon { slot: self.slot.slot }).await {
-                    Ok(_) => Fault::new(Cause::Passing, bmc, doing())
+                let fault = match act.act(bmc, RestartBmcDaemon { slot: self.slot.slot }).await {
+                    Ok(_) => Fault::new(Cause::Passing, bmc.target(), doing())
                         .said(stalled)
                         .likely("the transfer's worker in the BMC died"),
                     // Where other nodes have power, that is for the operator to do.
@@ -248,7 +251,7 @@ impl ProvisionedSlot {
     /// What is left of a transfer that did not end well may have power, and would look like a node that may live. Where it
     /// cannot be switched off, why it did not end well is still the fault.
     async fn switched_off(&self, act: &Act<'_>, mut fault: Fault) -> Fault {
-        match act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await {
+        match act.act(&self.slot.board, PowerOff { slot: self.slot.slot }).await {
             Ok(_) => match fault.likely.clone() {
                 Some(likely) => fault.likely(format!("{likely}; the slot is off")),
                 None => fault,
@@ -266,13 +269,13 @@ impl ProvisionedSlot {
     fn not_written(&self, job: &FlashJobState) -> Fault {
         let (cause, likely, next) = flash_failure::explained(job.failure);
         let doing = format!("flash slot {} ({})", self.slot.slot, self.slot.node);
-        Fault::new(cause, self.slot.bmc(), doing).said(job.said.join("\n")).likely(likely).next(next)
+        Fault::new(cause, self.slot.board.target(), doing).said(job.said.join("\n")).likely(likely).next(next)
     }
 
     async fn rest(&self, act: &Act<'_>, began: Instant, bound: Duration) -> Result<(), Fault> {
         if began.elapsed() > bound {
             let doing = format!("flash slot {} ({})", self.slot.slot, self.slot.node);
-            return Err(Fault::new(Cause::TimedOut, self.slot.bmc(), doing)
+            return Err(Fault::new(Cause::TimedOut, self.slot.board.target(), doing)
                 .said(format!("not done after {} s", bound.as_secs()))
                 .next("look at the board; the next run takes the transfer over if it still runs"));
         }
@@ -281,19 +284,19 @@ impl ProvisionedSlot {
 
     /// Gives the module its identity; known_hosts has it before there is power.
     async fn seed(&self, act: &Act<'_>, mark: &mut FlashMarkState) -> Result<(), Fault> {
-        let bmc = self.slot.bmc();
+        let (slot, hostname) = (self.slot.slot, self.slot.node.to_string());
+        let new = NewHostKey { comment: hostname.clone(), order: mark.instance_id.clone() };
+        let host_key = act.look().ask(&Controller, new).await?;
+        let public = host_key.public.clone();
         let seed = CloudSeed {
-            hostname: self.slot.node.to_string(),
+            hostname,
             account: self.account.clone(),
             public_keys: self.public_keys.clone(),
             instance_id: mark.instance_id.clone(),
+            host_key,
         };
-        let Reply::HostKey(key) = act.act(&bmc, Deed::SeedCloudInit { slot: self.slot.slot, seed }).await? else {
-            return Err(Fault::new(Cause::Failed, bmc, format!("give slot {} its identity", self.slot.slot))
-                .said("no host key came back")
-                .next("this is a defect of bringup: please report it with the journal"));
-        };
-        mark.host_key = Some(key);
+        act.act(&self.slot.board, SeedCloudInit { slot, seed }).await?;
+        mark.host_key = Some(public);
         mark.phase = FlashPhase::Seeded;
         self.write(act, mark).await
     }
@@ -301,21 +304,21 @@ impl ProvisionedSlot {
     async fn record_key(&self, act: &Act<'_>, mark: &FlashMarkState) -> Result<(), Fault> {
         let Some(key) = mark.host_key.clone() else { return Ok(()) };
         let (host, port) = &self.dialled;
-        let addresses = act.look().ask(&self.slot.target(), Addresses {}).await.unwrap_or_default();
+        let addresses = act.look().ask(&self.slot.node, Addresses {}).await.unwrap_or_default();
         let names = known_host::names(host, *port, &addresses);
         act.holding(known_host::writer(), known_host::record(act, &self.known_hosts, &names, &[key])).await
     }
 
     /// Gives it power, if it has none. That is said first: who finds it powered shall know by whom.
     async fn give_power(&self, act: &Act<'_>, mark: &mut FlashMarkState) -> Result<(), Fault> {
-        let (bmc, slot) = (self.slot.bmc(), self.slot.slot);
-        if act.look().ask(&bmc, SlotPower { slot }).await? {
+        let (bmc, slot) = (&self.slot.board, self.slot.slot);
+        if act.look().ask(bmc, SlotPower { slot }).await? {
             return Ok(());
         }
         act.run().clone_into(&mut mark.run);
         mark.phase = FlashPhase::Booting;
         self.write(act, mark).await?;
-        act.act(&bmc, Deed::PowerOn { slot }).await.map(|_| ())
+        act.act(bmc, PowerOn { slot }).await
     }
 
     /// Waits until the node answers with the key that was made for it and lets us in. One that this run gave power to
@@ -328,10 +331,10 @@ impl ProvisionedSlot {
             act.holding(self.usb(), async {
                 self.bus_is_free(act, Some(mark)).await?;
                 // The bus may have been waited for: one that has come up meanwhile is left alone.
-                if act.look().ask(&self.slot.target(), SshBanner {}).await? {
+                if act.look().ask(&self.slot.node, SshBanner {}).await? {
                     return Ok(());
                 }
-                act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await?;
+                act.act(&self.slot.board, PowerOff { slot: self.slot.slot }).await?;
                 self.give_power(act, mark).await
             })
             .await?;
@@ -341,21 +344,20 @@ impl ProvisionedSlot {
             Err(fault) if fault.cause == Cause::TimedOut => Err(self.overdue(act, mark, fault).await?),
             result => result,
         }?;
-        let node = self.slot.target();
-        let wait = Wait { target: &node, wanted: "the first login", bound: self.boot_within, every: EVERY };
+        let node = &self.slot.node;
+        let wait = Wait { of: node, wanted: "the first login", bound: self.boot_within, every: EVERY };
         act.wait_until(wait, BootId {}, |_| Some(())).await
     }
 
     async fn shows(&self, act: &Act<'_>, expected: &HostKey) -> Result<(), Fault> {
-        let node = self.slot.target();
-        let wait =
-            Wait { target: &node, wanted: "SSH with the key made for it", bound: self.boot_within, every: EVERY };
+        let node = &self.slot.node;
+        let wait = Wait { of: node, wanted: "SSH with the key made for it", bound: self.boot_within, every: EVERY };
         act.wait_until(wait, HostKeys {}, |shown| shown.contains(expected).then_some(())).await
     }
 
     /// Marks a node that did not come up in time; the fault with what its console says.
     async fn overdue(&self, act: &Act<'_>, mark: &mut FlashMarkState, fault: Fault) -> Result<Fault, Fault> {
-        let console = act.look().ask(&self.slot.bmc(), Console { slot: self.slot.slot }).await.unwrap_or_default();
+        let console = act.look().ask(&self.slot.board, Console { slot: self.slot.slot }).await.unwrap_or_default();
         mark.phase = FlashPhase::Overdue;
         self.write(act, mark).await?;
         Ok(fault
@@ -381,7 +383,7 @@ impl Resource for ProvisionedSlot {
     }
 
     fn target(&self) -> Target {
-        self.slot.bmc()
+        self.slot.board.target()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<SlotCondition, Fault> {
@@ -455,7 +457,7 @@ impl Resource for ProvisionedSlot {
                 self.erase(act, &mark).await?;
             }
             Begin::Watch | Begin::Seed | Begin::PowerCycle if seen.liveness != Liveness::Idle => {
-                act.act(&self.slot.bmc(), Deed::PowerOff { slot: self.slot.slot }).await?;
+                act.act(&self.slot.board, PowerOff { slot: self.slot.slot }).await?;
             }
             _ => {}
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
+use crate::contract::cluster::ReadyNodes;
+use crate::contract::{Asked, Cluster, Contract};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{Probe, ReadyNodes};
 use crate::resource::{Applied, Resource};
 
 /// Node lanes have ended when this is looked at: who is not Ready now is only given a little more time.
@@ -39,12 +40,12 @@ impl Resource for ReadyWorkers {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, ReadyNodes {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(ReadyNodes {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<BTreeSet<NodeName>, Fault> {
-        look.ask(&Target::Cluster, ReadyNodes {}).await
+        look.ask(&Cluster, ReadyNodes {}).await
     }
 
     fn diff(&self, ready: &BTreeSet<NodeName>) -> Diff {
@@ -64,12 +65,7 @@ impl Resource for ReadyWorkers {
     }
 
     async fn apply(&self, _: &BTreeSet<NodeName>, act: &Act<'_>) -> Result<Applied, Fault> {
-        let wait = Wait {
-            target: &Target::Cluster,
-            wanted: "enough Ready nodes",
-            bound: BOUND,
-            every: Duration::from_secs(5),
-        };
+        let wait = Wait { of: &Cluster, wanted: "enough Ready nodes", bound: BOUND, every: Duration::from_secs(5) };
         act.wait_until(wait, ReadyNodes {}, |ready| self.enough(&ready).then_some(())).await.map_err(|fault| {
             if fault.cause == Cause::TimedOut {
                 fault.next("see why no worker is Ready: kubectl get nodes")

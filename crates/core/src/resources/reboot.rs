@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::maintenance::{self, Membership};
 use crate::change::{Change, Diff};
+use crate::contract::node::RebootRequired;
+use crate::contract::{Asked, Contract};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{Probe, RebootRequired};
 use crate::resource::{Applied, Resource};
 
 /// A node that runs what is installed.
@@ -42,12 +43,12 @@ impl Resource for Rebooted {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), RebootRequired {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.node.asks(RebootRequired {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let required = look.ask(&Resource::target(self), RebootRequired {}).await?;
+        let required = look.ask(&self.node, RebootRequired {}).await?;
         Ok(Seen { required, membership: Membership::of(&self.node, look).await? })
     }
 

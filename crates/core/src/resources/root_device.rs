@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::job;
 use super::maintenance::{self, Membership};
 use crate::change::{Change, Diff, Reason};
-use crate::deed::Job;
+use crate::contract::node::{BootId, Disk, JobState, RootPartition, SshBanner};
+use crate::contract::{Asked, Contract, DiskState, Job, JobPhase, JobStatus};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{self, DiskFound, Hazard, Liveness};
 use crate::ids::{DiskPath, Label, NodeName, Target};
-use crate::probe::{BootId, Disk, DiskState, JobPhase, JobState, JobStatus, Probe, RootPartition, SshBanner};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;
 use crate::site::Kind;
@@ -60,29 +60,30 @@ impl RootDevice {
     /// What has become of the copy that an earlier run began in this boot. One that ended a while ago has grown old: what
     /// was written since is not in it.
     async fn copied(&self, look: &Look<'_>) -> Result<Option<JobPhase>, Fault> {
-        let (target, job) = (Resource::target(self), self.job());
-        let status = look.ask(&target, JobState { name: job.name() }).await?.filter(|status| status.hash == job.hash());
+        let job = self.job();
+        let status =
+            look.ask(&self.node, JobState { name: job.name() }).await?.filter(|status| status.hash == job.hash());
         let counts = |status: &JobStatus| match status.phase {
             JobPhase::Running => true,
             JobPhase::Succeeded => status.ended_ago.is_some_and(|seconds| seconds <= COPY_LASTS),
             JobPhase::Failed => false,
         };
         let Some(status) = status.filter(counts) else { return Ok(None) };
-        let boot_id = look.ask(&target, BootId {}).await?;
+        let boot_id = look.ask(&self.node, BootId {}).await?;
         Ok((status.boot_id == boot_id).then_some(status.phase))
     }
 
     /// The disk as it is in the node that will be flashed, if that answers: a flash leaves it alone. What `/` is on
     /// now holds an older root then.
     async fn disk_before_flash(&self, look: &Look<'_>) -> Result<Option<Option<DiskState>>, Fault> {
-        let (target, look) = (Resource::target(self), look.at_present());
-        match look.ask(&target, SshBanner {}).await {
+        let look = look.at_present();
+        match look.ask(&self.node, SshBanner {}).await {
             Ok(true) => {}
             // The question never reached it.
             Err(fault) if fault.cause == Cause::Unasked => return Err(fault),
             Ok(false) | Err(_) => return Ok(None),
         }
-        let Ok(disk) = look.ask(&target, Disk { path: self.root_dev.clone() }).await else { return Ok(None) };
+        let Ok(disk) = look.ask(&self.node, Disk { path: self.root_dev.clone() }).await else { return Ok(None) };
         Ok(Some(disk.map(|disk| DiskState {
             holds_root: disk.holds_root || disk.carries_root,
             carries_root: false,
@@ -123,17 +124,15 @@ impl Resource for RootDevice {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        let target = Resource::target(self);
+    fn questions(&self) -> Vec<Asked> {
         let disk = Disk { path: self.root_dev.clone() };
         let job = JobState { name: self.job().name() };
-        vec![(target.clone(), RootPartition {}.into()), (target.clone(), job.into()), (target, disk.into())]
+        vec![self.node.asks(RootPartition {}), self.node.asks(job), self.node.asks(disk)]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let target = Resource::target(self);
-        let partition = look.ask(&target, RootPartition {}).await?;
-        let disk = match look.ask(&target, Disk { path: self.root_dev.clone() }).await {
+        let partition = look.ask(&self.node, RootPartition {}).await?;
+        let disk = match look.ask(&self.node, Disk { path: self.root_dev.clone() }).await {
             Ok(disk) => Some(disk),
             Err(fault) if fault.cause == Cause::NotYet => self.disk_before_flash(look).await?,
             Err(fault) => return Err(fault),
@@ -189,17 +188,16 @@ impl Resource for RootDevice {
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let target = Resource::target(self);
         let applied = match seen.copied {
             Some(JobPhase::Succeeded) => Applied::TookOver,
             // Watched and never started again: a copy that fails now asks for leave to erase, as the first one did.
             Some(JobPhase::Running) if act.guards().hold(Guard::Takeover) => {
-                job::watch(act, &target, &self.job(), BOUND).await?;
+                job::watch(act, &self.node, &self.job(), BOUND).await?;
                 Applied::TookOver
             }
             _ => {
                 maintenance::quieten(act, &self.node, seen.membership.needs_gate()).await?;
-                job::see_through(act, &target, self.job(), BOUND).await?
+                job::see_through(act, &self.node, self.job(), BOUND).await?
             }
         };
         maintenance::reboot(act, &self.node, seen.membership.needs_gate(), self.reboot_within).await?;

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::change::{Change, Diff, Reason};
-use crate::deed::{Content, Deed};
+use crate::contract::cluster::{BackUpSealedKeys, RestoreSealedKeys, SealedSecretsKeys};
+use crate::contract::controller::{Content, File, MakeDirectory, SealedKeysBackup, WriteFile};
+use crate::contract::node::K3s;
+use crate::contract::{Asked, Cluster, Contract, Controller, SealedKeysBackupState, SealedKeysState};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{File, K3s, Probe, SealedKeysBackup, SealedKeysBackupState, SealedKeysState, SealedSecretsKeys};
 use crate::resource::{Applied, Resource};
 
 /// Before k3s is taken from the control plane the keys are on the controller, encrypted, or given up with leave.
@@ -47,7 +49,7 @@ impl SealedKeysKept {
     }
 
     async fn exists(&self, path: String, look: &Look<'_>) -> Result<bool, Fault> {
-        Ok(look.ask(&Target::Controller, File { path }).await?.is_some())
+        Ok(look.ask(&Controller, File { path }).await?.is_some())
     }
 }
 
@@ -67,11 +69,11 @@ impl Resource for SealedKeysKept {
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Kept, Fault> {
-        let k3s = look.ask(&Target::Node(self.control_plane.clone()), K3s {}).await?;
+        let k3s = look.ask(&self.control_plane, K3s {}).await?;
         if k3s.is_none_or(|k3s| k3s.run.as_deref() == Some(look.run())) {
             return Ok(Kept::NothingToLose);
         }
-        let keys = match look.ask(&Target::Cluster, SealedSecretsKeys {}).await {
+        let keys = match look.ask(&Cluster, SealedSecretsKeys {}).await {
             Ok(keys) if keys.names.is_empty() => return Ok(Kept::NothingToLose),
             Ok(keys) => keys,
             // A control plane is forced because it is broken, as likely as not.
@@ -116,16 +118,16 @@ impl Resource for SealedKeysKept {
             Kept::NothingToLose | Kept::SeenTo => return Ok(Applied::Changed),
             Kept::Keys(_) if !self.recipients.is_empty() => {
                 let recipients = self.recipients.clone();
-                act.act(&Target::Cluster, Deed::BackUpSealedKeys { to, recipients }).await?;
+                act.act(&Cluster, BackUpSealedKeys { to, recipients }).await?;
                 return Ok(Applied::Changed);
             }
             Kept::Keys(keys) => (self.note(&keys.sha256.short()), in_words(&keys.names)),
             Kept::Unread => (self.note(act.run()), "(the cluster did not answer)".to_owned()),
         };
         let (path, names) = note;
-        act.act(&Target::Controller, Deed::MakeDirectory { path: to }).await?;
+        act.act(&Controller, MakeDirectory { path: to }).await?;
         let content = Content::Plain(format!("given up by {}: {names}\n", act.run()));
-        act.act(&Target::Controller, Deed::WriteFile { path, content, mode: 0o600 }).await?;
+        act.act(&Controller, WriteFile { path, content, mode: 0o600 }).await?;
         Ok(Applied::Changed)
     }
 }
@@ -157,15 +159,15 @@ impl Resource for SealedKeysRestored {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Controller, SealedKeysBackup { directory: self.directory.clone() }.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Controller.asks(SealedKeysBackup { directory: self.directory.clone() })]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Missing, Fault> {
         let question = SealedKeysBackup { directory: self.directory.clone() };
-        let backup = look.ask(&Target::Controller, question).await?;
+        let backup = look.ask(&Controller, question).await?;
         let Some(kept) = &backup else { return Ok(Missing { backup, names: BTreeSet::new() }) };
-        let present = look.ask(&Target::Cluster, SealedSecretsKeys {}).await?;
+        let present = look.ask(&Cluster, SealedSecretsKeys {}).await?;
         let names = kept.names.difference(&present.names).cloned().collect();
         Ok(Missing { backup, names })
     }
@@ -185,7 +187,7 @@ impl Resource for SealedKeysRestored {
     async fn apply(&self, seen: &Missing, act: &Act<'_>) -> Result<Applied, Fault> {
         if let (Some(backup), Some(identity)) = (&seen.backup, &self.identity) {
             let (from, identity) = (backup.path.clone(), identity.clone());
-            act.act(&Target::Cluster, Deed::RestoreSealedKeys { from, identity }).await?;
+            act.act(&Cluster, RestoreSealedKeys { from, identity }).await?;
         }
         Ok(Applied::Changed)
     }

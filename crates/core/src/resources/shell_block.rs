@@ -1,11 +1,11 @@
 //! Some lines of ours stand in a shell's start-up file, between two marker lines.
 
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::controller::{Block, Directory, WriteBlock};
+use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
-use crate::probe::{Block, Directory, Probe};
 use crate::resource::{Applied, Resource};
 
 /// A block of lines; all other lines of the file are the user's.
@@ -46,16 +46,16 @@ impl Resource for ShellBlock {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Controller, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Controller.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
         let wanted = match &self.if_present {
-            Some(path) => look.ask(&Target::Controller, Directory { path: path.clone() }).await?,
+            Some(path) => look.ask(&Controller, Directory { path: path.clone() }).await?,
             None => true,
         };
-        Ok(Seen { wanted, text: look.ask(&Target::Controller, self.question()).await? })
+        Ok(Seen { wanted, text: look.ask(&Controller, self.question()).await? })
     }
 
     fn diff(&self, seen: &Seen) -> Diff {
@@ -68,7 +68,7 @@ impl Resource for ShellBlock {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (path, name, text) = (self.path.clone(), self.name.to_owned(), self.text.clone());
-        act.act(&Target::Controller, Deed::WriteBlock { path, name, text }).await?;
+        act.act(&Controller, WriteBlock { path, name, text }).await?;
         Ok(Applied::Changed)
     }
 }

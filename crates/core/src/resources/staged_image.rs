@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::flash_condition::{Begin, SlotOfNode};
 use crate::change::{Change, Diff, Reason};
-use crate::deed::Deed;
+use crate::contract::bmc::{ImageFile, SdCard, StageImage, UnpacksXz};
+use crate::contract::controller::{Fetch, File};
+use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{BoardName, Label, Sha256, Target};
-use crate::probe::{File, ImageFile, Probe, SdCard, UnpacksXz};
 use crate::resource::{Applied, Resource};
 use crate::site::Image;
 
@@ -42,10 +43,6 @@ pub struct Seen {
 }
 
 impl StagedImage {
-    fn bmc(&self) -> Target {
-        Target::Bmc(self.board.clone())
-    }
-
     /// The label of the image for a kind of module on a board.
     pub fn label_of(board: &BoardName, kind: &str) -> Label {
         Label::of(board, format_args!("{kind}_image"))
@@ -60,23 +57,23 @@ impl Resource for StagedImage {
     }
 
     fn target(&self) -> Target {
-        self.bmc()
+        Target::Bmc(self.board.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(self.bmc(), SdCard {}.into()), (self.bmc(), ImageFile { path: self.staged.clone() }.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.board.asks(SdCard {}), self.board.asks(ImageFile { path: self.staged.clone() })]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let free = look.ask(&self.bmc(), SdCard {}).await?.map(|card| card.free);
-        let staged = look.ask(&self.bmc(), ImageFile { path: self.staged.clone() }).await?.map(|file| file.sha256);
+        let free = look.ask(&self.board, SdCard {}).await?.map(|card| card.free);
+        let staged = look.ask(&self.board, ImageFile { path: self.staged.clone() }).await?.map(|file| file.sha256);
         let mut needed = false;
         for slot in &self.slots {
             let condition = slot.look(look).await?;
             needed |= matches!(slot.begin(&condition, self.image.sha256), Some(Begin::Erase));
         }
         let packed = needed && self.image.file_name().ends_with(".xz");
-        let stays_packed = packed && look.ask(&self.bmc(), UnpacksXz {}).await? == Some(false);
+        let stays_packed = packed && look.ask(&self.board, UnpacksXz {}).await? == Some(false);
         Ok(Seen { needed, free, staged, stays_packed })
     }
 
@@ -108,7 +105,7 @@ impl Resource for StagedImage {
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (url, sha256) = (self.image.url.clone(), self.image.sha256);
         let (cached, to) = (self.cached.clone(), self.staged.clone());
-        act.act(&self.bmc(), Deed::StageImage { url, sha256, cached, to }).await?;
+        act.act(&self.board, StageImage { url, sha256, cached, to }).await?;
         Ok(Applied::Changed)
     }
 
@@ -124,13 +121,12 @@ impl Resource for StagedImage {
 /// Brings an image to the controller, once, whoever needs it first.
 pub(super) async fn fetch(act: &Act<'_>, image: &Image, cached: &str) -> Result<(), Fault> {
     act.holding(Label::of("controller", image.sha256), async {
-        let controller = Target::Controller;
-        let present = act.look().ask(&controller, File { path: cached.to_owned() }).await?;
+        let present = act.look().ask(&Controller, File { path: cached.to_owned() }).await?;
         if present.is_some_and(|file| file.sha256 == image.sha256) {
             return Ok(());
         }
         let (url, sha256, path) = (image.url.clone(), Some(image.sha256), cached.to_owned());
-        act.act(&controller, Deed::Fetch { url, sha256, member: None, path, mode: 0o644 }).await.map(|_| ())
+        act.act(&Controller, Fetch { url, sha256, member: None, path, mode: 0o644 }).await
     })
     .await
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
+use crate::contract::cluster::ReadyDeployments;
+use crate::contract::{Asked, Cluster, Contract};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
-use crate::probe::{Probe, ReadyDeployments};
 use crate::resource::{Applied, Resource};
 
 const BOUND: Duration = Duration::from_secs(900);
@@ -38,12 +39,12 @@ impl Resource for SystemDeployments {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, self.question().into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(self.question())]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<BTreeSet<String>, Fault> {
-        look.ask(&Target::Cluster, self.question()).await
+        look.ask(&Cluster, self.question()).await
     }
 
     fn diff(&self, ready: &BTreeSet<String>) -> Diff {
@@ -52,7 +53,7 @@ impl Resource for SystemDeployments {
 
     async fn apply(&self, _: &BTreeSet<String>, act: &Act<'_>) -> Result<Applied, Fault> {
         let wanted = format!("{} to be ready", self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-        let wait = Wait { target: &Target::Cluster, wanted: &wanted, bound: BOUND, every: Duration::from_secs(5) };
+        let wait = Wait { of: &Cluster, wanted: &wanted, bound: BOUND, every: Duration::from_secs(5) };
         let all = self.names.len();
         act.wait_until(wait, self.question(), |ready| (ready.len() == all).then_some(())).await?;
         Ok(Applied::Changed)

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::controller::{Fetch, ToolVersion, WebText};
+use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, Sha256, Target};
-use crate::probe::{Probe, ToolVersion, WebText};
 use crate::resource::{Applied, Resource};
 use crate::site::Stated;
 use crate::version::Version;
@@ -78,7 +78,7 @@ pub(super) async fn published_sum(look: &Look<'_>, sums_url: &str, url: &str) ->
 
 /// Reads a list of published sums.
 pub(super) async fn read_sums(look: &Look<'_>, sums_url: &str) -> Result<String, Fault> {
-    look.ask(&Target::Controller, WebText { url: sums_url.to_owned() }).await
+    look.ask(&Controller, WebText { url: sums_url.to_owned() }).await
 }
 
 /// Finds a file's sum in the list that was read from `sums_url`.
@@ -102,17 +102,17 @@ impl Resource for PinnedTool {
         Target::Controller
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Controller, ToolVersion { path: self.path() }.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Controller.asks(ToolVersion { path: self.path() })]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let installed = look.ask(&Target::Controller, ToolVersion { path: self.path() }).await?;
+        let installed = look.ask(&Controller, ToolVersion { path: self.path() }).await?;
         let wanted = match (&self.version, &installed, &self.stable_url) {
             (Some(version), None, _) => Some(version.value.clone()),
             (Some(version), Some(_), _) => version.stated.then(|| version.value.clone()),
             (None, None, Some(url)) => {
-                let text = look.ask(&Target::Controller, WebText { url: url.clone() }).await?;
+                let text = look.ask(&Controller, WebText { url: url.clone() }).await?;
                 let version = Version::parse(text.trim()).ok_or_else(|| {
                     Fault::new(Cause::Mismatch, Target::Controller, format!("find the latest {}", self.name))
                         .said(format!("{url} names no version: {}", text.chars().take(60).collect::<String>()))
@@ -144,7 +144,7 @@ impl Resource for PinnedTool {
             _ => published_sum(&act.look(), &self.source.sums_url.replace("VERSION", version), &url).await?,
         };
         let (member, sha256) = (self.source.member.clone(), Some(sha256));
-        act.act(&Target::Controller, Deed::Fetch { url, sha256, member, path: self.path(), mode: 0o755 }).await?;
+        act.act(&Controller, Fetch { url, sha256, member, path: self.path(), mode: 0o755 }).await?;
         Ok(Applied::Changed)
     }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::k3s_watch::K3sWatch;
 use crate::change::{Change, Diff};
-use crate::deed::{Deed, UnitAction};
+use crate::contract::node::{ControlUnit, File, Unit, UnitAction};
+use crate::contract::{Asked, Contract, K3sRole, UnitState};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
-use crate::probe::{File, K3sRole, Probe, Unit, UnitState};
 use crate::resource::{Applied, Resource};
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -44,20 +44,18 @@ impl Resource for UnitNewerThanFile {
         Target::Node(self.node.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        let target = Resource::target(self);
-        let files = self.files.iter().map(|path| File { path: path.clone() }.into());
-        let unit = Unit { name: self.role.unit().to_owned() }.into();
-        files.chain([unit]).map(|probe| (target.clone(), probe)).collect()
+    fn questions(&self) -> Vec<Asked> {
+        let files = self.files.iter().map(|path| self.node.asks(File { path: path.clone() }));
+        let unit = self.node.asks(Unit { name: self.role.unit().to_owned() });
+        files.chain([unit]).collect()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let target = Resource::target(self);
-        let unit = look.ask(&target, Unit { name: self.role.unit().to_owned() }).await?;
+        let unit = look.ask(&self.node, Unit { name: self.role.unit().to_owned() }).await?;
         let mut seen = Seen { newer: None, modified: 0 };
         let Some(unit) = unit.filter(|unit| unit.active) else { return Ok(seen) };
         for path in &self.files {
-            let file = look.ask(&target, File { path: path.clone() }).await?;
+            let file = look.ask(&self.node, File { path: path.clone() }).await?;
             let Some(file) = file.filter(|file| unit.since < file.modified) else { continue };
             seen.modified = seen.modified.max(file.modified);
             seen.newer.get_or_insert_with(|| path.clone());
@@ -72,12 +70,12 @@ impl Resource for UnitNewerThanFile {
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let (target, name) = (Resource::target(self), self.role.unit().to_owned());
-        act.act(&target, Deed::Unit { name: name.clone(), action: UnitAction::Restart }).await?;
+        let name = self.role.unit().to_owned();
+        act.act(&self.node, ControlUnit { name: name.clone(), action: UnitAction::Restart }).await?;
         let wanted = format!("{name} on {} to be up again", self.node);
         let mut watch = K3sWatch::begin(&self.node, self.role);
         loop {
-            let wait = Wait { target: &target, wanted: &wanted, bound: watch.bound(), every: EVERY };
+            let wait = Wait { of: &self.node, wanted: &wanted, bound: watch.bound(), every: EVERY };
             let is_up = |unit: Option<UnitState>| {
                 unit.is_some_and(|unit| unit.active && unit.since >= seen.modified).then_some(())
             };

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::bmc::{ClearStoredUsbBoot, FlashJob, StoredUsbBoot};
+use crate::contract::{Asked, Contract, FlashJobState, JobPhase};
 use crate::engine::{Act, Look, Wait};
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{BoardName, Label, Slot, Target};
-use crate::probe::{FlashJob, FlashJobState, JobPhase, Probe, StoredUsbBoot};
 use crate::resource::{Applied, Resource};
 
 /// How long a flash that somebody else has begun is waited for.
@@ -44,12 +44,12 @@ impl Resource for UsbMode {
         Target::Bmc(self.board.clone())
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Resource::target(self), StoredUsbBoot {}.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![self.board.asks(StoredUsbBoot {})]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Option<Slot>, Fault> {
-        look.ask(&Resource::target(self), StoredUsbBoot {}).await
+        look.ask(&self.board, StoredUsbBoot {}).await
     }
 
     fn diff(&self, seen: &Option<Slot>) -> Diff {
@@ -65,12 +65,12 @@ impl Resource for UsbMode {
 
     async fn apply(&self, seen: &Option<Slot>, act: &Act<'_>) -> Result<Applied, Fault> {
         let Some(slot) = *seen else { return Ok(Applied::Changed) };
-        let bmc = Resource::target(self);
+        let bmc = &self.board;
         // Setting a mode would take the bus from a module that is being written. Nothing else of this run begins before.
-        let wait = Wait { target: &bmc, wanted: "the running flash to end", bound: FLASH_BOUND, every: EVERY };
+        let wait = Wait { of: bmc, wanted: "the running flash to end", bound: FLASH_BOUND, every: EVERY };
         let ended = |job: Option<FlashJobState>| job.is_none_or(|job| job.phase != JobPhase::Running).then_some(());
         act.wait_until(wait, FlashJob {}, ended).await?;
-        act.act(&bmc, Deed::ClearStoredUsbBoot { slot }).await?;
+        act.act(bmc, ClearStoredUsbBoot { slot }).await?;
         Ok(Applied::Changed)
     }
 }

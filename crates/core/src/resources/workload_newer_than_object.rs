@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::change::{Change, Diff};
-use crate::deed::Deed;
+use crate::contract::cluster::{KubeObject, PodsSince, RestartWorkload};
+use crate::contract::{Asked, Cluster, Contract, ObjectId};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
-use crate::probe::{KubeObject, ObjectId, PodsSince, Probe};
 use crate::resource::{Applied, Resource};
 
 /// Pods that started after an object was last changed.
@@ -44,13 +44,13 @@ impl Resource for WorkloadNewerThanObject {
         Target::Cluster
     }
 
-    fn questions(&self) -> Vec<(Target, Probe)> {
-        vec![(Target::Cluster, self.pods().into()), (Target::Cluster, KubeObject { id: self.object.clone() }.into())]
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(self.pods()), Cluster.asks(KubeObject { id: self.object.clone() })]
     }
 
     async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
-        let pods = look.ask(&Target::Cluster, self.pods()).await?;
-        let object = look.ask(&Target::Cluster, KubeObject { id: self.object.clone() }).await?;
+        let pods = look.ask(&Cluster, self.pods()).await?;
+        let object = look.ask(&Cluster, KubeObject { id: self.object.clone() }).await?;
         let stale = match (pods, object) {
             (Some(since), Some(object)) => since < object.modified,
             _ => false,
@@ -68,7 +68,7 @@ impl Resource for WorkloadNewerThanObject {
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let (namespace, name) = (self.namespace.clone(), self.name.clone());
-        act.act(&Target::Cluster, Deed::RestartWorkload { namespace, name }).await?;
+        act.act(&Cluster, RestartWorkload { namespace, name }).await?;
         Ok(Applied::Changed)
     }
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::Wanted;
 use super::lanes::Lanes;
+use crate::contract::ObjectId;
 use crate::engine::{Lane, Need};
-use crate::ids::StageName;
-use crate::probe::ObjectId;
+use crate::ids::{Label, StageName};
 use crate::resources::{
     ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers, SealedKeysKept,
     SealedKeysRestored, WorkloadNewerThanObject,
@@ -100,7 +100,8 @@ fn place_argocd(lane: &mut Lane, settings: &Settings, force: bool) {
             values: settings.argocd_values.clone(),
             force: settings.cluster_force,
         },
-    );
+    )
+    .needing([Need::Held(Label::of("controller", "helm"))]);
     let config = object("v1", "ConfigMap", "argocd-cm");
     let health = "resource.customizations.health.monitoring.coreos.com_Prometheus";
     lane.push(STAGE, applied(config.clone(), json!({"data": {health: PROMETHEUS_HEALTH}}), json!({})));

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Wanted;
 use super::lanes::Lanes;
+use crate::contract::K3sRole;
 use crate::engine::Need;
-use crate::ids::{Label, Sha256, StageName, Target};
+use crate::ids::{Label, Sha256, StageName};
 use crate::k3s_config::Setting;
-use crate::probe::K3sRole;
 use crate::resources::{
     ArtifactSource, FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory,
     MaintenanceEnded, NodeMarks, SealedKeysKept, SystemDeployments,
@@ -45,7 +45,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         let url = settings.k3s_install_url.clone();
         let (sha256, path) = (settings.k3s_install_sha256, script.clone());
         let fetched = FetchedFile { purpose: "k3s_script", url, sha256, path };
-        lanes.controller().push(STAGE, fetched);
+        lanes.add_controller_lane("k3s").push(STAGE, fetched);
     }
     for node in wanted.nodes() {
         let Some(lane) = lanes.node(&node.name) else { continue };
@@ -81,8 +81,8 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
         }
         lane.push(STAGE, MaintenanceEnded { node: node.name.clone() });
         if node.kind == Kind::Rk1 {
-            let (target, path) = (Target::Node(node.name.clone()), "/opt/rkllama/models".to_owned());
-            lane.push(STAGE, MadeDirectory { target, purpose: "rkllama_models", path });
+            let (node, path) = (node.name.clone(), "/opt/rkllama/models".to_owned());
+            lane.push(STAGE, MadeDirectory { node, purpose: "rkllama_models", path });
         }
         if let Some(marks) = marks(node) {
             lane.push(STAGE, marks);

@@ -2,8 +2,8 @@
 
 use super::Wanted;
 use super::lanes::Lanes;
-use crate::ids::{Label, StageName, Target};
-use crate::resources::KnownHost;
+use crate::ids::{Label, StageName};
+use crate::resources::{Host, KnownHost};
 use crate::site::Board;
 
 pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
@@ -12,7 +12,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     }
     for node in wanted.nodes().filter(|node| !node.connection.local) {
         let Some(lane) = lanes.node(&node.name) else { continue };
-        let owner = Target::Node(node.name.clone());
+        let owner = Host::Node(node.name.clone());
         let entry = wanted.known_host(owner, &node.connection, &node.fingerprints);
         let made_at = node.flashable().map(|place| (place.board.clone(), place.slot));
         lane.push(StageName::KnownHosts, KnownHost { made_at, ..entry });
@@ -24,7 +24,7 @@ pub(super) fn place_board(wanted: &Wanted<'_>, lanes: &mut Lanes, board: &Board,
     if !lanes.first(Label::of(&board.name, "known_host")) {
         return;
     }
-    let owner = Target::Bmc(board.name.clone());
+    let owner = Host::Bmc(board.name.clone());
     let entry = wanted.known_host(owner, &board.connection, &board.fingerprints);
     if let Some(lane) = lanes.board(&board.name) {
         lane.push(stage, entry);

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use super::Options;
 use crate::engine::Lane;
-use crate::ids::{BoardName, Label, NodeName, Target};
+use crate::ids::{BoardName, Label, NodeName};
 use crate::known_hosts::host_pattern;
-use crate::resources::{KnownHost, SlotOfNode};
+use crate::resources::{Host, KnownHost, SlotOfNode};
 use crate::site::{Board, Connection, Node, Place, Scope, Site};
 
 /// What a stage is given.
@@ -66,9 +66,9 @@ impl<'a> Wanted<'a> {
     }
 
     /// The known_hosts entry of a host.
-    pub(super) fn known_host(&self, owner: Target, connection: &Connection, pinned: &[String]) -> KnownHost {
+    pub(super) fn known_host(&self, owner: Host, connection: &Connection, pinned: &[String]) -> KnownHost {
         KnownHost {
-            leads_to_cluster: self.control_plane().is_some_and(|node| owner == Target::Node(node.name.clone())),
+            leads_to_cluster: self.control_plane().is_some_and(|node| owner == Host::Node(node.name.clone())),
             owner,
             host: connection.host.clone(),
             port: connection.port,
@@ -85,9 +85,9 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The lanes of a site: the controller's first, then boards, images, nodes, and the cluster's last.
+/// The lanes of a site: those of the controller first, then boards, images, nodes, and the cluster's last.
 pub struct Lanes {
-    controller: Lane,
+    controller: Vec<Lane>,
     boards: Vec<Lane>,
     images: Vec<Lane>,
     nodes: Vec<Lane>,
@@ -103,7 +103,7 @@ impl Lanes {
         let boards: Vec<Lane> = wanted.boards().map(|board| Lane::new(Label::new(board.name.as_str()))).collect();
         let nodes: Vec<Lane> = wanted.nodes().map(|node| Lane::new(Label::new(node.name.as_str()))).collect();
         Self {
-            controller: Lane::new(Label::new("controller")),
+            controller: Vec::new(),
             boards,
             images: Vec::new(),
             nodes,
@@ -114,9 +114,12 @@ impl Lanes {
         }
     }
 
-    /// The controller's lane.
-    pub fn controller(&mut self) -> &mut Lane {
-        &mut self.controller
+    /// Adds a lane of the controller, for one thing that needs nothing of its others: what cannot be fetched holds up
+    /// nobody who does not need it.
+    pub fn add_controller_lane(&mut self, what: &str) -> &mut Lane {
+        let at = self.controller.len();
+        self.controller.push(Lane::new(Label::of("tools", what)));
+        &mut self.controller[at]
     }
 
     /// The cluster's lane.
@@ -153,7 +156,7 @@ impl Lanes {
 
     /// All lanes that hold a step.
     pub fn into_vec(self) -> Vec<Lane> {
-        let all = [vec![self.controller], self.boards, self.images, self.nodes, vec![self.cluster]];
+        let all = [self.controller, self.boards, self.images, self.nodes, vec![self.cluster]];
         all.into_iter().flatten().filter(|lane| !lane.is_empty()).collect()
     }
 }

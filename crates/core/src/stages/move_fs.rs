@@ -2,7 +2,7 @@
 
 use super::Wanted;
 use super::lanes::Lanes;
-use crate::deed::Job;
+use crate::contract::Job;
 use crate::ids::StageName;
 use crate::resources::{CloudInitEnded, EarlierWorkEnded, RootDevice};
 

@@ -23,72 +23,68 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
     }
     let settings = &wanted.site.settings;
     let platform = (wanted.options.system, wanted.options.architecture);
-    let lane = lanes.controller();
-    let bin_dir = &settings.bin_dir;
-    place_binaries(settings, platform, lane);
-    let tools = &settings.toolchain;
-    // Its releases call darwin macos.
-    let system = if platform.0 == "darwin" { "macos" } else { platform.0 };
-    let helm_diff = format!("{}/vVERSION", tools.helm_diff.url);
-    lane.push(
-        STAGE,
-        HelmPluginInstalled {
-            helm: format!("{bin_dir}/helm"),
-            name: "diff",
-            url: format!("{helm_diff}/helm-diff-{system}-{}.tgz", platform.1),
-            sums_url: format!("{helm_diff}/helm-diff_VERSION_checksums.txt"),
-            sha256: tools.helm_diff.sha256,
-            version: tools.helm_diff_version.clone(),
-        },
-    );
     let home = &wanted.options.home;
-    for tool in ["helm", "kubectl"] {
-        let completions = [
-            ("bash", format!("{home}/.local/share/bash-completion/completions/{tool}")),
-            ("zsh", format!("{home}/.local/share/zsh/site-functions/_{tool}")),
-        ];
-        for (shell, path) in completions {
-            lane.push(STAGE, Completion { tool, tool_path: format!("{bin_dir}/{tool}"), shell, path });
-        }
-    }
-    place_shell(settings, home, lane);
+    place_helm(settings, platform, home, lanes.add_controller_lane("helm"));
+    place_kubectl(settings, platform, home, lanes.add_controller_lane("kubectl"));
+    place_kubeseal(settings, platform, lanes.add_controller_lane("kubeseal"));
+    let files = lanes.add_controller_lane("files");
+    place_shell(settings, home, files);
     for (purpose, forward) in HELPER_SCRIPTS {
-        let path = format!("{bin_dir}/{purpose}");
-        lane.push(STAGE, MarkedScript::new(purpose, path, &forward.script(&settings.cluster_domain)));
+        let path = format!("{}/{purpose}", settings.bin_dir);
+        files.push(STAGE, MarkedScript::new(purpose, path, &forward.script(&settings.cluster_domain)));
     }
 }
 
-fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lane: &mut Lane) {
-    let tools = &settings.toolchain;
-    let here = |(version, sum): (&str, Sha256)| {
-        (system == "linux" && architecture == "amd64").then(|| (version.to_owned(), sum))
-    };
+/// A version and a sum that this build knows, where they are this platform's.
+fn known((system, architecture): (&str, &str), (version, sum): (&str, Sha256)) -> Option<(String, Sha256)> {
+    (system == "linux" && architecture == "amd64").then(|| (version.to_owned(), sum))
+}
+
+fn place_helm(settings: &Settings, platform: (&str, &str), home: &str, lane: &mut Lane) {
+    let (tools, bin_dir, (system, architecture)) = (&settings.toolchain, &settings.bin_dir, platform);
     let helm = format!("{}/helm-vVERSION-{system}-{architecture}.tar.gz", tools.helm.url);
-    let kubectl = format!("{}/release/vVERSION/bin/{system}/{architecture}/kubectl", tools.kubectl.url);
-    let kubeseal = format!("{}/vVERSION", tools.kubeseal.url);
-    let bin_dir = || settings.bin_dir.clone();
     lane.push(
         STAGE,
         PinnedTool {
             name: "helm",
-            bin_dir: bin_dir(),
+            bin_dir: bin_dir.clone(),
             version: Some(tools.helm_version.clone()),
             stable_url: None,
             source: ToolSource {
                 sums_url: format!("{helm}.sha256sum"),
                 url: helm,
                 member: Some(format!("{system}-{architecture}/helm")),
-                pinned: here(HELM_LINUX_AMD64),
+                pinned: known(platform, HELM_LINUX_AMD64),
                 sha256: tools.helm.sha256,
             },
         },
     );
+    place_completions("helm", bin_dir, home, lane);
+    // Its releases call darwin macos.
+    let system = if system == "darwin" { "macos" } else { system };
+    let helm_diff = format!("{}/vVERSION", tools.helm_diff.url);
+    lane.push(
+        STAGE,
+        HelmPluginInstalled {
+            helm: format!("{bin_dir}/helm"),
+            name: "diff",
+            url: format!("{helm_diff}/helm-diff-{system}-{architecture}.tgz"),
+            sums_url: format!("{helm_diff}/helm-diff_VERSION_checksums.txt"),
+            sha256: tools.helm_diff.sha256,
+            version: tools.helm_diff_version.clone(),
+        },
+    );
+}
+
+fn place_kubectl(settings: &Settings, (system, architecture): (&str, &str), home: &str, lane: &mut Lane) {
+    let (tools, bin_dir) = (&settings.toolchain, &settings.bin_dir);
+    let kubectl = format!("{}/release/vVERSION/bin/{system}/{architecture}/kubectl", tools.kubectl.url);
     let stated = |version: &Version| crate::site::Stated { value: version.clone(), stated: true };
     lane.push(
         STAGE,
         PinnedTool {
             name: "kubectl",
-            bin_dir: bin_dir(),
+            bin_dir: bin_dir.clone(),
             version: tools.kubectl_version.as_ref().map(stated),
             stable_url: Some(format!("{}/release/stable.txt", tools.kubectl.url)),
             source: ToolSource {
@@ -100,22 +96,38 @@ fn place_binaries(settings: &Settings, (system, architecture): (&str, &str), lan
             },
         },
     );
+    place_completions("kubectl", bin_dir, home, lane);
+}
+
+fn place_kubeseal(settings: &Settings, platform: (&str, &str), lane: &mut Lane) {
+    let (tools, (system, architecture)) = (&settings.toolchain, platform);
+    let kubeseal = format!("{}/vVERSION", tools.kubeseal.url);
     lane.push(
         STAGE,
         PinnedTool {
             name: "kubeseal",
-            bin_dir: bin_dir(),
+            bin_dir: settings.bin_dir.clone(),
             version: Some(tools.kubeseal_version.clone()),
             stable_url: None,
             source: ToolSource {
                 url: format!("{kubeseal}/kubeseal-VERSION-{system}-{architecture}.tar.gz"),
                 sums_url: format!("{kubeseal}/sealed-secrets_VERSION_checksums.txt"),
                 member: Some("kubeseal".to_owned()),
-                pinned: here(KUBESEAL_LINUX_AMD64),
+                pinned: known(platform, KUBESEAL_LINUX_AMD64),
                 sha256: tools.kubeseal.sha256,
             },
         },
     );
+}
+
+fn place_completions(tool: &'static str, bin_dir: &str, home: &str, lane: &mut Lane) {
+    let completions = [
+        ("bash", format!("{home}/.local/share/bash-completion/completions/{tool}")),
+        ("zsh", format!("{home}/.local/share/zsh/site-functions/_{tool}")),
+    ];
+    for (shell, path) in completions {
+        lane.push(STAGE, Completion { tool, tool_path: format!("{bin_dir}/{tool}"), shell, path });
+    }
 }
 
 /// The files that blocks of ours stand in, below the home directory, and the blocks' names.

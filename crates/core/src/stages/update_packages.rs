@@ -3,9 +3,9 @@
 use super::Wanted;
 use super::lanes::Lanes;
 use super::usual;
+use crate::contract::K3sRole;
 use crate::engine::Lane;
 use crate::ids::{Label, StageName};
-use crate::probe::K3sRole;
 use crate::resources::{
     AptRepository, CloudInitEnded, EarlierWorkEnded, GpuDriverInstalled, InstalledPackages, NvidiaRuntime,
     PackageUpkeep, Rebooted, UnitNewerThanFile, Upkeep,

@@ -11,7 +11,7 @@ use crate::{board, tools};
 
 /// Something that is done to a host.
 #[derive(Clone, Copy, Debug)]
-pub enum Deed {
+pub enum Action {
     /// Power on.
     Start,
     /// A clean power-off.
@@ -23,7 +23,7 @@ pub enum Deed {
 }
 
 /// Does it.
-pub fn run(testbed: &Testbed, name: &str, deed: Deed) -> Result<(), Failure> {
+pub fn run(testbed: &Testbed, name: &str, action: Action) -> Result<(), Failure> {
     tools::root()?;
     let host = testbed.host(name)?;
     let _locks = at_host(testbed, host)?;
@@ -31,20 +31,20 @@ pub fn run(testbed: &Testbed, name: &str, deed: Deed) -> Result<(), Failure> {
         return Err(Failure::new(format!("change the power of {name}"), format!("it is in a slot of {board}"))
             .help(format!("its BMC does that: testbed exec --name {} {board} -- tpi power --help", testbed.name)));
     }
-    match deed {
-        Deed::Start => {
+    match action {
+        Action::Start => {
             if guest::leader(testbed, host)?.is_none() {
                 breakage::after_boot(testbed, host)?;
             }
             power::start(testbed, host)
         }
-        Deed::Stop => power::stop(testbed, host),
-        Deed::Cut if host.place == Place::Bmc => {
+        Action::Stop => power::stop(testbed, host),
+        Action::Cut if host.place == Place::Bmc => {
             power::cut(testbed, host)?;
             board::bmc::modules_off(&board::seat(testbed, host))
         }
-        Deed::Cut => power::cut(testbed, host),
-        Deed::Reset => power::reset(testbed, host),
+        Action::Cut => power::cut(testbed, host),
+        Action::Reset => power::reset(testbed, host),
     }
 }
 

@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::contract::cluster::{Cordon, Drain, Uncordon};
+use bringup_core::contract::node::BootId;
+use bringup_core::contract::{
+    Cluster, Contract, Controller, K3sRole, K3sState, KubeNodeState, Question, cluster, node,
+};
 use bringup_core::engine::{Expected, Run, Stop, walk};
 use bringup_core::event::Pass;
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::ids::{NodeName, Target};
-use bringup_core::probe::{Answer, BootId, K3sRole, K3sState, KubeNodeState, Probe};
+use bringup_core::ids::{BoardName, NodeName, Target};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{LoadOptions, Scope, load};
 use bringup_core::stages::{Options, lanes};
 use bringup_core::version::Version;
-use bringup_core::world::{Going, Progress, World};
+use bringup_core::world::{BoxFuture, Progress, Speaks};
 use bringup_world::ssh::{ClientConfig, Logins};
 use bringup_world::{Directories, LocalSource, RealWorld};
 
@@ -31,48 +34,44 @@ struct Clustered {
 }
 
 impl Clustered {
-    async fn answer(&self, probe: &Probe) -> Result<Answer, Fault> {
+    async fn answer(&self, question: &cluster::Question) -> Result<cluster::Answer, Fault> {
         let cordoned = self.cordoned.lock().unwrap().clone();
-        match probe {
-            Probe::KubeNode(question) => {
-                let machine = Target::Node(question.name.clone());
-                let boot_id = match self.real.ask(&machine, &[BootId {}.into()]).await.remove(0) {
-                    Ok(Answer::BootId(boot_id)) => boot_id,
-                    other => panic!("{other:?}"),
-                };
-                Ok(Answer::KubeNode(Some(KubeNodeState {
+        match question {
+            cluster::Question::KubeNode(question) => {
+                let boot_id = self.real.ask(&question.name, &[BootId {}.into()]).await.remove(0)?;
+                Ok(question.answer(Some(KubeNodeState {
                     ready: true,
                     renews: true,
                     renewed: None,
-                    boot_id,
+                    boot_id: BootId::read(boot_id).unwrap(),
                     unschedulable: cordoned.contains(&question.name),
                     in_maintenance: cordoned.contains(&question.name),
                     labels: BTreeMap::new(),
                     taints: BTreeSet::new(),
                 })))
             }
-            Probe::InMaintenance(_) => Ok(Answer::InMaintenance(cordoned)),
-            other => Err(Fault::new(Cause::Failed, Target::Cluster, other.word().to_string())),
+            cluster::Question::InMaintenance(question) => Ok(question.answer(cordoned)),
+            other => Err(Fault::new(Cause::Failed, Target::Cluster, other.to_string())),
         }
     }
 
-    fn deed(&self, deed: &Deed) -> Result<Reply, Fault> {
-        self.told.lock().unwrap().push(deed.to_string());
+    fn effect(&self, action: &cluster::Action) -> Result<(), Fault> {
+        self.told.lock().unwrap().push(action.to_string());
         let mut cordoned = self.cordoned.lock().unwrap();
-        match deed {
-            Deed::Cordon { node } => {
+        match action {
+            cluster::Action::Cordon(Cordon { node }) => {
                 cordoned.insert(node.clone());
             }
-            Deed::Uncordon { node } => {
+            cluster::Action::Uncordon(Uncordon { node }) => {
                 cordoned.remove(node);
             }
-            Deed::Drain { node } if Some(node) == self.budget.as_ref() => {
-                return Err(Fault::new(Cause::Refused, Target::Cluster, deed.to_string())
+            cluster::Action::Drain(Drain { node }) if Some(node) == self.budget.as_ref() => {
+                return Err(Fault::new(Cause::Refused, Target::Cluster, action.to_string())
                     .said("Cannot evict pod as it would violate the pod's disruption budget."));
             }
             _ => {}
         }
-        Ok(Reply::Done)
+        Ok(())
     }
 }
 
@@ -83,41 +82,82 @@ fn k3s() -> K3sState {
     K3sState { role, version, active: true, started: true, stale: false, run: None, ours: false, has_password: true }
 }
 
-impl World for Clustered {
-    fn ask<'a>(&'a self, target: &'a Target, probes: &'a [Probe]) -> Going<'a, Vec<Result<Answer, Fault>>> {
-        match target {
-            Target::Cluster => Box::pin(async move {
-                let mut answers = Vec::new();
-                for probe in probes {
-                    answers.push(self.answer(probe).await);
-                }
-                answers
-            }),
-            Target::Node(_) if matches!(probes, [Probe::K3s(_)]) => {
-                Box::pin(async { vec![Ok(Answer::K3s(Some(k3s())))] })
+impl Speaks<Cluster> for Clustered {
+    fn ask<'a>(
+        &'a self,
+        _: &'a Cluster,
+        questions: &'a [cluster::Question],
+    ) -> BoxFuture<'a, Vec<Result<cluster::Answer, Fault>>> {
+        Box::pin(async move {
+            let mut answers = Vec::new();
+            for question in questions {
+                answers.push(self.answer(question).await);
             }
-            _ => self.real.ask(target, probes),
+            answers
+        })
+    }
+
+    fn act<'a>(
+        &'a self,
+        _: &'a Cluster,
+        action: &'a cluster::Action,
+        _: Progress<'a>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { self.effect(action) })
+    }
+}
+
+impl Speaks<NodeName> for Clustered {
+    fn ask<'a>(
+        &'a self,
+        of: &'a NodeName,
+        questions: &'a [node::Question],
+    ) -> BoxFuture<'a, Vec<Result<node::Answer, Fault>>> {
+        match questions {
+            [node::Question::K3s(question)] => Box::pin(async { vec![Ok(question.answer(Some(k3s())))] }),
+            _ => self.real.ask(of, questions),
         }
     }
 
     fn act<'a>(
         &'a self,
-        target: &'a Target,
-        deed: &'a Deed,
+        on: &'a NodeName,
+        action: &'a node::Action,
         progress: Progress<'a>,
-    ) -> Going<'a, Result<Reply, Fault>> {
-        match target {
-            Target::Cluster => Box::pin(async { self.deed(deed) }),
-            Target::Node(node) => {
-                if *deed == Deed::Reboot {
-                    self.told.lock().unwrap().push(format!("reboot {node}"));
-                }
-                self.real.act(target, deed, progress)
-            }
-            _ => self.real.act(target, deed, progress),
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        if matches!(action, node::Action::Reboot(_)) {
+            self.told.lock().unwrap().push(format!("reboot {on}"));
         }
+        self.real.act(on, action, progress)
     }
 }
+
+macro_rules! as_real {
+    ($($of:ty),+) => {
+        $(
+            impl Speaks<$of> for Clustered {
+                fn ask<'a>(
+                    &'a self,
+                    of: &'a $of,
+                    questions: &'a [<$of as Contract>::Question],
+                ) -> BoxFuture<'a, Vec<Result<<$of as Contract>::Answer, Fault>>> {
+                    self.real.ask(of, questions)
+                }
+
+                fn act<'a>(
+                    &'a self,
+                    on: &'a $of,
+                    action: &'a <$of as Contract>::Action,
+                    progress: Progress<'a>,
+                ) -> BoxFuture<'a, Result<(), Fault>> {
+                    self.real.act(on, action, progress)
+                }
+            }
+        )+
+    };
+}
+
+as_real!(Controller, BoardName);
 
 #[test]
 #[ignore = "needs root and real hosts"]

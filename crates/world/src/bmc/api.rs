@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bringup_core::ids::Slot;
-use bringup_core::world::Going;
+use bringup_core::world::BoxFuture;
 use serde_json::Value;
 
 use super::api_reply::{self, Transfer, UsbRoute};
@@ -29,19 +29,19 @@ impl Api {
 }
 
 impl Controls for Api {
-    fn power(&self) -> Going<'_, Result<[bool; 4], Trouble>> {
+    fn power(&self) -> BoxFuture<'_, Result<[bool; 4], Trouble>> {
         Box::pin(async { api_reply::power(&self.ask(&query::get("power")).await?) })
     }
 
-    fn set_power(&self, slot: Slot, on: bool) -> Going<'_, Result<(), Trouble>> {
+    fn set_power(&self, slot: Slot, on: bool) -> BoxFuture<'_, Result<(), Trouble>> {
         Box::pin(async move { api_reply::ok(&self.ask(&query::power(slot, on)).await?) })
     }
 
-    fn storage_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
+    fn storage_mode(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>> {
         Box::pin(async move { api_reply::ok(&self.ask(&query::storage_mode(slot)).await?) })
     }
 
-    fn normal_mode(&self, _: Slot) -> Going<'_, Result<(), Trouble>> {
+    fn normal_mode(&self, _: Slot) -> BoxFuture<'_, Result<(), Trouble>> {
         Box::pin(async { api_reply::ok(&self.ask(&query::clear_usb_boot()).await?) })
     }
 
@@ -49,31 +49,31 @@ impl Controls for Api {
         false
     }
 
-    fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>> {
+    fn stored_usb_boot(&self) -> BoxFuture<'_, Result<Option<Slot>, Trouble>> {
         Box::pin(async { api_reply::stored_usb_boot(&self.ask(&query::get("usb")).await?) })
     }
 
-    fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>> {
+    fn store_usb_device(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>> {
         Box::pin(async move { api_reply::ok(&self.ask(&query::usb_device(slot)).await?) })
     }
 
-    fn usb_route(&self) -> Going<'_, Result<Option<UsbRoute>, Trouble>> {
+    fn usb_route(&self) -> BoxFuture<'_, Result<Option<UsbRoute>, Trouble>> {
         Box::pin(async { Ok(api_reply::usb_route(&self.ask(&query::get("usb")).await?)) })
     }
 
-    fn set_usb_route(&self, route: UsbRoute) -> Going<'_, Result<(), Trouble>> {
+    fn set_usb_route(&self, route: UsbRoute) -> BoxFuture<'_, Result<(), Trouble>> {
         Box::pin(async move { api_reply::ok(&self.ask(&query::usb(route)).await?) })
     }
 
-    fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>> {
+    fn console(&self, slot: Slot) -> BoxFuture<'_, Result<String, Trouble>> {
         Box::pin(async move { api_reply::console(&self.ask(&query::console(slot)).await?) })
     }
 
-    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> Going<'a, Result<Option<u64>, Trouble>> {
+    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> BoxFuture<'a, Result<Option<u64>, Trouble>> {
         Box::pin(async move { api_reply::handle(&self.ask(&query::flash_local(slot, path)).await?).map(Some) })
     }
 
-    fn transfer(&self) -> Going<'_, Result<Transfer, Trouble>> {
+    fn transfer(&self) -> BoxFuture<'_, Result<Transfer, Trouble>> {
         Box::pin(async { api_reply::transfer(&self.ask(&query::get("flash")).await?) })
     }
 }

@@ -1,6 +1,6 @@
 //! cloud-init's files. They are JSON, which is YAML: so no value of a site can be taken for anything but a value.
 
-use bringup_core::deed::CloudSeed;
+use bringup_core::contract::bmc::CloudSeed;
 use serde_json::{Value, json};
 
 /// What cloud-init is to make of a node: the same for its own configuration and for NoCloud's `user-data`, which would
@@ -46,6 +46,10 @@ pub(super) fn meta_data(seed: &CloudSeed) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bringup_core::contract::controller::HostKeyPair;
+    use bringup_core::known_hosts::HostKey;
+    use bringup_core::secret::Secret;
+
     use super::*;
 
     fn seed() -> CloudSeed {
@@ -54,6 +58,10 @@ mod tests {
             account: "ansible".to_owned(),
             public_keys: vec!["ssh-ed25519 AAAA me: {at} \"home\" # 'x'".to_owned()],
             instance_id: "node01-run".to_owned(),
+            host_key: HostKeyPair {
+                private: Secret::new("hush"),
+                public: HostKey { kind: "ssh-ed25519".to_owned(), base64: "AAAA".to_owned() },
+            },
         }
     }
 

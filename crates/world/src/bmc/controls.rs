@@ -1,7 +1,7 @@
 //! What a BMC does with its slots, whichever way it is told.
 
 use bringup_core::ids::Slot;
-use bringup_core::world::Going;
+use bringup_core::world::BoxFuture;
 
 use super::api_reply::{Transfer, UsbRoute};
 use super::trouble::Trouble;
@@ -9,39 +9,39 @@ use super::trouble::Trouble;
 /// A way to tell a BMC what to do.
 pub(crate) trait Controls: Send + Sync {
     /// Which slots have power: what was last set, not what is.
-    fn power(&self) -> Going<'_, Result<[bool; 4], Trouble>>;
+    fn power(&self) -> BoxFuture<'_, Result<[bool; 4], Trouble>>;
 
     /// Gives a slot power, or takes it.
-    fn set_power(&self, slot: Slot, on: bool) -> Going<'_, Result<(), Trouble>>;
+    fn set_power(&self, slot: Slot, on: bool) -> BoxFuture<'_, Result<(), Trouble>>;
 
     /// Makes a module a disk of the BMC. It has power then.
-    fn storage_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
+    fn storage_mode(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>>;
 
     /// Lets modules boot by themselves again.
-    fn normal_mode(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
+    fn normal_mode(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>>;
 
     /// Whether that boots the slot's module there and then, though it has no power.
     fn normal_mode_boots(&self) -> bool;
 
     /// The slot whose USB mode is stored as `flash`; `None` also where nothing tells.
-    fn stored_usb_boot(&self) -> Going<'_, Result<Option<Slot>, Trouble>>;
+    fn stored_usb_boot(&self) -> BoxFuture<'_, Result<Option<Slot>, Trouble>>;
 
     /// Stores `device` as the USB mode of a slot.
-    fn store_usb_device(&self, slot: Slot) -> Going<'_, Result<(), Trouble>>;
+    fn store_usb_device(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>>;
 
     /// Where the USB bus goes; `None` where nothing tells.
-    fn usb_route(&self) -> Going<'_, Result<Option<UsbRoute>, Trouble>>;
+    fn usb_route(&self) -> BoxFuture<'_, Result<Option<UsbRoute>, Trouble>>;
 
     /// Sets where the USB bus goes.
-    fn set_usb_route(&self, route: UsbRoute) -> Going<'_, Result<(), Trouble>>;
+    fn set_usb_route(&self, route: UsbRoute) -> BoxFuture<'_, Result<(), Trouble>>;
 
     /// The last that a slot's serial console said.
-    fn console(&self, slot: Slot) -> Going<'_, Result<String, Trouble>>;
+    fn console(&self, slot: Slot) -> BoxFuture<'_, Result<String, Trouble>>;
 
     /// Starts to flash from a file of the BMC's own; what names the transfer, where something does. One that runs is
     /// cancelled by it.
-    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> Going<'a, Result<Option<u64>, Trouble>>;
+    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> BoxFuture<'a, Result<Option<u64>, Trouble>>;
 
     /// How the one transfer stands.
-    fn transfer(&self) -> Going<'_, Result<Transfer, Trouble>>;
+    fn transfer(&self) -> BoxFuture<'_, Result<Transfer, Trouble>>;
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use bringup_core::deed::ImageSource;
+use bringup_core::contract::bmc::ImageSource;
 use bringup_core::ids::{Sha256, Slot};
 use bytes::Bytes;
 use tokio::sync::mpsc;

@@ -3,47 +3,47 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use bringup_core::contract::bmc::{Answer, Question};
+use bringup_core::contract::{FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase, SdCardState};
+use bringup_core::fault::Fault;
 use bringup_core::ids::Slot;
-use bringup_core::probe::{
-    Answer, FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase, Probe, SdCardState,
-};
 
 use super::api_reply::Transfer;
 use super::board::Bmc;
 use super::controls::Controls as _;
 use super::record::{self, Record};
 use super::trouble::Trouble;
+use crate::host::Outside;
 use crate::shell::bmc;
 
 /// How many lines of a console go into a fault.
 const CONSOLE_LINES: usize = 40;
 
 impl Bmc<'_> {
-    /// `None`: this is no question to a BMC.
-    pub(super) async fn answer(&self, probe: &Probe) -> Result<Option<Answer>, Trouble> {
-        Ok(Some(match probe {
-            Probe::SlotPower(question) => Answer::SlotPower(self.has_power(question.slot).await?),
-            Probe::FlashMark(question) => Answer::FlashMark(self.mark(&record::mark_name(question.slot)).await?),
-            Probe::FlashJob(_) => Answer::FlashJob(self.flash_job().await?),
-            Probe::ImageFile(question) => Answer::ImageFile(self.image_file(&question.path).await?),
-            Probe::ImageIsFit(question) => Answer::ImageIsFit(self.fit(&question.source, question.sha256).await?),
-            Probe::UnpacksXz(_) => Answer::UnpacksXz(self.way().await?.unpacks()),
-            Probe::WaitingModules(_) => {
+    /// The inner error is of what was seen from outside, without the board's daemon.
+    pub(super) async fn answer(&self, question: &Question) -> Result<Result<Answer, Fault>, Trouble> {
+        let outside = Outside { hosts: self.hosts, target: self.target, connection: self.connection };
+        Ok(Ok(match question {
+            Question::Addresses(question) => return Ok(outside.addresses().await.map(|found| question.answer(found))),
+            Question::SshBanner(question) => return Ok(outside.answers().await.map(|does| question.answer(does))),
+            Question::HostKeys(question) => return Ok(outside.host_keys().await.map(|keys| question.answer(keys))),
+            Question::SlotPower(question) => question.answer(self.has_power(question.slot).await?),
+            Question::FlashMark(question) => question.answer(self.mark(&record::mark_name(question.slot)).await?),
+            Question::FlashJob(question) => question.answer(self.flash_job().await?),
+            Question::ImageFile(question) => question.answer(self.image_file(&question.path).await?),
+            Question::ImageIsFit(question) => question.answer(self.fit(&question.source, question.sha256).await?),
+            Question::UnpacksXz(question) => question.answer(self.way().await?.unpacks()),
+            Question::WaitingModules(question) => {
                 let modules = self.read(bmc::WAITING_MODULES).await?.unwrap_or_default();
-                Answer::WaitingModules(modules.lines().map(str::to_owned).collect())
+                question.answer(modules.lines().map(str::to_owned).collect())
             }
-            Probe::StoredUsbBoot(_) => Answer::StoredUsbBoot(self.controls().await?.stored_usb_boot().await?),
-            Probe::SdCard(_) => Answer::SdCard(self.free().await?.map(|free| SdCardState { free })),
-            Probe::Console(question) => {
+            Question::StoredUsbBoot(question) => question.answer(self.controls().await?.stored_usb_boot().await?),
+            Question::SdCard(question) => question.answer(self.free().await?.map(|free| SdCardState { free })),
+            Question::Console(question) => {
                 let text = self.controls().await?.console(question.slot).await?;
                 let lines = printable_lines(&text);
-                Answer::Console(lines[lines.len().saturating_sub(CONSOLE_LINES)..].to_vec())
+                question.answer(lines[lines.len().saturating_sub(CONSOLE_LINES)..].to_vec())
             }
-            Probe::BootId(_) => {
-                let id = self.read(bmc::BOOT_ID).await?.unwrap_or_default();
-                Answer::BootId(id.trim().to_owned())
-            }
-            _ => return Ok(None),
         }))
     }
 

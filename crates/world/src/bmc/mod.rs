@@ -8,7 +8,6 @@ mod controls;
 mod flash;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod keys;
 mod line;
 mod lock;
 mod look;
@@ -22,10 +21,13 @@ mod trouble;
 mod tunnel;
 mod upload;
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::contract::Contract;
+use bringup_core::contract::bmc::{
+    Action, Answer, ClearStoredUsbBoot, PowerOff, PowerOn, Question, RestartBmcDaemon, SeedCloudInit, StageImage,
+    StartFlash, WriteFlashMark,
+};
 use bringup_core::fault::Fault;
-use bringup_core::ids::{Slot, Target};
-use bringup_core::probe::{Answer, Probe};
+use bringup_core::ids::{BoardName, Slot, Target};
 use bringup_core::site::Site;
 use bringup_core::world::Progress;
 
@@ -34,105 +36,91 @@ pub(crate) use self::board::Boards;
 use self::stage::Staging;
 use self::trouble::Trouble;
 use crate::host;
-use crate::not_built;
 use crate::ssh::Hosts;
 
 /// Asks a BMC some questions.
 pub(crate) async fn ask(
     hosts: &Hosts,
     boards: &Boards,
-    target: &Target,
-    probes: &[Probe],
+    board: &BoardName,
+    questions: &[Question],
 ) -> Vec<Result<Answer, Fault>> {
-    let mut answers = Vec::with_capacity(probes.len());
-    for probe in probes {
-        let doing = || format!("ask for {}", probe.word());
-        let Some(bmc) = Bmc::of(hosts, boards, target) else {
-            answers.push(Err(not_built::fault(target, doing())));
-            continue;
-        };
-        answers.push(match host::outside(hosts, target, bmc.connection, probe).await {
-            Some(answer) => answer,
-            None => match bmc.answer_or_revive(probe).await {
-                Ok(Some(answer)) => Ok(answer),
-                Ok(None) => Err(not_built::fault(target, doing())),
-                Err(trouble) => Err(trouble.fault(target, &doing())),
-            },
+    let target = board.target();
+    let Some(bmc) = Bmc::of(hosts, boards, &target) else {
+        return questions.iter().map(|question| Err(host::unknown(&target, question.to_string()))).collect();
+    };
+    let mut answers = Vec::with_capacity(questions.len());
+    for question in questions {
+        answers.push(match bmc.answer_or_revive(question).await {
+            Ok(answer) => answer,
+            Err(trouble) => Err(trouble.fault(&target, &question.to_string())),
         });
     }
     answers
 }
 
-/// Brings a deed about on a board.
+/// Has a BMC act.
 pub(crate) async fn act(
     hosts: &Hosts,
     boards: &Boards,
     site: &Site,
-    target: &Target,
-    deed: &Deed,
+    board: &BoardName,
+    action: &Action,
     progress: Progress<'_>,
-) -> Result<Reply, Fault> {
-    let Some(bmc) = Bmc::of(hosts, boards, target) else {
-        return Err(not_built::fault(target, deed.to_string()));
-    };
-    let mut done = bmc.act(site, deed, progress).await;
-    // It took no connection, so nothing of the deed that it had to do was done.
+) -> Result<(), Fault> {
+    let target = board.target();
+    let Some(bmc) = Bmc::of(hosts, boards, &target) else { return Err(host::unknown(&target, action.to_string())) };
+    let mut done = bmc.act(site, action, progress).await;
+    // It took no connection, so nothing of the action that it had to do was done.
     if matches!(done, Err(Trouble::Gone(_))) && bmc.revive().await {
-        done = bmc.act(site, deed, progress).await;
+        done = bmc.act(site, action, progress).await;
     }
-    match done {
-        Ok(Some(reply)) => Ok(reply),
-        Ok(None) => Err(not_built::fault(target, deed.to_string())),
-        Err(trouble) => Err(trouble.fault(target, &deed.to_string())),
-    }
+    done.map_err(|trouble| trouble.fault(&target, &action.to_string()))
 }
 
 /// What a slot's serial console said last, at most 16 KiB, without what would move a terminal's cursor.
 pub(crate) async fn console(hosts: &Hosts, boards: &Boards, target: &Target, slot: Slot) -> Result<String, Fault> {
     let doing = format!("read the console of slot {slot}");
-    let Some(bmc) = Bmc::of(hosts, boards, target) else { return Err(not_built::fault(target, doing)) };
+    let Some(bmc) = Bmc::of(hosts, boards, target) else { return Err(host::unknown(target, doing)) };
     let said = async { bmc.controls().await?.console(slot).await }.await;
     said.map(|text| look::printable(&text)).map_err(|trouble| trouble.fault(target, &doing))
 }
 
 impl Bmc<'_> {
-    async fn answer_or_revive(&self, probe: &Probe) -> Result<Option<Answer>, Trouble> {
-        match self.answer(probe).await {
-            Err(Trouble::Gone(_)) if self.revive().await => self.answer(probe).await,
+    /// The outer error is the board's trouble; what was seen from outside has a fault of its own.
+    async fn answer_or_revive(&self, question: &Question) -> Result<Result<Answer, Fault>, Trouble> {
+        match self.answer(question).await {
+            Err(Trouble::Gone(_)) if self.revive().await => self.answer(question).await,
             answer => answer,
         }
     }
 
-    /// `None`: this is no deed for a BMC.
-    async fn act(&self, site: &Site, deed: &Deed, progress: Progress<'_>) -> Result<Option<Reply>, Trouble> {
+    async fn act(&self, site: &Site, action: &Action, progress: Progress<'_>) -> Result<(), Trouble> {
         // One writer a board, for as long as this run has anything to do with it.
         self.hold().await?;
-        if let Deed::StartFlash { slot, .. } | Deed::SeedCloudInit { slot, .. } = deed {
-            self.works_on(*slot);
-        }
-        match deed {
-            Deed::StageImage { url, sha256, cached, to } => {
-                self.stage(Staging { url, sha256: *sha256, cached, to }, progress).await?;
+        match action {
+            Action::StageImage(StageImage { url, sha256, cached, to }) => {
+                self.stage(Staging { url, sha256: *sha256, cached, to }, progress).await
             }
-            Deed::WriteFlashMark { slot, mark } => {
-                self.keep(&record::mark_name(*slot), &record::write_mark(mark)).await?;
+            Action::WriteFlashMark(WriteFlashMark { slot, mark }) => {
+                self.keep(&record::mark_name(*slot), &record::write_mark(mark)).await
             }
-            Deed::PowerOff { slot } => self.power_off(*slot).await?,
-            Deed::PowerOn { slot } => self.power_on(*slot).await?,
-            Deed::StartFlash { slot, order, source, sha256, .. } => {
-                self.start_flash(*slot, order, source, *sha256).await?;
+            Action::PowerOff(PowerOff { slot }) => self.power_off(*slot).await,
+            Action::PowerOn(PowerOn { slot }) => self.power_on(*slot).await,
+            Action::StartFlash(StartFlash { slot, order, source, sha256, .. }) => {
+                self.works_on(*slot);
+                self.start_flash(*slot, order, source, *sha256).await
             }
-            Deed::ClearStoredUsbBoot { slot } => {
+            Action::ClearStoredUsbBoot(ClearStoredUsbBoot { slot }) => {
                 let controls = self.controls().await?;
                 controls.store_usb_device(*slot).await?;
-                controls.normal_mode(*slot).await?;
+                controls.normal_mode(*slot).await
             }
-            Deed::RestartBmcDaemon { slot } => self.restart_daemon(*slot).await?,
-            Deed::SeedCloudInit { slot, seed } => {
-                return self.seed(site, *slot, seed).await.map(|key| Some(Reply::HostKey(key)));
+            Action::RestartBmcDaemon(RestartBmcDaemon { slot }) => self.restart_daemon(*slot).await,
+            Action::SeedCloudInit(SeedCloudInit { slot, seed }) => {
+                self.works_on(*slot);
+                self.seed(site, *slot, seed).await
             }
-            _ => return Ok(None),
         }
-        Ok(Some(Reply::Done))
     }
 }

@@ -1,14 +1,13 @@
 //! A flashed module's identity.
 
-use bringup_core::deed::CloudSeed;
+use bringup_core::contract::bmc::CloudSeed;
+use bringup_core::contract::controller::HostKeyPair;
 use bringup_core::ids::{Slot, Target};
-use bringup_core::known_hosts::HostKey;
 use bringup_core::site::{Kind, Site};
 
 use super::api_reply::UsbRoute;
 use super::board::Bmc;
 use super::controls::Controls;
-use super::keys::new_host_key;
 use super::trouble::Trouble;
 use super::{cloud, record};
 use crate::image::Image;
@@ -19,11 +18,10 @@ use crate::shell::bmc_seed::{self, NO_DISK, OTHER_BYTES, OTHER_PORT, On, PLACES,
 const NO_PASSWORDS: &str = "# Written by bringup.\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n";
 
 impl Bmc<'_> {
-    /// Makes a module a disk, proves that it holds what was written, gives it its identity, and leaves it off. The public
-    /// half of the host key that was made for it.
-    pub(super) async fn seed(&self, site: &Site, slot: Slot, seed: &CloudSeed) -> Result<HostKey, Trouble> {
+    /// Makes a module a disk, proves that it holds what was written, gives it its identity, and leaves it off.
+    pub(super) async fn seed(&self, site: &Site, slot: Slot, seed: &CloudSeed) -> Result<(), Trouble> {
         let image = self.flashed_image(slot).await?;
-        let (private, public) = new_host_key(&seed.hostname)?;
+        let HostKeyPair { private, public } = &seed.host_key;
         let public_line = format!("{public} {}\n", seed.hostname);
         let (drop_in, user_data, meta_data) = (cloud::drop_in(seed), cloud::user_data(seed), cloud::meta_data(seed));
         let hostname = format!("{}\n", seed.hostname);
@@ -65,8 +63,7 @@ impl Bmc<'_> {
             self.read(bmc::NO_DISK_NOTED).await?;
         }
         written?;
-        left?;
-        Ok(public)
+        left
     }
 
     async fn write_identity(&self, script: &str) -> Result<(), Trouble> {

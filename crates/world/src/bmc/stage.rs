@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use bringup_core::deed::ImageSource;
+use bringup_core::contract::bmc::ImageSource;
 use bringup_core::ids::Sha256;
 use bringup_core::world::Progress;
 use tokio::io::duplex;

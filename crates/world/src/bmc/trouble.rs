@@ -99,7 +99,7 @@ impl Trouble {
             Self::Said(status, said) => fault(Cause::Failed)
                 .said(said)
                 .said(format!("bmcd answered with status {status}"))
-                .next("mend what it says, then run again"),
+                .next("fix what it says, then run again"),
             Self::NoModule(said) => fault(Cause::Passing)
                 .said(said)
                 .likely("the slot is empty, or the module did not show up on USB in time")
@@ -123,7 +123,7 @@ impl Trouble {
                     "wait until it ends; one that hangs ends with the BMC's daemon: /etc/init.d/S94bmcd restart, which may cut \
                      the power of the board's nodes for some seconds",
                 ),
-            Self::Script(said) => fault(Cause::Failed).said(said).next("mend what the last lines say, then run again"),
+            Self::Script(said) => fault(Cause::Failed).said(said).next("fix what the last lines say, then run again"),
             Self::Image(said) => fault(Cause::Failed)
                 .said(said)
                 .likely("the address in the site is not that of an image for this module")

@@ -3,13 +3,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use bringup_core::contract::node::{AdminKubeconfig, K3s};
+use bringup_core::contract::{K3sRole, Question};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
 use bringup_core::kubeconfig::{ClusterAccess, Identity};
-use bringup_core::probe::{AdminKubeconfig, Answer, K3s, K3sRole, Question};
 use bringup_core::secret::Mask;
 use bringup_core::site::{Node, Site};
-use bringup_core::world::Going;
+use bringup_core::world::BoxFuture;
 
 use crate::host;
 use crate::ssh::Hosts;
@@ -17,7 +18,7 @@ use crate::ssh::Hosts;
 /// Where the access is read.
 pub(crate) trait Access: Send + Sync {
     /// Reads it.
-    fn read(&self) -> Going<'_, Result<ClusterAccess, Fault>>;
+    fn read(&self) -> BoxFuture<'_, Result<ClusterAccess, Fault>>;
 }
 
 /// From the control plane of a site.
@@ -35,12 +36,11 @@ fn silent(said: impl AsRef<str>) -> Fault {
 }
 
 impl Access for OverSsh<'_> {
-    fn read(&self) -> Going<'_, Result<ClusterAccess, Fault>> {
+    fn read(&self) -> BoxFuture<'_, Result<ClusterAccess, Fault>> {
         Box::pin(async move {
             let Some(node) = self.site.control_plane() else { return Err(silent("the site names no control plane")) };
-            let target = Target::Node(node.name.clone());
-            let probes = [K3s {}.into(), AdminKubeconfig {}.into()];
-            let mut answers = host::ask(self.hosts, &target, &probes).await.into_iter();
+            let questions = [K3s {}.into(), AdminKubeconfig {}.into()];
+            let mut answers = host::ask(self.hosts, &node.name, &questions).await.into_iter();
             let mut next = || answers.next().unwrap_or_else(|| Err(silent(format!("{} did not answer", node.name))));
             // A control plane that cannot be logged in to, for whatever reason, answers for no cluster.
             let k3s = next().map_err(|fault| {
@@ -63,14 +63,14 @@ impl Access for OverSsh<'_> {
                 Some(_) => {}
             }
             let access = match next() {
-                Ok(Answer::AdminKubeconfig(access)) => {
+                Ok(answer) => {
+                    let access = AdminKubeconfig::read(answer).ok_or_else(|| silent("no answer came back"))?;
                     // The API may repeat it in an answer.
                     if let Identity::Token(token) = access.identity() {
                         self.mask.lock().unwrap_or_else(PoisonError::into_inner).add(token);
                     }
                     access
                 }
-                Ok(_) => return Err(silent("an answer to another question came back")),
                 // What is there is not used, and waiting will not change that.
                 Err(fault) if fault.cause == Cause::Mismatch => {
                     return Err(Fault { at: Target::Cluster, doing: DOING.to_owned(), ..fault });
@@ -105,7 +105,7 @@ impl OverSsh<'_> {
         found.into_iter().next().ok_or_else(|| {
             Fault::new(Cause::Unresolved, Target::Cluster, DOING)
                 .said(format!("{} does not resolve", node.connection.host))
-                .next(format!("give {} a node_ip or an ansible_host, or mend its name in DNS", node.name))
+                .next(format!("give {} a node_ip or an ansible_host, or fix its name in DNS", node.name))
         })
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct DrainBounds {
 
 impl Default for DrainBounds {
     fn default() -> Self {
-        // The deed itself is bounded to ten minutes.
+        // The action itself is bounded to ten minutes.
         Self { budget: Duration::from_secs(300), end: Duration::from_secs(540), pause: Duration::from_secs(2) }
     }
 }

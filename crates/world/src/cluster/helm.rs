@@ -14,7 +14,7 @@ use super::release::DESCRIPTION;
 use super::session::Session;
 use crate::program;
 
-/// How long helm itself waits for what it waits for; the deed is bounded to more.
+/// How long helm itself waits for what it waits for; the action is bounded to more.
 const TIMEOUT: &str = "10m";
 /// What of the user's environment would lead helm elsewhere.
 const ELSEWHERE: [&str; 12] = [
@@ -191,7 +191,7 @@ fn failed(said: &str, fault: impl Fn(Cause) -> Fault) -> Fault {
         return fault(Cause::Failed)
             .said(last)
             .likely("the registry has no such chart, or not in this version")
-            .next("mend argocd_chart or argocd_chart_version in the site");
+            .next("fix argocd_chart or argocd_chart_version in the site");
     }
     if has(&["invalid ownership metadata"]) {
         return fault(Cause::Refused)
@@ -199,7 +199,7 @@ fn failed(said: &str, fault: impl Fn(Cause) -> Fault) -> Fault {
             .likely("what the chart brings was installed by other means than Helm")
             .next("take it over by giving it Helm's labels and annotations, or take it away; then run again");
     }
-    fault(Cause::Failed).said(last).next("mend what helm says, then run again")
+    fault(Cause::Failed).said(last).next("fix what helm says, then run again")
 }
 
 #[cfg(test)]

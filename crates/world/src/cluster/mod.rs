@@ -27,10 +27,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bringup_core::deed::{Deed, Reply};
+use bringup_core::contract::KubeNodeState;
+use bringup_core::contract::cluster::{
+    Action, Answer, ApplyObject, BackUpSealedKeys, Cordon, DeleteNode, Drain, InstallRelease, MarkNode, Question,
+    RestartWorkload, RestoreSealedKeys, Uncordon, UninstallRelease,
+};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{NodeName, Target};
-use bringup_core::probe::{Answer, KubeNodeState, Probe};
 use bringup_core::world::Progress;
 use futures_util::future::{join, join_all};
 use serde_json::Value;
@@ -123,33 +126,33 @@ impl Cluster {
     }
 
     /// Asks some questions, at once.
-    pub async fn ask(&self, access: &dyn Access, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
+    pub async fn ask(&self, access: &dyn Access, questions: &[Question]) -> Vec<Result<Answer, Fault>> {
         let session = match self.session(access).await {
             Ok(session) => session,
-            Err(fault) => return probes.iter().map(|probe| Err(as_asked(&fault, probe))).collect(),
+            Err(fault) => return questions.iter().map(|question| Err(as_asked(&fault, question))).collect(),
         };
-        let answers = answers(&session, probes).await;
+        let answers = answers(&session, questions).await;
         if !session.distrusted() {
             return answers;
         }
         match self.another(&session, access).await {
-            Ok(Some(session)) => self::answers(&session, probes).await,
+            Ok(Some(session)) => self::answers(&session, questions).await,
             Ok(None) => answers,
-            Err(fault) => probes.iter().map(|probe| Err(as_asked(&fault, probe))).collect(),
+            Err(fault) => questions.iter().map(|question| Err(as_asked(&fault, question))).collect(),
         }
     }
 
-    /// Brings a deed about.
-    pub async fn act(&self, access: &dyn Access, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
-        let session = self.session(access).await.map_err(|fault| Fault { doing: deed.to_string(), ..fault })?;
-        let result = self.effect(&session, deed, progress).await;
+    /// Acts.
+    pub async fn act(&self, access: &dyn Access, action: &Action, progress: Progress<'_>) -> Result<(), Fault> {
+        let session = self.session(access).await.map_err(|fault| Fault { doing: action.to_string(), ..fault })?;
+        let result = self.effect(&session, action, progress).await;
         if result.is_ok() || !session.distrusted() {
             return result;
         }
         match self.another(&session, access).await {
-            Ok(Some(session)) => self.effect(&session, deed, progress).await,
+            Ok(Some(session)) => self.effect(&session, action, progress).await,
             Ok(None) => result,
-            Err(fault) => Err(Fault { doing: deed.to_string(), ..fault }),
+            Err(fault) => Err(Fault { doing: action.to_string(), ..fault }),
         }
     }
 
@@ -164,45 +167,43 @@ impl Cluster {
         Ok(())
     }
 
-    async fn effect(&self, session: &Arc<Session>, deed: &Deed, progress: Progress<'_>) -> Result<Reply, Fault> {
-        let doing = deed.to_string();
+    async fn effect(&self, session: &Arc<Session>, action: &Action, progress: Progress<'_>) -> Result<(), Fault> {
+        let doing = action.to_string();
         self.hold_lease(session, &doing).await?;
         let fault = |trouble: trouble::Trouble| trouble.fault(&doing);
-        match deed {
-            Deed::Cordon { node } => nodes::cordon(session, node).await.map_err(fault)?,
-            Deed::Uncordon { node } => nodes::uncordon(session, node).await.map_err(fault)?,
-            Deed::Drain { node } => drain::drain(session, node, self.drain, &doing, progress).await?,
-            Deed::DeleteNode { node } => nodes::delete(session, node).await.map_err(fault)?,
-            Deed::MarkNode { node, labels, taints } => {
-                nodes::set_marks(session, node, labels, taints).await.map_err(fault)?;
+        match action {
+            Action::Cordon(Cordon { node }) => nodes::cordon(session, node).await.map_err(fault),
+            Action::Uncordon(Uncordon { node }) => nodes::uncordon(session, node).await.map_err(fault),
+            Action::Drain(Drain { node }) => drain::drain(session, node, self.drain, &doing, progress).await,
+            Action::DeleteNode(DeleteNode { node }) => nodes::delete(session, node).await.map_err(fault),
+            Action::MarkNode(MarkNode { node, labels, taints }) => {
+                nodes::set_marks(session, node, labels, taints).await.map_err(fault)
             }
-            Deed::ApplyObject { id, fields, force } => {
-                objects::apply(session, id, fields, *force, self.defined_within, &doing).await?;
+            Action::ApplyObject(ApplyObject { id, fields, force }) => {
+                objects::apply(session, id, fields, *force, self.defined_within, &doing).await
             }
-            Deed::RestartWorkload { namespace, name } => {
-                workloads::restart(session, namespace, name, RESTARTED_WITHIN, &doing).await?;
+            Action::RestartWorkload(RestartWorkload { namespace, name }) => {
+                workloads::restart(session, namespace, name, RESTARTED_WITHIN, &doing).await
             }
-            Deed::InstallRelease { namespace, name, chart, version, values, run } => {
+            Action::InstallRelease(InstallRelease { namespace, name, chart, version, values, run }) => {
                 let before = release::release(session, namespace, name).await.map_err(fault)?;
                 let values = &before.map_or_else(|| values.clone(), |before| before.values_for(values));
                 let version = version.as_str();
                 let install = helm::Install { namespace, name, chart, version, values, run: run.as_deref() };
-                helm::install(&self.helm, session, &install, &doing).await?;
+                helm::install(&self.helm, session, &install, &doing).await
             }
-            Deed::UninstallRelease { namespace, name, chart, version } => {
+            Action::UninstallRelease(UninstallRelease { namespace, name, chart, version }) => {
                 self.may_go(session, namespace, name, &doing).await?;
                 helm::can_be_had(&self.helm, session, chart, version.as_str(), &doing).await?;
-                helm::uninstall(&self.helm, session, namespace, name, &doing).await?;
+                helm::uninstall(&self.helm, session, namespace, name, &doing).await
             }
-            Deed::BackUpSealedKeys { to, recipients } => {
-                sealed_keys::back_up(session, to.as_ref(), recipients, &doing).await?;
+            Action::BackUpSealedKeys(BackUpSealedKeys { to, recipients }) => {
+                sealed_keys::back_up(session, to.as_ref(), recipients, &doing).await
             }
-            Deed::RestoreSealedKeys { from, identity } => {
-                sealed_keys::restore(session, from.as_ref(), identity.as_ref(), &doing).await?;
+            Action::RestoreSealedKeys(RestoreSealedKeys { from, identity }) => {
+                sealed_keys::restore(session, from.as_ref(), identity.as_ref(), &doing).await
             }
-            _ => return Err(Fault::new(Cause::Failed, Target::Cluster, doing).said("not a deed for this target")),
         }
-        Ok(Reply::Done)
     }
 
     /// Makes sure that no kind, and every object of it, would go with a release.
@@ -228,18 +229,8 @@ impl Cluster {
     }
 }
 
-fn asking(probe: &Probe) -> String {
-    match probe {
-        Probe::KubeNode(node) => format!("ask for Node {}", node.name),
-        Probe::KubeObject(object) => format!("ask for {}", object.id),
-        Probe::ForeseenObject(object) => format!("see what applying {} would change", object.id),
-        Probe::HelmRelease(release) => format!("ask for release {}/{}", release.namespace, release.name),
-        _ => format!("ask for {}", probe.word()),
-    }
-}
-
-fn as_asked(fault: &Fault, probe: &Probe) -> Fault {
-    Fault { doing: asking(probe), ..fault.clone() }
+fn as_asked(fault: &Fault, question: &Question) -> Fault {
+    Fault { doing: question.to_string(), ..fault.clone() }
 }
 
 /// What several questions of one trip are answered from.
@@ -291,40 +282,40 @@ impl Lists<'_> {
     }
 }
 
-async fn answers(session: &Session, probes: &[Probe]) -> Vec<Result<Answer, Fault>> {
-    let about_nodes =
-        |probe: &&Probe| matches!(probe, Probe::KubeNode(_) | Probe::ReadyNodes(_) | Probe::InMaintenance(_));
-    let only = probes.iter().filter(about_nodes).count() == 1;
+async fn answers(session: &Session, questions: &[Question]) -> Vec<Result<Answer, Fault>> {
+    let about_nodes = |question: &&Question| {
+        matches!(question, Question::KubeNode(_) | Question::ReadyNodes(_) | Question::InMaintenance(_))
+    };
+    let only = questions.iter().filter(about_nodes).count() == 1;
     let lists = Lists { session, nodes: OnceCell::new(), leases: OnceCell::new(), only };
-    join_all(probes.iter().map(|probe| answer(&lists, probe))).await
+    let answers = questions.iter().map(|question| async {
+        answer(&lists, question).await.map_err(|trouble| trouble.fault(&question.to_string()))
+    });
+    join_all(answers).await
 }
 
-async fn answer(lists: &Lists<'_>, probe: &Probe) -> Result<Answer, Fault> {
+async fn answer(lists: &Lists<'_>, question: &Question) -> Result<Answer, trouble::Trouble> {
     let session = lists.session;
-    let answer = match probe {
-        Probe::ApiReady(_) => session.get_if_any("/version").await.map(|_| Answer::ApiReady(true)),
-        Probe::KubeNode(question) => lists.kube_node(&question.name).await.map(Answer::KubeNode),
-        Probe::ReadyNodes(_) => lists.ready_nodes().await.map(Answer::ReadyNodes),
-        Probe::InMaintenance(_) => lists.in_maintenance().await.map(Answer::InMaintenance),
-        Probe::ReadyDeployments(question) => {
-            let ready = workloads::ready_deployments(session, &question.namespace, &question.names).await;
-            ready.map(Answer::ReadyDeployments)
+    Ok(match question {
+        Question::ApiReady(question) => {
+            session.get_if_any("/version").await?;
+            question.answer(true)
         }
-        Probe::HelmRelease(question) => {
-            let release = release::release(session, &question.namespace, &question.name).await;
-            release.map(|release| Answer::HelmRelease(release.map(|release| release.state())))
+        Question::KubeNode(question) => question.answer(lists.kube_node(&question.name).await?),
+        Question::ReadyNodes(question) => question.answer(lists.ready_nodes().await?),
+        Question::InMaintenance(question) => question.answer(lists.in_maintenance().await?),
+        Question::ReadyDeployments(question) => {
+            question.answer(workloads::ready_deployments(session, &question.namespace, &question.names).await?)
         }
-        Probe::KubeObject(question) => objects::object(session, &question.id).await.map(Answer::KubeObject),
-        Probe::ForeseenObject(question) => objects::foresee(session, question).await.map(Answer::ForeseenObject),
-        Probe::PodsSince(question) => {
-            workloads::pods_since(session, &question.namespace, &question.name).await.map(Answer::PodsSince)
+        Question::HelmRelease(question) => {
+            let release = release::release(session, &question.namespace, &question.name).await?;
+            question.answer(release.map(|release| release.state()))
         }
-        Probe::SealedSecretsKeys(_) => sealed_keys::present(session).await.map(Answer::SealedSecretsKeys),
-        _ => {
-            return Err(
-                Fault::new(Cause::Failed, Target::Cluster, asking(probe)).said("not a question for this target")
-            );
+        Question::KubeObject(question) => question.answer(objects::object(session, &question.id).await?),
+        Question::ForeseenObject(question) => question.answer(objects::foresee(session, question).await?),
+        Question::PodsSince(question) => {
+            question.answer(workloads::pods_since(session, &question.namespace, &question.name).await?)
         }
-    };
-    answer.map_err(|trouble| trouble.fault(&asking(probe)))
+        Question::SealedSecretsKeys(question) => question.answer(sealed_keys::present(session).await?),
+    })
 }

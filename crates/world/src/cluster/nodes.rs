@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bringup_core::contract::KubeNodeState;
 use bringup_core::ids::NodeName;
-use bringup_core::probe::KubeNodeState;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use bringup_core::contract::cluster::ForeseenObject;
+use bringup_core::contract::{FieldConflict, ForeseenState, ObjectId, ObjectState};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
-use bringup_core::probe::{FieldConflict, ForeseenObject, ForeseenState, ObjectId, ObjectState};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -228,7 +229,7 @@ async fn missing(session: &Session, id: &ObjectId) -> Result<Missing, Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use bringup_core::probe::ObjectId;
+    use bringup_core::contract::ObjectId;
     use serde_json::json;
 
     use super::{custom_group, path, take_out};

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bringup_core::probe::ReleaseState;
+use bringup_core::contract::ReleaseState;
 use bringup_core::resources::{UNINSTALLED, value_sums};
 use bringup_core::version::Version;
 use flate2::read::GzDecoder;

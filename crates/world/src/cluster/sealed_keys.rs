@@ -8,10 +8,10 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use age::x25519;
-use bringup_core::deed::Content;
+use bringup_core::contract::controller::Content;
+use bringup_core::contract::{SealedKeysBackupState, SealedKeysState};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
-use bringup_core::probe::{SealedKeysBackupState, SealedKeysState};
 use bringup_core::secret::{Mask, Secret};
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ pub(super) async fn back_up(session: &Session, to: &Path, recipients: &[String],
     let sealed = encrypt(&text, recipients).map_err(|said| {
         Fault::new(Cause::Failed, Target::Controller, doing)
             .said(said)
-            .next("mend sealed_secrets_recipients in the site: `age-keygen -y` prints what belongs there")
+            .next("fix sealed_secrets_recipients in the site: `age-keygen -y` prints what belongs there")
     })?;
     let file = state.file();
     let index = serde_json::to_string(&Index { file: file.clone(), names: state.names }).unwrap_or_default();

@@ -217,8 +217,8 @@ fn refused(refusal: &Refusal, fault: impl Fn(Cause) -> Fault) -> Fault {
         400 | 422 => fault(Cause::Failed)
             .said(said)
             .likely("the cluster's version of this kind has other fields than the site's values make")
-            .next("mend the value that it names in the site"),
-        _ => fault(Cause::Failed).said(said).next("mend what it says, then run again"),
+            .next("fix the value that it names in the site"),
+        _ => fault(Cause::Failed).said(said).next("fix what it says, then run again"),
     }
 }
 

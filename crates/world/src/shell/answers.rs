@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use bringup_core::contract::node::{Answer, Question};
+use bringup_core::contract::{
+    CloudInitState, DiskState, FileState, JobPhase, JobStatus, K3sRole, K3sState, SystemState, UnitState, UpgradeState,
+};
 use bringup_core::ids::Sha256;
 use bringup_core::k3s_journal::Said;
 use bringup_core::kubeconfig::{ClusterAccess, Refused};
-use bringup_core::probe::{
-    Answer, CloudInitState, DiskState, FileState, JobPhase, JobStatus, K3sRole, K3sState, Probe, SystemState,
-    UnitState, UpgradeState,
-};
 use bringup_core::secret::Secret;
 use bringup_core::version::Version;
 use serde::Deserialize;
@@ -41,36 +41,41 @@ impl From<&str> for Odd {
 }
 
 /// Whether what is printed for a question may hold a secret.
-fn is_secret(probe: &Probe) -> bool {
-    matches!(probe, Probe::AdminKubeconfig(_) | Probe::JoinToken(_) | Probe::AgentToken(_) | Probe::K3sConfig(_))
+fn is_secret(question: &Question) -> bool {
+    matches!(
+        question,
+        Question::AdminKubeconfig(_) | Question::JoinToken(_) | Question::AgentToken(_) | Question::K3sConfig(_)
+    )
 }
 
 /// Reads what a question's piece of script printed.
 ///
 /// # Errors
 /// When it is no answer. What may hold a secret is not in the words.
-pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, Odd> {
+pub(crate) fn answer(question: &Question, section: &Section) -> Result<Answer, Odd> {
     let none = section.status == NONE;
     if section.status != 0 && !none {
-        let said = if section.err.is_empty() && !is_secret(probe) { &section.out } else { &section.err };
+        let said = if section.err.is_empty() && !is_secret(question) { &section.out } else { &section.err };
         return Err(format!("exit status {}\n{said}", section.status).into());
     }
     let out = section.out.as_str();
     let line = || out.lines().next().map(str::trim).unwrap_or_default().to_owned();
-    let odd = || match is_secret(probe) {
+    let odd = || match is_secret(question) {
         true => "unexpected output".to_owned(),
         false => format!("unexpected output: {out}"),
     };
-    Ok(match probe {
-        Probe::BootId(_) if line().len() == 36 => Answer::BootId(line()),
-        Probe::File(_) => Answer::File(if none { None } else { Some(file(out).ok_or_else(odd)?) }),
-        Probe::Directory(_) => Answer::Directory(!none),
-        Probe::System(_) => Answer::System(system(out).ok_or_else(odd)?),
+    Ok(match question {
+        Question::BootId(question) => question.answer(Some(line()).filter(|id| id.len() == 36).ok_or_else(odd)?),
+        Question::File(question) => question.answer(unless(none, || file(out)).ok_or_else(odd)?),
+        Question::Directory(question) => question.answer(!none),
+        Question::System(question) => question.answer(system(out).ok_or_else(odd)?),
         // ZFS and overlays have a root that is on no device of its own; what they call it tells it from any disk.
-        Probe::RootPartition(_) if !line().is_empty() => Answer::RootPartition(line()),
-        Probe::Disk(_) => Answer::Disk(if none { None } else { Some(disk(out).ok_or_else(odd)?) }),
-        Probe::CloudInit(_) => Answer::CloudInit(if none { CloudInitState::Absent } else { cloud_init(out)? }),
-        Probe::Packages(_) => Answer::Packages(
+        Question::RootPartition(question) => {
+            question.answer(Some(line()).filter(|device| !device.is_empty()).ok_or_else(odd)?)
+        }
+        Question::Disk(question) => question.answer(unless(none, || disk(out)).ok_or_else(odd)?),
+        Question::CloudInit(question) => question.answer(if none { CloudInitState::Absent } else { cloud_init(out)? }),
+        Question::Packages(question) => question.answer(
             // `ii `: wanted and installed; held ones are installed as well.
             out.lines()
                 .filter_map(|line| line.split_once(' '))
@@ -78,39 +83,46 @@ pub(crate) fn answer(probe: &Probe, section: &Section) -> Result<Answer, Odd> {
                 .map(|(name, _)| name.to_owned())
                 .collect(),
         ),
-        Probe::Upgrades(_) => Answer::Upgrades(upgrades(out).ok_or_else(odd)?),
-        Probe::RebootRequired(_) => Answer::RebootRequired(!none),
-        Probe::Unit(_) => Answer::Unit(unit(out).ok_or_else(odd)?),
-        Probe::PackagesBusy(_) => Answer::PackagesBusy(!none),
-        Probe::RunningJobs(_) if out.lines().all(is_job) => {
-            Answer::RunningJobs(out.lines().map(str::to_owned).collect())
+        Question::Upgrades(question) => question.answer(upgrades(out).ok_or_else(odd)?),
+        Question::RebootRequired(question) => question.answer(!none),
+        Question::Unit(question) => question.answer(unit(out).ok_or_else(odd)?),
+        Question::PackagesBusy(question) => question.answer(!none),
+        Question::RunningJobs(question) => {
+            let jobs = out.lines().map(|name| is_job(name).then(|| name.to_owned()));
+            question.answer(jobs.collect::<Option<_>>().ok_or_else(odd)?)
         }
-        Probe::JobState(_) => Answer::JobState(if none { None } else { Some(job(out).ok_or_else(odd)?) }),
-        Probe::K3s(_) => Answer::K3s(if none { None } else { Some(k3s(out).ok_or_else(odd)?) }),
-        Probe::K3sConfig(_) if none => Answer::K3sConfig(None),
-        Probe::K3sConfig(_) => {
-            Answer::K3sConfig(Some(Secret::new(out.strip_suffix('.').ok_or("an answer without its end")?)))
+        Question::JobState(question) => question.answer(unless(none, || job(out)).ok_or_else(odd)?),
+        Question::K3s(question) => question.answer(unless(none, || k3s(out)).ok_or_else(odd)?),
+        Question::K3sConfig(question) => {
+            let text = || out.strip_suffix('.').map(Secret::new);
+            question.answer(unless(none, text).ok_or("an answer without its end")?)
         }
         // First containerd's last line, then those of the journal.
-        Probe::K3sTrouble(_) => {
+        Question::K3sTrouble(question) => {
             let (containerd, journal) = if none { ("", "") } else { out.split_once('\n').unwrap_or((out, "")) };
-            Answer::K3sTrouble(Said::of(journal.lines(), containerd.trim()))
+            question.answer(Said::of(journal.lines(), containerd.trim()))
         }
-        Probe::K3sBefore(_) if none || line().is_empty() => Answer::K3sBefore(None),
-        Probe::K3sBefore(_) => Answer::K3sBefore(Some(Version::parse(&line()).ok_or_else(odd)?)),
-        Probe::Reaches(_) => Answer::Reaches(!none),
-        Probe::MissingKernelFeatures(_) => {
-            Answer::MissingKernelFeatures(out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+        Question::K3sBefore(question) => {
+            question.answer(unless(none || line().is_empty(), || Version::parse(&line())).ok_or_else(odd)?)
         }
-        Probe::AdminKubeconfig(_) if !none => {
-            Answer::AdminKubeconfig(ClusterAccess::parse(out).map_err(Odd::Kubeconfig)?)
+        Question::Reaches(question) => question.answer(!none),
+        Question::MissingKernelFeatures(question) => {
+            question.answer(out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
         }
+        Question::AdminKubeconfig(_) if none => return Err(odd().into()),
+        Question::AdminKubeconfig(question) => question.answer(ClusterAccess::parse(out).map_err(Odd::Kubeconfig)?),
         // Odd or not, what it is is nobody's business.
-        Probe::JoinToken(_) => Answer::JoinToken((!none).then(|| Secret::new(line()))),
-        Probe::AgentToken(_) => Answer::AgentToken((!none).then(|| Secret::new(line()))),
-        Probe::GpuDriver(_) => Answer::GpuDriver((!none).then(line).filter(|version| !version.is_empty())),
-        _ => return Err(odd().into()),
+        Question::JoinToken(question) => question.answer((!none).then(|| Secret::new(line()))),
+        Question::AgentToken(question) => question.answer((!none).then(|| Secret::new(line()))),
+        Question::GpuDriver(question) => question.answer((!none).then(line).filter(|version| !version.is_empty())),
+        // No script asks these.
+        Question::Addresses(_) | Question::SshBanner(_) | Question::HostKeys(_) => return Err(odd().into()),
     })
+}
+
+/// What was read, if there is something to read; the outer `None`: it cannot be read.
+fn unless<T>(none: bool, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
+    if none { Some(None) } else { read().map(Some) }
 }
 
 /// Whether it is a name that a job of ours may have, of whichever release: it begins a line of a plan.

@@ -1,36 +1,52 @@
-//! Deeds on a node, as shell that acts.
+//! Actions on a node, as shell that acts.
 
-use bringup_core::deed::{Content, Deed, UnitAction};
+use bringup_core::contract::controller::Content;
+use bringup_core::contract::node::{
+    Action, ControlUnit, FetchKeyring, FetchSnapshot, HandOverK3s, InstallK3s, MakeDirectory, Reboot, StartJob,
+    UninstallK3s, WriteFile,
+};
 use bringup_core::ids::Sha256;
 
 use super::quote::word;
 use super::{jobs, k3s};
 
-/// The piece of script that brings a deed about; `None` if this is no deed for a node's shell.
-pub(crate) fn effect(deed: &Deed) -> Option<String> {
-    Some(match deed {
-        Deed::WriteFile { path, content, mode } => match content {
+/// How an action on a node is brought about.
+#[derive(Debug)]
+pub(crate) enum Acting<'a> {
+    /// By this piece of script.
+    Shell(String),
+    /// By this piece of script, once the install script is there.
+    WithInstallScript(&'a InstallK3s, String),
+    /// By bringing files there.
+    HandOver(&'a HandOverK3s),
+    /// By bringing files from there.
+    Snapshot(&'a FetchSnapshot),
+}
+
+/// How an action is brought about.
+pub(crate) fn acting(action: &Action) -> Acting<'_> {
+    Acting::Shell(match action {
+        Action::WriteFile(WriteFile { path, content, mode }) => match content {
             Content::Plain(text) => write_file(path, text, *mode),
             Content::Hidden(secret) => write_file(path, secret.expose(), *mode),
         },
-        Deed::FetchKeyring { url, sha256, path } => fetch_keyring(url, *sha256, path),
-        Deed::MakeDirectory { path } => format!("mkdir -p {}", word(path)),
-        Deed::StartJob { job } => jobs::start(job),
+        Action::FetchKeyring(FetchKeyring { url, sha256, path }) => fetch_keyring(url, *sha256, path),
+        Action::MakeDirectory(MakeDirectory { path }) => format!("mkdir -p {}", word(path)),
+        Action::StartJob(StartJob { job }) => jobs::start(job),
         // Comes back when systemd has taken the order, mostly before the connection dies of it.
-        Deed::Reboot => "systemctl --no-block reboot".to_owned(),
-        Deed::Unit { name, action } => {
-            let verb = match action {
-                UnitAction::Start => "start",
-                UnitAction::Restart => "restart",
-            };
-            // The start of a k3s that does not get on comes back after minutes or never: it is ordered, and then watched.
-            // What ended again and again before counts as ended: another start has its own count, and its own reasons.
-            format!("systemctl reset-failed -- {0} 2>/dev/null\nsystemctl --no-block {verb} -- {0}", word(name))
-        }
-        Deed::FetchK3s(fetch) => k3s::fetch(fetch),
-        Deed::InstallK3s(install) => k3s::install(install),
-        Deed::UninstallK3s { role, keep } => k3s::uninstall(*role, keep),
-        _ => return None,
+        Action::Reboot(Reboot {}) => "systemctl --no-block reboot".to_owned(),
+        // The start of a k3s that does not get on comes back after minutes or never: it is ordered, and then watched.
+        // What ended again and again before counts as ended: another start has its own count, and its own reasons.
+        Action::ControlUnit(ControlUnit { name, action }) => format!(
+            "systemctl reset-failed -- {0} 2>/dev/null\nsystemctl --no-block {1} -- {0}",
+            word(name),
+            action.verb()
+        ),
+        Action::FetchK3s(fetch) => k3s::fetch(fetch),
+        Action::UninstallK3s(UninstallK3s { role, keep }) => k3s::uninstall(*role, keep),
+        Action::InstallK3s(install) => return Acting::WithInstallScript(install, k3s::install(install)),
+        Action::HandOverK3s(hand_over) => return Acting::HandOver(hand_over),
+        Action::FetchSnapshot(fetch) => return Acting::Snapshot(fetch),
     })
 }
 

@@ -1,17 +1,17 @@
 //! Every question that is asked of a node's shell, for the tests that ask or answer all of them.
 
-use bringup_core::ids::DiskPath;
-use bringup_core::probe::{
+use bringup_core::contract::node::{
     AgentToken, BootId, CloudInit, Directory, Disk, File, GpuDriver, JobState, JoinToken, K3s, K3sBefore, K3sConfig,
-    K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Probe, Reaches, RebootRequired, RootPartition,
+    K3sTrouble, MissingKernelFeatures, Packages, PackagesBusy, Question, Reaches, RebootRequired, RootPartition,
     RunningJobs, System, Unit, Upgrades,
 };
+use bringup_core::ids::DiskPath;
 
 /// Those about the machine.
-pub(super) fn questions() -> Vec<Probe> {
+pub(super) fn questions() -> Vec<Question> {
     let names = ["open-iscsi", "openssh-server", "no-such-package"].map(str::to_owned);
     let disks = ["/dev/loop0", "/dev/loop1", "/dev/nvme9n1"].into_iter().filter_map(DiskPath::parse);
-    let mut all: Vec<Probe> = vec![
+    let mut all: Vec<Question> = vec![
         BootId {}.into(),
         File { path: "/etc/hostname".to_owned() }.into(),
         File { path: "/nonexistent/it's".to_owned() }.into(),
@@ -37,7 +37,7 @@ pub(super) fn questions() -> Vec<Probe> {
 }
 
 /// Those about k3s.
-pub(super) fn k3s_questions() -> Vec<Probe> {
+pub(super) fn k3s_questions() -> Vec<Question> {
     vec![
         K3s {}.into(),
         K3sConfig {}.into(),

@@ -9,9 +9,9 @@ use crate::fuzzing::head_and_rest;
 pub(crate) fn node_answer(bytes: &[u8]) -> bool {
     let (head, out) = head_and_rest(bytes);
     let (number, status) = head.split_once(' ').unwrap_or((&head, "0"));
-    let probes = [questions(), k3s_questions()].concat();
-    let Some(probe) = number.parse().ok().and_then(|number: usize| probes.get(number)) else { return false };
-    answer(probe, &Section { out, err: String::new(), status: status.parse().unwrap_or(0) }).is_ok()
+    let all = [questions(), k3s_questions()].concat();
+    let Some(question) = number.parse().ok().and_then(|number: usize| all.get(number)) else { return false };
+    answer(question, &Section { out, err: String::new(), status: status.parse().unwrap_or(0) }).is_ok()
 }
 
 /// What a script of three pieces printed.

@@ -4,7 +4,7 @@
 //! `/var/lib/bringup/jobs/NAME/` holds `hash` and `boot` (written before the start), `run` (the script), `log` and, last
 //! of all, `status`. A job without `status` whose unit is gone, or that belongs to another boot, came to a bad end.
 
-use bringup_core::deed::Job;
+use bringup_core::contract::Job;
 
 use super::effects::no_room;
 use super::questions::NONE;

@@ -4,9 +4,9 @@
 //! configuration is ours), `k3s-before` (the release that our last uninstallation took away), `k3s-kept/` (the user's files
 //! that it would have taken along) and `k3s/` (what was handed over or fetched, until it is installed).
 
-use bringup_core::deed::{K3sFetch, K3sInstall, KeptFiles};
+use bringup_core::contract::K3sRole;
+use bringup_core::contract::node::{FetchK3s, InstallK3s, KeptFiles};
 use bringup_core::k3s_config;
-use bringup_core::probe::K3sRole;
 
 use super::questions::NONE;
 use super::quote::word;
@@ -150,7 +150,7 @@ cp -alf \"$1\" \"$2\" 2>/dev/null || { cp -af \"$1\" \"$2.bringup-part\" && mv -
 /// The binary is there already: the install script, which trusts whatever list of sums lies next to one, fetches nothing.
 /// Of what is installed the unit and its environment stay as they are, with whatever flags somebody gave: only the binary
 /// is another one then. Everything can be done twice.
-pub(super) fn install(install: &K3sInstall) -> String {
+pub(super) fn install(install: &InstallK3s) -> String {
     let (role, unit) = (install.role.word(), install.role.unit());
     let mut script = format!(
         "umask 077\nunit={unit} version={version}\n{VERSION}\n{KEEP_TEXT}\n{TWIN}\n\
@@ -219,7 +219,7 @@ pub(super) fn install(install: &K3sInstall) -> String {
 ///
 /// k3s' install script would fetch it, too, from an address that scripts before February 2026 take by another name
 /// than later ones (k3s 702aba6f3), and would do so when the old k3s is gone already.
-pub(super) fn fetch(fetch: &K3sFetch) -> String {
+pub(super) fn fetch(fetch: &FetchK3s) -> String {
     let release = word(&format!("{}/download/{}", fetch.url, fetch.version.as_str().replace('+', "%2B")));
     let stated = if fetch.sums.is_empty() {
         "*".to_owned()
@@ -363,7 +363,7 @@ mod tests {
 
         /// Has it fetch the binary by a list of sums that must be one of these; what it complains of.
         fn fetch(&self, sums: &[Sha256]) -> Result<(), String> {
-            let wanted = K3sFetch {
+            let wanted = FetchK3s {
                 version: Version::parse("v1.33.6+k3s1").unwrap(),
                 url: format!("http://mirror{}", self.at("mirror").display()),
                 sums: sums.to_vec(),

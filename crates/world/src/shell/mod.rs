@@ -1,4 +1,4 @@
-//! Probes and deeds as POSIX shell, and answers out of what it prints.
+//! Questions and actions as POSIX shell, and answers out of what it prints.
 //!
 //! Nothing else in the project contains shell, and nothing from a site or a target reaches it but through
 //! [`quote::word`].
@@ -20,7 +20,7 @@ mod recorded;
 mod script;
 
 pub(crate) use self::answers::{Odd, answer, file};
-pub(crate) use self::effects::effect;
-pub(crate) use self::questions::{ADMIN_KUBECONFIG, question};
+pub(crate) use self::effects::{Acting, acting};
+pub(crate) use self::questions::{ADMIN_KUBECONFIG, Asking, asking};
 pub(crate) use self::quote::word;
 pub(crate) use self::script::{Script, Section};

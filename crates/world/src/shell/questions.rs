@@ -1,6 +1,6 @@
 //! Questions to a node, as shell that only looks.
 
-use bringup_core::probe::Probe;
+use bringup_core::contract::node::{Addresses, HostKeys, Question, SshBanner};
 
 use super::quote::word;
 use super::{jobs, k3s};
@@ -10,42 +10,63 @@ pub(super) const NONE: i32 = 44;
 /// Where k3s keeps the kubeconfig of its administrator.
 pub(crate) const ADMIN_KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 
-/// The piece of script that asks; `None` if this is no question to a node's shell.
-pub(crate) fn question(probe: &Probe) -> Option<String> {
-    Some(match probe {
-        Probe::BootId(_) => "cat /proc/sys/kernel/random/boot_id".to_owned(),
-        Probe::File(file) => {
+/// How a question to a node is asked.
+#[derive(Debug)]
+pub(crate) enum Asking<'a> {
+    /// By this piece of script.
+    Shell(String),
+    /// What its name resolves to.
+    Addresses(&'a Addresses),
+    /// Whether its SSH server answers.
+    SshBanner(&'a SshBanner),
+    /// Which keys its SSH server shows.
+    HostKeys(&'a HostKeys),
+}
+
+/// How a question is asked: over a login, or from outside.
+pub(crate) fn asking(question: &Question) -> Asking<'_> {
+    Asking::Shell(match question {
+        Question::Addresses(question) => return Asking::Addresses(question),
+        Question::SshBanner(question) => return Asking::SshBanner(question),
+        Question::HostKeys(question) => return Asking::HostKeys(question),
+        Question::BootId(_) => "cat /proc/sys/kernel/random/boot_id".to_owned(),
+        Question::File(file) => {
             let path = word(&file.path);
             format!("[ -e {path} ] || exit {NONE}\nsha256sum < {path} && stat -L -c '%s %a %Y' {path}")
         }
-        Probe::Directory(directory) => format!("[ -d {} ] || exit {NONE}", word(&directory.path)),
-        Probe::System(_) => SYSTEM.to_owned(),
-        Probe::RootPartition(_) => ROOT_PARTITION.to_owned(),
-        Probe::Disk(disk) => format!("disk={}\n{}", word(disk.path.as_str()), disk_script()),
-        Probe::CloudInit(_) => CLOUD_INIT.to_owned(),
-        Probe::Packages(packages) => {
+        Question::Directory(directory) => format!("[ -d {} ] || exit {NONE}", word(&directory.path)),
+        Question::System(_) => SYSTEM.to_owned(),
+        Question::RootPartition(_) => ROOT_PARTITION.to_owned(),
+        Question::Disk(disk) => format!("disk={}\n{}", word(disk.path.as_str()), disk_script()),
+        Question::CloudInit(_) => CLOUD_INIT.to_owned(),
+        Question::Packages(packages) => {
             let names: Vec<String> = packages.names.iter().map(|name| word(name)).collect();
             // It fails for a package that dpkg has never heard of, and has answered for the others all the same.
             format!("dpkg-query -W -f='${{Package}} ${{db:Status-Abbrev}}\\n' {} 2>/dev/null; :", names.join(" "))
         }
-        Probe::Upgrades(_) => UPGRADES.to_owned(),
-        Probe::RebootRequired(_) => format!("[ -e /run/reboot-required ] || exit {NONE}"),
-        Probe::Unit(unit) => format!("{UNIT} {}", word(&unit.name)),
-        Probe::JobState(job) => jobs::state(job.name),
-        Probe::RunningJobs(_) => jobs::running(),
-        Probe::PackagesBusy(_) => PACKAGES_BUSY.to_owned(),
-        Probe::GpuDriver(_) => GPU_DRIVER.to_owned(),
-        Probe::K3s(_) => k3s::state(),
-        Probe::K3sConfig(_) => k3s::config(),
-        Probe::K3sTrouble(_) => k3s::trouble(),
-        Probe::K3sBefore(_) => k3s::before(),
-        Probe::Reaches(reaches) => k3s::reaches(&reaches.host, reaches.port),
-        Probe::MissingKernelFeatures(_) => k3s::MISSING_FEATURES.to_owned(),
-        Probe::JoinToken(_) => k3s::token(),
-        Probe::AgentToken(_) => k3s::agent_token(),
-        Probe::AdminKubeconfig(_) => format!("cat {ADMIN_KUBECONFIG}"),
-        _ => return None,
+        Question::Upgrades(_) => UPGRADES.to_owned(),
+        Question::RebootRequired(_) => format!("[ -e /run/reboot-required ] || exit {NONE}"),
+        Question::Unit(unit) => format!("{UNIT} {}", word(&unit.name)),
+        Question::JobState(job) => jobs::state(job.name),
+        Question::RunningJobs(_) => jobs::running(),
+        Question::PackagesBusy(_) => PACKAGES_BUSY.to_owned(),
+        Question::GpuDriver(_) => GPU_DRIVER.to_owned(),
+        Question::K3s(_) => k3s::state(),
+        Question::K3sConfig(_) => k3s::config(),
+        Question::K3sTrouble(_) => k3s::trouble(),
+        Question::K3sBefore(_) => k3s::before(),
+        Question::Reaches(reaches) => k3s::reaches(&reaches.host, reaches.port),
+        Question::MissingKernelFeatures(_) => k3s::MISSING_FEATURES.to_owned(),
+        Question::JoinToken(_) => k3s::token(),
+        Question::AgentToken(_) => k3s::agent_token(),
+        Question::AdminKubeconfig(_) => format!("cat {ADMIN_KUBECONFIG}"),
     })
+}
+
+/// The piece of script that asks; `None` for what is asked from outside.
+#[cfg(test)]
+pub(super) fn piece(question: &Question) -> Option<String> {
+    if let Asking::Shell(piece) = asking(question) { Some(piece) } else { None }
 }
 
 const SYSTEM: &str = "\

@@ -11,14 +11,19 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use bringup_core::deed::{Content, Deed, Job, Join, K3sFetch, K3sInstall, KeptFiles, UnitAction};
+use bringup_core::contract::controller::Content;
+use bringup_core::contract::node::{
+    Action, ControlUnit, FetchK3s, FetchKeyring, InstallK3s, Join, KeptFiles, MakeDirectory, Question, Reboot,
+    StartJob, UninstallK3s, UnitAction, WriteFile,
+};
+use bringup_core::contract::{Job, K3sRole};
 use bringup_core::ids::{DiskPath, Sha256};
-use bringup_core::probe::{K3sRole, Probe};
 use bringup_core::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::every_question::{k3s_questions, questions};
-use super::{Script, Section, answer, effect, question};
+use super::questions::piece;
+use super::{Acting, Script, Section, acting, answer};
 
 #[derive(Serialize, Deserialize)]
 struct Exchange {
@@ -30,11 +35,11 @@ struct Exchange {
 }
 
 /// The questions that a state is recorded with.
-fn questions_of(state: &str) -> Vec<Probe> {
+fn questions_of(state: &str) -> Vec<Question> {
     if state.starts_with("k3s") { k3s_questions() } else { questions() }
 }
 
-/// What the states are: no k3s and none before; k3s as `deeds_as_shell` has it installed, by a script that makes the units
+/// What the states are: no k3s and none before; k3s as `actions_as_shell` has it installed, by a script that makes the units
 /// and a binary that only tells its release; uninstalled again by ours. An agent's journal was given lines of the real
 /// one.
 const STATES: [&str; 7] = ["fresh", "prepared", "moved", "k3s-none", "k3s-server", "k3s-agent", "k3s-uninstalled"];
@@ -51,10 +56,14 @@ fn answers_of_real_hosts_are_understood() {
         let questions = questions_of(state);
         assert_eq!(recorded.len(), questions.len(), "{state}: record anew");
         let mut answers = Vec::new();
-        for (exchange, probe) in recorded.into_iter().zip(questions) {
-            assert_eq!(question(&probe).unwrap(), exchange.shell, "{state}, {probe:?}: another question, record anew");
+        for (exchange, question) in recorded.into_iter().zip(questions) {
+            assert_eq!(
+                piece(&question).unwrap(),
+                exchange.shell,
+                "{state}, {question:?}: another question, record anew"
+            );
             let section = Section { out: exchange.out, err: exchange.err, status: exchange.status };
-            answers.push(answer(&probe, &section).unwrap_or_else(|odd| panic!("{state}, {probe:?}: {odd:?}")));
+            answers.push(answer(&question, &section).unwrap_or_else(|odd| panic!("{state}, {question:?}: {odd:?}")));
         }
         insta::assert_debug_snapshot!(state, answers);
     }
@@ -66,10 +75,10 @@ fn whatever_a_host_answers_is_read_or_refused() {
     for state in STATES {
         let text = std::fs::read_to_string(directory().join(format!("{state}.json"))).unwrap();
         let recorded: Vec<Exchange> = serde_json::from_str(&text).unwrap();
-        for (exchange, probe) in recorded.into_iter().zip(questions_of(state)) {
+        for (exchange, question) in recorded.into_iter().zip(questions_of(state)) {
             for out in crate::mutations::of_text(&exchange.out, 100) {
                 let section = Section { out, err: exchange.err.clone(), status: exchange.status };
-                match answer(&probe, &section) {
+                match answer(&question, &section) {
                     Ok(_) => read += 1,
                     Err(_) => refused += 1,
                 }
@@ -84,8 +93,8 @@ fn whatever_a_host_answers_is_read_or_refused() {
 fn record() {
     let (state, ssh) = (std::env::var("BRINGUP_RECORD").unwrap(), std::env::var("BRINGUP_RECORD_SSH").unwrap());
     let mut script = Script::new();
-    for probe in questions_of(&state) {
-        script.add(&question(&probe).unwrap());
+    for question in questions_of(&state) {
+        script.add(&piece(&question).unwrap());
     }
     let mut child = Command::new("sh")
         .args(["-c", &format!("{ssh} sudo -n /bin/sh")])
@@ -100,9 +109,9 @@ fn record() {
     let exchanges: Vec<Exchange> = questions_of(&state)
         .into_iter()
         .zip(sections)
-        .map(|(probe, section)| {
+        .map(|(question, section)| {
             let Section { out, err, status } = section.unwrap();
-            Exchange { probe: format!("{probe:?}"), shell: question(&probe).unwrap(), out, err, status }
+            Exchange { probe: format!("{question:?}"), shell: piece(&question).unwrap(), out, err, status }
         })
         .collect();
     std::fs::create_dir_all(directory()).unwrap();
@@ -111,8 +120,8 @@ fn record() {
 }
 
 /// A server whose release is there already.
-fn server() -> K3sInstall {
-    K3sInstall {
+fn server() -> InstallK3s {
+    InstallK3s {
         role: K3sRole::Server,
         version: bringup_core::version::Version::parse("v1.33.6+k3s1").unwrap(),
         script: "/cache/install.sh".to_owned(),
@@ -125,54 +134,63 @@ fn server() -> K3sInstall {
 }
 
 /// An agent that is handed all it needs.
-fn agent() -> K3sInstall {
+fn agent() -> InstallK3s {
     let join = Join { server: "https://10.0.0.1:6443".to_owned(), token: Secret::new("K10abc::server:'hush'") };
     let images_name = Some("k3s-airgap-images-amd64.tar.zst".to_owned());
-    K3sInstall { role: K3sRole::Agent, images_name, join: Some(join), ..server() }
+    InstallK3s { role: K3sRole::Agent, images_name, join: Some(join), ..server() }
+}
+
+/// The shell that brings an action about.
+fn shell(action: &Action) -> String {
+    match acting(action) {
+        Acting::Shell(piece) | Acting::WithInstallScript(_, piece) => piece,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
-fn deeds_as_shell() {
-    let job = |job| Deed::StartJob { job };
-    let fetch = |digits: &[&str]| {
-        Deed::FetchK3s(K3sFetch {
-            version: server().version,
-            url: "https://mirror.example/it's".to_owned(),
-            sums: digits.iter().map(|digit| Sha256::parse(&digit.repeat(64)).unwrap()).collect(),
-        })
+fn actions_as_shell() {
+    let job = |job| Action::from(StartJob { job });
+    let fetch = |digits: &[&str]| FetchK3s {
+        version: server().version,
+        url: "https://mirror.example/it's".to_owned(),
+        sums: digits.iter().map(|digit| Sha256::parse(&digit.repeat(64)).unwrap()).collect(),
     };
-    let deeds = [
-        Deed::WriteFile {
+    let actions: [Action; 18] = [
+        WriteFile {
             path: "/etc/it's here/a".to_owned(),
             content: Content::Plain("one\n'two' $three\n".to_owned()),
             mode: 0o644,
-        },
-        Deed::WriteFile { path: "/etc/b".to_owned(), content: Content::Hidden(Secret::new("hush")), mode: 0o600 },
-        Deed::FetchKeyring {
+        }
+        .into(),
+        WriteFile { path: "/etc/b".to_owned(), content: Content::Hidden(Secret::new("hush")), mode: 0o600 }.into(),
+        FetchKeyring {
             url: "https://example.org/key?a=b&c".to_owned(),
             sha256: None,
             path: "/usr/share/keyrings/k.gpg".to_owned(),
-        },
-        Deed::FetchKeyring {
+        }
+        .into(),
+        FetchKeyring {
             url: "http://mirror.example/key".to_owned(),
             sha256: Sha256::parse(&"5".repeat(64)),
             path: "/usr/share/keyrings/k.gpg".to_owned(),
-        },
-        Deed::MakeDirectory { path: "/opt/with space".to_owned() },
+        }
+        .into(),
+        MakeDirectory { path: "/opt/with space".to_owned() }.into(),
         job(Job::ConfigurePackages),
         job(Job::DistUpgrade),
         job(Job::Autoremove),
         job(Job::InstallPackages { names: ["a".to_owned(), "b; reboot".to_owned()].into() }),
         job(Job::InstallGpuDriver),
         job(Job::MoveRoot { disk: DiskPath::parse("/dev/nvme0n1").unwrap() }),
-        Deed::Reboot,
-        Deed::Unit { name: "k3s-agent.service".to_owned(), action: UnitAction::Restart },
-        Deed::InstallK3s(Box::new(server())),
-        Deed::InstallK3s(Box::new(agent())),
-        fetch(&[]),
-        fetch(&["a", "b"]),
-        Deed::UninstallK3s { role: K3sRole::Agent, keep: KeptFiles(vec!["/etc/rancher/k3s/config.yaml".to_owned()]) },
+        Reboot {}.into(),
+        ControlUnit { name: "k3s-agent.service".to_owned(), action: UnitAction::Restart }.into(),
+        server().into(),
+        agent().into(),
+        fetch(&[]).into(),
+        fetch(&["a", "b"]).into(),
+        UninstallK3s { role: K3sRole::Agent, keep: KeptFiles(vec!["/etc/rancher/k3s/config.yaml".to_owned()]) }.into(),
     ];
-    let shell: Vec<String> = deeds.iter().map(|deed| format!("# {deed}\n{}\n", effect(deed).unwrap())).collect();
+    let shell: Vec<String> = actions.iter().map(|action| format!("# {action}\n{}\n", shell(action))).collect();
     insta::assert_snapshot!(shell.join("\n"));
 }

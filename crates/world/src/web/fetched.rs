@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use bringup_core::deed::Content;
+use bringup_core::contract::controller::Content;
 use bringup_core::ids::Sha256;
 
 use super::{source, sums};

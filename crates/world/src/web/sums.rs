@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use bringup_core::contract::FileState;
 use bringup_core::ids::Sha256;
-use bringup_core::probe::FileState;
 use sha2::Digest;
 
 /// From this size on a file's sum is kept. Smaller ones are read faster than one would think about it.

@@ -4,9 +4,9 @@ mod hostile;
 pub mod rig;
 mod stories;
 
-use bringup_core::deed::Deed;
+use bringup_core::contract::cluster::{Action, ApiReady};
+use bringup_core::contract::{self, Question};
 use bringup_core::fault::{Cause, Fault};
-use bringup_core::probe::{Answer, ApiReady, Probe, Question};
 
 use self::rig::Rig;
 use super::access::Access;
@@ -23,14 +23,17 @@ fn impatient() -> Cluster {
     cluster
 }
 
-async fn ask<Q: Question>(cluster: &Cluster, access: &dyn Access, question: Q) -> Result<Q::Answer, Fault> {
-    let probe: Probe = question.into();
-    let answer: Answer = cluster.ask(access, &[probe]).await.remove(0)?;
+async fn ask<Q: Question<Of = contract::Cluster>>(
+    cluster: &Cluster,
+    access: &dyn Access,
+    question: Q,
+) -> Result<Q::Answer, Fault> {
+    let answer = cluster.ask(access, &[question.into()]).await.remove(0)?;
     Ok(Q::read(answer).unwrap())
 }
 
-async fn act(cluster: &Cluster, access: &dyn Access, deed: Deed) -> Result<(), Fault> {
-    cluster.act(access, &deed, &|_, _, _| {}).await.map(|_| ())
+async fn act(cluster: &Cluster, access: &dyn Access, action: impl Into<Action>) -> Result<(), Fault> {
+    cluster.act(access, &action.into(), &|_, _, _| {}).await
 }
 
 /// One server for all of them: each starts in half a minute of work.

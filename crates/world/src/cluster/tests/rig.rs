@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use bringup_core::fault::Fault;
 use bringup_core::kubeconfig::ClusterAccess;
 use bringup_core::secret::Secret;
-use bringup_core::world::Going;
+use bringup_core::world::BoxFuture;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
 };
@@ -84,7 +84,7 @@ impl Told {
 }
 
 impl Access for Told {
-    fn read(&self) -> Going<'_, Result<ClusterAccess, Fault>> {
+    fn read(&self) -> BoxFuture<'_, Result<ClusterAccess, Fault>> {
         let mut found = self.0.lock().unwrap();
         let next = if found.len() > 1 { found.remove(0) } else { found[0].clone() };
         Box::pin(async move { Ok(next) })

@@ -1,6 +1,6 @@
 //! Drains, and budgets that hold them up.
 
-use bringup_core::deed::Deed;
+use bringup_core::contract::cluster::Drain;
 use bringup_core::fault::Cause;
 use bringup_core::ids::NodeName;
 use http::Method;
@@ -43,7 +43,7 @@ pub async fn all(rig: &Rig) {
     session.send(Method::POST, "/api/v1/namespaces", Sent::Object(namespace)).await.unwrap();
     make(&session, "drained", true).await;
     let (access, cluster) = (Told::once(rig.admin()), impatient());
-    let drain = || Deed::Drain { node: NodeName::new("drained") };
+    let drain = || Drain { node: NodeName::new("drained") };
 
     pod(&session, "web", Some("ReplicaSet")).await;
     pod(&session, "logs", Some("DaemonSet")).await;

@@ -1,6 +1,6 @@
 //! One writer at a time.
 
-use bringup_core::deed::Deed;
+use bringup_core::contract::cluster::{Cordon, Uncordon};
 use bringup_core::fault::Cause;
 use bringup_core::ids::NodeName;
 use http::Method;
@@ -27,7 +27,7 @@ pub async fn all(rig: &Rig) {
     let session = rig.session().await;
     make(&session, "leased", true).await;
     let access = Told::once(rig.admin());
-    let cordon = || Deed::Cordon { node: NodeName::new("leased") };
+    let cordon = || Cordon { node: NodeName::new("leased") };
 
     // Held while something is changed, and let go.
     let cluster = impatient();
@@ -43,7 +43,7 @@ pub async fn all(rig: &Rig) {
     let now = session.now().strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string();
     held_by(&session, "she@there, pid 7", &now).await;
     let cluster = impatient();
-    let fault = act(&cluster, &access, Deed::Uncordon { node: NodeName::new("leased") }).await.unwrap_err();
+    let fault = act(&cluster, &access, Uncordon { node: NodeName::new("leased") }).await.unwrap_err();
     assert_eq!(fault.cause, Cause::Refused);
     assert!(fault.said.join(" ").contains(&format!("she@there, pid 7 holds this cluster's lease since {now}")));
     let node = session.get("/api/v1/nodes/leased").await.unwrap();
@@ -51,6 +51,6 @@ pub async fn all(rig: &Rig) {
 
     // Ended: taken over.
     held_by(&session, "she@there, pid 7", "2026-01-01T00:00:00.000000Z").await;
-    act(&cluster, &access, Deed::Uncordon { node: NodeName::new("leased") }).await.unwrap();
+    act(&cluster, &access, Uncordon { node: NodeName::new("leased") }).await.unwrap();
     cluster.close().await;
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bringup_core::deed::Deed;
+use bringup_core::contract::cluster::{
+    Cordon, DeleteNode, InMaintenance, KubeNode, MarkNode, Question, ReadyNodes, Uncordon,
+};
 use bringup_core::ids::NodeName;
-use bringup_core::probe::{InMaintenance, KubeNode, Probe, ReadyNodes};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -33,8 +34,8 @@ pub async fn all(rig: &Rig) {
     let node = || KubeNode { name: one.clone() };
 
     // What is asked of nodes in one trip costs two requests: for the Nodes, and for their Leases.
-    let probes: Vec<Probe> = vec![node().into(), ReadyNodes {}.into(), InMaintenance {}.into()];
-    assert!(cluster.ask(&access, &probes).await.iter().all(Result::is_ok));
+    let questions: Vec<Question> = vec![node().into(), ReadyNodes {}.into(), InMaintenance {}.into()];
+    assert!(cluster.ask(&access, &questions).await.iter().all(Result::is_ok));
     assert_eq!(cluster.requests(), 2);
     assert_eq!(ask(&cluster, &access, ReadyNodes {}).await.unwrap(), BTreeSet::from([one.clone()]));
     assert!(ask(&cluster, &access, KubeNode { name: NodeName::new("none") }).await.unwrap().is_none());
@@ -46,20 +47,20 @@ pub async fn all(rig: &Rig) {
 
     let labels = BTreeMap::from([("node-type".to_owned(), "rk1".to_owned())]);
     let taints = BTreeSet::from(["workstation=true:NoSchedule".to_owned()]);
-    act(&cluster, &access, Deed::MarkNode { node: one.clone(), labels, taints: taints.clone() }).await.unwrap();
+    act(&cluster, &access, MarkNode { node: one.clone(), labels, taints: taints.clone() }).await.unwrap();
     let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
     assert_eq!((state.labels["node-type"].as_str(), state.labels["theirs"].as_str()), ("rk1", "1"));
     assert!(state.taints.is_superset(&taints));
 
     // Our own cordon, tried twice, and taken back.
     for _ in 0..2 {
-        act(&cluster, &access, Deed::Cordon { node: one.clone() }).await.unwrap();
+        act(&cluster, &access, Cordon { node: one.clone() }).await.unwrap();
     }
     let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
     assert!(state.unschedulable && state.in_maintenance);
     assert_eq!(ask(&cluster, &access, InMaintenance {}).await.unwrap(), BTreeSet::from([one.clone()]));
     for _ in 0..2 {
-        act(&cluster, &access, Deed::Uncordon { node: one.clone() }).await.unwrap();
+        act(&cluster, &access, Uncordon { node: one.clone() }).await.unwrap();
     }
     let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
     assert!(!state.unschedulable && !state.in_maintenance && state.taints.is_superset(&taints));
@@ -67,11 +68,11 @@ pub async fn all(rig: &Rig) {
     // The operator's cordon stays, whatever we did in between; and without our mark nothing is done.
     let cordon: Value = json!({"spec": {"unschedulable": true}});
     session.send(Method::PATCH, "/api/v1/nodes/one", Sent::Merge(cordon)).await.unwrap();
-    act(&cluster, &access, Deed::Uncordon { node: one.clone() }).await.unwrap();
+    act(&cluster, &access, Uncordon { node: one.clone() }).await.unwrap();
     for _ in 0..2 {
-        act(&cluster, &access, Deed::Cordon { node: one.clone() }).await.unwrap();
+        act(&cluster, &access, Cordon { node: one.clone() }).await.unwrap();
     }
-    act(&cluster, &access, Deed::Uncordon { node: one.clone() }).await.unwrap();
+    act(&cluster, &access, Uncordon { node: one.clone() }).await.unwrap();
     let state = ask(&cluster, &access, node()).await.unwrap().unwrap();
     assert!(state.unschedulable && !state.in_maintenance);
 
@@ -79,7 +80,7 @@ pub async fn all(rig: &Rig) {
     let secrets = "/api/v1/namespaces/kube-system/secrets";
     session.send(Method::POST, secrets, Sent::Object(secret)).await.unwrap();
     for _ in 0..2 {
-        act(&cluster, &access, Deed::DeleteNode { node: one.clone() }).await.unwrap();
+        act(&cluster, &access, DeleteNode { node: one.clone() }).await.unwrap();
     }
     assert!(ask(&cluster, &access, node()).await.unwrap().is_none());
     assert!(session.get_if_any(&format!("{secrets}/one.node-password.k3s")).await.unwrap().is_none());

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bringup_core::deed::Deed;
+use bringup_core::contract::cluster::{ApplyObject, ForeseenObject, KubeObject};
+use bringup_core::contract::{Fields, ForeseenState, ObjectId};
 use bringup_core::fault::Cause;
-use bringup_core::probe::{Fields, ForeseenObject, ForeseenState, KubeObject, ObjectId};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -30,8 +30,8 @@ fn data(state: &ForeseenState) -> (Option<Value>, Option<Value>) {
 }
 
 async fn apply(cluster: &Cluster, access: &Told, id: &ObjectId, fields: &Value, force: bool) {
-    let deed = Deed::ApplyObject { id: id.clone(), fields: fields.clone(), force };
-    act(cluster, access, deed).await.unwrap();
+    let action = ApplyObject { id: id.clone(), fields: fields.clone(), force };
+    act(cluster, access, action).await.unwrap();
 }
 
 /// Somebody else applies something.
@@ -78,8 +78,8 @@ async fn fields(rig: &Rig) {
     theirs(&session, &path, object).await;
     let state = ask(&cluster, &access, foreseen(&map, &ours, &none, false)).await.unwrap();
     assert_eq!((state.conflicts[0].field.as_str(), state.conflicts[0].managers.as_str()), (".data.a.b", "somebody"));
-    let deed = Deed::ApplyObject { id: map.clone(), fields: ours.clone(), force: false };
-    let fault = act(&cluster, &access, deed).await.unwrap_err();
+    let action = ApplyObject { id: map.clone(), fields: ours.clone(), force: false };
+    let fault = act(&cluster, &access, action).await.unwrap_err();
     assert_eq!(fault.cause, Cause::Refused);
     assert!(fault.said.join(" ").contains("somebody") && fault.next.unwrap().contains("--force-conflicts"));
     let state = ask(&cluster, &access, foreseen(&map, &ours, &none, true)).await.unwrap();
@@ -114,14 +114,14 @@ async fn definitions(rig: &Rig) {
     assert!(state.present.is_none() && state.after.is_none());
 
     cluster.defined_within = Duration::ZERO;
-    let deed = Deed::ApplyObject { id: root.clone(), fields: wanted.clone(), force: false };
-    let fault = act(&cluster, &access, deed.clone()).await.unwrap_err();
+    let action = ApplyObject { id: root.clone(), fields: wanted.clone(), force: false };
+    let fault = act(&cluster, &access, action.clone()).await.unwrap_err();
     assert!(fault.said.join(" ").contains("applications.argoproj.io is not there"), "{fault:?}");
     assert!(fault.next.unwrap().contains("crds"));
 
     // Its kind comes while it is waited for.
     cluster.defined_within = Duration::from_secs(30);
-    let waiting = act(&cluster, &access, deed);
+    let waiting = act(&cluster, &access, action);
     let defining = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         session.send(Method::POST, DEFINITIONS, Sent::Object(definition("Application"))).await.unwrap();
@@ -178,8 +178,8 @@ async fn admission(rig: &Rig) {
         true
     })
     .await;
-    let deed = Deed::ApplyObject { id: map, fields: wanted, force: false };
-    assert_eq!(act(&cluster, &access, deed).await.unwrap_err().cause, Cause::Refused);
+    let action = ApplyObject { id: map, fields: wanted, force: false };
+    assert_eq!(act(&cluster, &access, action).await.unwrap_err().cause, Cause::Refused);
     let rejected = session.get(&format!("{rules}/validatingadmissionpolicies")).await.unwrap();
     assert_eq!(nodes::items(&rejected).count(), 1);
     cluster.close().await;

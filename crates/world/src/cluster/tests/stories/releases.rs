@@ -1,8 +1,7 @@
 //! Helm's releases, as the secrets that Helm keeps.
 
-use bringup_core::deed::Deed;
+use bringup_core::contract::cluster::{HelmRelease, InstallRelease, UninstallRelease};
 use bringup_core::fault::Cause;
-use bringup_core::probe::HelmRelease;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -51,7 +50,7 @@ pub async fn all(rig: &Rig) {
     // Uninstalling what would take every Application along is refused before helm is called.
     let manifest = "---\n# Source: a\nkind: CustomResourceDefinition\nmetadata:\n  name: applications.argoproj.io\n";
     revision(&session, 12, "deployed", manifest).await;
-    let uninstall = Deed::UninstallRelease {
+    let uninstall = UninstallRelease {
         namespace: "releases".to_owned(),
         name: "argocd".to_owned(),
         chart: "x".to_owned(),
@@ -61,7 +60,7 @@ pub async fn all(rig: &Rig) {
     assert_eq!(fault.cause, Cause::NotAllowed);
     assert!(fault.said.join(" ").contains("applications.argoproj.io"));
 
-    let install = Deed::InstallRelease {
+    let install = InstallRelease {
         namespace: "releases".to_owned(),
         name: "argocd".to_owned(),
         chart: "x".to_owned(),

@@ -1,8 +1,7 @@
 //! sealed-secrets' keys: away and back.
 
 use age::secrecy::ExposeSecret;
-use bringup_core::deed::Deed;
-use bringup_core::probe::SealedSecretsKeys;
+use bringup_core::contract::cluster::{BackUpSealedKeys, RestoreSealedKeys, SealedSecretsKeys};
 use http::Method;
 use serde_json::json;
 
@@ -30,7 +29,7 @@ pub async fn all(rig: &Rig) {
     std::fs::write(&identity_file, identity.to_string().expose_secret()).unwrap();
     let to = directory.path().join("kept");
     let recipients = vec![identity.to_public().to_string()];
-    act(&cluster, &access, Deed::BackUpSealedKeys { to: to.display().to_string(), recipients }).await.unwrap();
+    act(&cluster, &access, BackUpSealedKeys { to: to.display().to_string(), recipients }).await.unwrap();
     let backup = crate::cluster::sealed_keys_backup(&to).unwrap().unwrap();
     assert_eq!(backup.names, seen.names);
     assert!(!std::fs::read_to_string(&backup.path).unwrap().contains("a2V5"));
@@ -38,7 +37,7 @@ pub async fn all(rig: &Rig) {
     session.send(Method::DELETE, &format!("{secrets}/sealed-secrets-keyabc"), Sent::Nothing).await.unwrap();
     for _ in 0..2 {
         let identity = identity_file.display().to_string();
-        act(&cluster, &access, Deed::RestoreSealedKeys { from: backup.path.clone(), identity }).await.unwrap();
+        act(&cluster, &access, RestoreSealedKeys { from: backup.path.clone(), identity }).await.unwrap();
     }
     assert_eq!(ask(&cluster, &access, SealedSecretsKeys {}).await.unwrap(), seen);
     cluster.close().await;

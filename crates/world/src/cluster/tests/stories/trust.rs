@@ -1,7 +1,7 @@
 //! Who believes whom.
 
+use bringup_core::contract::cluster::ApiReady;
 use bringup_core::fault::Cause;
-use bringup_core::probe::ApiReady;
 
 use crate::cluster::tests::rig::{Authority, Rig, Told, kubeconfig};
 use crate::cluster::tests::{ask, impatient};
@@ -48,8 +48,8 @@ pub async fn all(rig: &Rig) {
         assert_eq!(cluster.requests(), 2, "{what}");
     }
     let nobody = kubeconfig(&rig.server(), &rig.authority.pem, &rig.authority.sign("nobody", "none", &[], 4000));
-    let probe = bringup_core::probe::ReadyNodes {};
-    let fault = ask(&impatient(), &Told::once(nobody), probe).await.unwrap_err();
+    let question = bringup_core::contract::cluster::ReadyNodes {};
+    let fault = ask(&impatient(), &Told::once(nobody), question).await.unwrap_err();
     assert_eq!(fault.cause, Cause::Refused);
     assert!(fault.said.join(" ").contains("forbidden"), "{fault:?}");
 }
