@@ -1,6 +1,7 @@
 //! The real binary: what it says, and with which status it ends.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use bringup_core::event::Log;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -184,6 +185,9 @@ fn json_is_one_event_a_line_and_holds_the_report() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
+    let mut log = Log::default();
+    let read = out(&run).lines().filter(|line| log.read(line.as_bytes()).unwrap().event.is_some()).count();
+    assert_eq!(read, events.len() - 1, "all but the report are events of the run");
     let report = events.last().unwrap();
     assert_eq!(report["event"], "report");
     assert!(report["predicted_ms"].as_u64().unwrap() < report["stage_by_stage_ms"].as_u64().unwrap());

@@ -1,12 +1,12 @@
 //! What a look at a resource says, before and after acting.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::ids::Label;
 
 /// One field that is not as it should be.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Change {
     /// Which field.
     pub field: String,
@@ -30,12 +30,12 @@ impl Change {
 }
 
 /// Why something is not done, and what would let it be done.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reason {
     /// Why.
     pub why: String,
     /// What the operator can do; empty if nothing.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub next: String,
 }
 
@@ -47,7 +47,7 @@ impl Reason {
 }
 
 /// What lies between what is and what should be.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Diff {
     /// Nothing.
@@ -71,7 +71,7 @@ impl Diff {
 }
 
 /// What a plan says of a step.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Planned {
     /// Looked at, and this is the difference.
@@ -88,7 +88,7 @@ pub enum Planned {
 }
 
 /// How a step ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Nothing was to be done.

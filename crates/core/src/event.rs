@@ -1,16 +1,29 @@
 //! Something that happened, as data: the only thing that a screen or a journal ever sees.
 
+mod awaited;
+mod format0;
 mod hiding;
+mod log;
+mod notice;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub use self::awaited::Awaited;
+pub use self::format0::OldWords;
+pub use self::log::{Log, Record, Unreadable};
+pub use self::notice::Notice;
 use crate::change::{Outcome, Planned};
+use crate::contract::ActionOutline;
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{Label, StageName, Target};
 
+/// The format that events are written in. It is raised where an earlier build would misread them; what is new alone, a field or
+/// a kind, does not raise it. Format 0 is that of the logs that name none.
+pub const FORMAT: u32 = 1;
+
 /// Something that happened, and when.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Milliseconds since the run began, in the world's own time.
     pub at: u64,
@@ -20,7 +33,7 @@ pub struct Event {
 }
 
 /// Whether a pass looks only, or acts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pass {
     /// Looks and changes nothing.
@@ -30,7 +43,7 @@ pub enum Pass {
 }
 
 /// A lane as a screen needs to know it beforehand.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LaneOutline {
     /// The lane's name: a node's, a board's, `controller`, `cluster`.
     pub lane: Label,
@@ -39,7 +52,8 @@ pub struct LaneOutline {
 }
 
 /// How many steps ended in which way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tally {
     /// Nothing was to be done.
     pub in_sync: usize,
@@ -59,12 +73,27 @@ pub struct Tally {
     pub failed: usize,
 }
 
+/// What progress is counted in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Pods.
+    Pods,
+    /// Equal parts of the whole.
+    Parts,
+}
+
 /// What happened.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// A pass over the site begins.
     RunStarted {
+        /// The format of the events that follow: [`FORMAT`].
+        #[serde(default)]
+        format: u32,
         /// Names the run; in the journal's file name too.
         run: String,
         /// The site's name.
@@ -85,7 +114,7 @@ pub enum What {
         /// On what it acts.
         target: Target,
         /// The steps and lanes of this run that it needs to have ended before it looks.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         needs: Vec<Label>,
     },
     /// What a plan says of a step.
@@ -101,7 +130,7 @@ pub enum What {
         /// What it says.
         planned: Planned,
         /// What it may hurt.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hazards: Vec<Hazard>,
     },
     /// The hazards that the operator approved for this run.
@@ -109,23 +138,23 @@ pub enum What {
         /// All of them.
         hazards: Vec<Hazard>,
     },
-    /// An effect is about to be tried.
-    DeedStarted {
+    /// An action is about to be tried.
+    ActionStarted {
         /// By which step.
         step: Label,
         /// On what.
         target: Target,
-        /// In words; never a secret.
-        deed: String,
+        /// Which.
+        action: ActionOutline,
     },
-    /// An effect was tried.
-    DeedEnded {
+    /// An action was tried.
+    ActionEnded {
         /// By which step.
         step: Label,
         /// On what.
         target: Target,
-        /// In words; as at its start.
-        deed: String,
+        /// Which.
+        action: ActionOutline,
         /// What went wrong, if anything.
         #[serde(skip_serializing_if = "Option::is_none")]
         fault: Option<Fault>,
@@ -138,15 +167,15 @@ pub enum What {
         done: u64,
         /// Of how much.
         total: u64,
-        /// Of what: `bytes`, `packages`.
-        unit: &'static str,
+        /// Of what.
+        unit: Unit,
     },
     /// A step begins to wait.
     Waiting {
         /// Which.
         step: Label,
-        /// For what, in words.
-        wanted: String,
+        /// For what.
+        awaited: Awaited,
         /// For how long at most, in milliseconds; none where what is waited for is bounded itself.
         #[serde(skip_serializing_if = "Option::is_none")]
         bound: Option<u64>,
@@ -155,8 +184,8 @@ pub enum What {
     Waited {
         /// Which.
         step: Label,
-        /// For what, in words.
-        wanted: String,
+        /// For what.
+        awaited: Awaited,
         /// The step whose end let this one go on, if it was one.
         #[serde(skip_serializing_if = "Option::is_none")]
         freed_by: Option<Label>,
@@ -215,7 +244,7 @@ pub enum What {
         /// By which step.
         step: Label,
         /// What.
-        text: String,
+        notice: Notice,
     },
     /// The operator asked to stop: nothing new is begun.
     Interrupted,

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::Target;
 use crate::secret::Mask;
 
 /// What kind of thing went wrong: the only part of a fault that code decides by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The question never reached the target: this machine has no network, no resolver or no file descriptors left, or
@@ -65,7 +65,7 @@ impl Cause {
 }
 
 /// An error with what was being done, where, the last output, the likely cause and the next step.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fault {
     /// What was being done, as a phrase: "flash slot 2".
     pub doing: String,
@@ -74,7 +74,7 @@ pub struct Fault {
     /// What kind of failure.
     pub cause: Cause,
     /// The last lines that came back, oldest first; never a secret.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub said: Vec<String>,
     /// What it most likely is, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{BoardName, DiskPath, NodeName, Slot, Target};
 
 /// What is known of the machine whose disk would be erased.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Liveness {
     /// Nothing speaks for it being in use.
@@ -18,8 +18,9 @@ pub enum Liveness {
     Living,
 }
 
-/// A disk that a step erases. In events it is written as it is shown.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// A disk that a step erases.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Disk {
     /// The eMMC of a board's module.
     Emmc,
@@ -28,12 +29,13 @@ pub enum Disk {
         /// By which path.
         path: DiskPath,
         /// What is there; `None` where nobody could look yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<DiskFound>,
     },
 }
 
 /// What tells a disk from another that may take its path.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct DiskFound {
     /// Its model, in its own words.
     pub model: String,
@@ -69,14 +71,8 @@ impl fmt::Display for Disk {
     }
 }
 
-impl Serialize for Disk {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// A named thing that a step may destroy or interrupt.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(tag = "hazard", rename_all = "snake_case")]
 pub enum Hazard {
     /// All that is on a disk of a node is lost.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::change::{Diff, Outcome, Planned, Reason};
 use crate::contract::{Answered, Asked};
 use crate::engine::{Act, Look, StepContext};
-use crate::event::{Pass, What};
+use crate::event::{Notice, Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, Target};
@@ -81,7 +81,7 @@ pub trait Resource: Debug + Send + Sync {
     }
 
     /// What the operator should know although nothing is to be done.
-    fn notices(&self, seen: &Self::State) -> Vec<String> {
+    fn notices(&self, seen: &Self::State) -> Vec<Notice> {
         let _ = seen;
         Vec::new()
     }
@@ -192,8 +192,8 @@ async fn foresee<R: Resource>(resource: &R, context: &StepContext<'_>) -> Conclu
             };
         }
     };
-    for text in resource.notices(&seen) {
-        context.tell(What::Noticed { step: context.label(), text });
+    for notice in resource.notices(&seen) {
+        context.tell(What::Noticed { step: context.label(), notice });
     }
     let diff = resource.diff(&seen);
     let changes = diff.changes();
@@ -262,8 +262,8 @@ async fn once<R: Resource>(
     match diff {
         Diff::Blocked(reason) => Ok(Outcome::Blocked(reason)),
         Diff::InSync => {
-            for text in resource.notices(&seen) {
-                context.tell(What::Noticed { step: context.label(), text });
+            for notice in resource.notices(&seen) {
+                context.tell(What::Noticed { step: context.label(), notice });
             }
             Ok(match changed {
                 None => Outcome::InSync,

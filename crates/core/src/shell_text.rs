@@ -1,6 +1,10 @@
 //! The shell text that a plan compares: our lines in the operator's start-up files, and the helper scripts. Scripts for
 //! hosts are rendered in `world`; both put values into shell by [`word`] alone, and into comments never.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 /// A value as one word of POSIX shell, whatever is in it. A NUL cannot be in a word of any shell and is left out.
 #[must_use]
 pub fn word(value: &str) -> String {
@@ -21,8 +25,9 @@ pub fn word(value: &str) -> String {
     quoted
 }
 
-/// A shell whose start-up file has lines of ours.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A shell whose start-up file has lines of ours, and which completes arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Shell {
     /// bash.
     Bash,
@@ -38,6 +43,15 @@ impl Shell {
             Self::Bash => ".bashrc",
             Self::Zsh => ".zshrc",
         }
+    }
+}
+
+impl fmt::Display for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::contract::{Cluster, Contract, Controller};
+use crate::event::Unit;
 use crate::fault::Fault;
 use crate::ids::{BoardName, NodeName};
 
@@ -11,7 +12,7 @@ use crate::ids::{BoardName, NodeName};
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How far an action has come: done, of how much, of what.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64, &'static str) + Send + Sync);
+pub type Progress<'a> = &'a (dyn Fn(u64, u64, Unit) + Send + Sync);
 
 /// Asks targets of one kind, and has them act.
 ///

@@ -1,11 +1,13 @@
 //! Seeded faults: what goes wrong, how often. Every draw comes from one seeded source, in the order of the calls.
 
+use bringup_core::contract::ActionOutline;
+
 /// How often things go wrong, in thousandths.
 #[derive(Clone, Debug)]
 pub struct Faults {
     random: fastrand::Rng,
-    /// Actions that are lost once, each: by how their words begin.
-    lost_once: Vec<(String, Lost)>,
+    /// Actions that are lost once, each.
+    lost_once: Vec<(ActionOutline, Lost)>,
     /// Connections lost before, during or after.
     pub lost: u32,
     /// Flashes that fail on USB or on a bad read.
@@ -59,16 +61,16 @@ impl Faults {
         }
     }
 
-    /// Loses the first action whose words begin like this.
+    /// Loses the first action of this outline.
     #[must_use]
-    pub fn losing(mut self, words: &str, when: Lost) -> Self {
-        self.lost_once.push((words.to_owned(), when));
+    pub fn losing(mut self, action: impl Into<ActionOutline>, when: Lost) -> Self {
+        self.lost_once.push((action.into(), when));
         self
     }
 
     /// Whether and when this action is lost.
-    pub(crate) fn lose_action(&mut self, words: &str) -> Option<Lost> {
-        match self.lost_once.iter().position(|(start, _)| words.starts_with(start)) {
+    pub(crate) fn lose_action(&mut self, action: &ActionOutline) -> Option<Lost> {
+        match self.lost_once.iter().position(|(lost, _)| lost == action) {
             Some(at) => Some(self.lost_once.remove(at).1),
             None => self.lose(),
         }

@@ -19,7 +19,8 @@ mod virtual_time;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bringup_core::contract::{Cluster, Contract, Controller};
+use bringup_core::contract::{Action, Cluster, Contract, Controller};
+use bringup_core::event::Unit;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::Liveness;
 use bringup_core::ids::{BoardName, NodeName, Target};
@@ -126,7 +127,7 @@ impl SimWorld {
     }
 
     async fn acted<T: Simulated>(&self, on: &T, action: &T::Action, progress: Progress<'_>) -> Result<(), Fault> {
-        let lost = if T::TRAVELS { self.lock().faults.lose_action(&action.to_string()) } else { None };
+        let lost = if T::TRAVELS { self.lock().faults.lose_action(&action.outline().into()) } else { None };
         let takes = on.takes(&self.lock(), action);
         sleep(Duration::from_millis(T::TRIP)).await;
         if lost == Some(Lost::Before) {
@@ -137,7 +138,7 @@ impl SimWorld {
         for part in 1..=parts {
             sleep(Duration::from_millis(takes / parts)).await;
             if parts > 1 {
-                progress(part, parts, "parts");
+                progress(part, parts, Unit::Parts);
             }
         }
         let done = on.effect(&mut self.lock(), action, begun);

@@ -7,10 +7,10 @@ mod common;
 use std::sync::Arc;
 
 use bringup_core::change::Outcome;
-use bringup_core::contract::FlashPhase;
+use bringup_core::contract::{ActionOutline, FlashPhase, K3sRole, bmc, cluster, controller, node};
 use bringup_core::event::What;
 use bringup_core::hazard::{Disk, Hazard, Liveness};
-use bringup_core::ids::{DiskPath, NodeName, Sha256, Target};
+use bringup_core::ids::{DiskPath, NodeName, Sha256, Slot, Target};
 use bringup_core::site::{FlashTransport, Site, Stated};
 use bringup_core::version::Version;
 use bringup_sim::{Condition, Faults, Lost, SimWorld, Snapshot, Story, in_virtual_time};
@@ -39,13 +39,34 @@ fn only_node02(site: &Site) -> bringup_core::site::Scope {
     bringup_core::site::Scope { named: nodes.clone(), nodes, ..common::everything(site) }
 }
 
-/// The words of all deeds, in their order, those included that were lost.
-fn deeds(done: &Done) -> Vec<&str> {
-    let deeds = done.events.iter().filter_map(|event| match &event.what {
-        What::DeedStarted { deed, .. } => Some(deed.as_str()),
+/// All actions, in their order, those included that were lost.
+fn actions(done: &Done) -> Vec<&ActionOutline> {
+    let actions = done.events.iter().filter_map(|event| match &event.what {
+        What::ActionStarted { action, .. } => Some(action),
         _ => None,
     });
-    deeds.collect()
+    actions.collect()
+}
+
+/// Where the first action of this kind is among all.
+fn place(actions: &[&ActionOutline], is: impl Fn(&ActionOutline) -> bool) -> usize {
+    actions.iter().position(|action| is(action)).unwrap_or_else(|| panic!("{actions:#?}"))
+}
+
+fn slot(number: u8) -> Slot {
+    Slot::new(number).unwrap()
+}
+
+fn power_off_slot_2() -> ActionOutline {
+    bmc::Outline::PowerOff { slot: slot(2) }.into()
+}
+
+fn flash_slot_2() -> ActionOutline {
+    bmc::Outline::StartFlash { slot: slot(2), node: name("node02") }.into()
+}
+
+fn is_flash(action: &ActionOutline) -> bool {
+    matches!(action, ActionOutline::Bmc(bmc::Outline::StartFlash { .. }))
 }
 
 fn outcome(done: &Done, wanted: &str) -> Outcome {
@@ -70,7 +91,7 @@ fn a_mark_of_a_first_boot_does_not_make_a_silent_node_a_dead_one() {
         world.change_mark("node02", |mark| mark.phase = FlashPhase::Booting);
         world.hang("node02");
         let done = Runner::new(&site, "waits").run(&world).await.unwrap();
-        assert!(!deeds(&done).contains(&"power off slot 2"), "{:#?}", deeds(&done));
+        assert!(!actions(&done).contains(&&power_off_slot_2()), "{:#?}", actions(&done));
         assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Failed(_)));
 
         let named = Runner { approve: &approve_all, ..Runner::new(&site, "named") }.run(&world).await.unwrap();
@@ -80,7 +101,7 @@ fn a_mark_of_a_first_boot_does_not_make_a_silent_node_a_dead_one() {
             named.planned.hazards
         );
         assert!(named.converged(), "{:#?}", named.troubles());
-        assert!(!deeds(&named).contains(&"flash slot 2 (node02)"));
+        assert!(!actions(&named).contains(&&flash_slot_2()));
 
         // With another image it would be flashed: then as one that may be alive.
         world.change_mark("node02", |mark| {
@@ -115,11 +136,11 @@ fn what_once_lived_is_not_erased_without_its_name() {
             let erase = Hazard::Erase { node: name("node02"), disk, liveness: Liveness::Doubtful };
             assert!(done.planned.hazards.contains(&erase), "{forgets}: {:#?}", done.planned.hazards);
             assert!(matches!(outcome(&done, "node02/provisioned_slot"), Outcome::Blocked(_)));
-            assert!(!deeds(&done).contains(&"flash slot 2 (node02)"), "{forgets}: {:#?}", deeds(&done));
+            assert!(!actions(&done).contains(&&flash_slot_2()), "{forgets}: {:#?}", actions(&done));
             let runner = Runner { approve: &approve_all, scope: only_node02(&site), ..Runner::new(&site, "named") };
             let named = runner.run(&world).await.unwrap();
             assert!(named.converged(), "{forgets}: {:#?}", named.troubles());
-            assert!(deeds(&named).contains(&"flash slot 2 (node02)"), "{forgets}: {:#?}", deeds(&named));
+            assert!(actions(&named).contains(&&flash_slot_2()), "{forgets}: {:#?}", actions(&named));
             assert_eq!(world.violations(), Vec::<String>::new());
         }
     })
@@ -132,9 +153,9 @@ fn a_neighbour_that_waits_on_usb_is_not_written() {
     let site = one_board(|_| {});
     in_virtual_time(async {
         let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
-        world.leave_on_usb("turingpi", bringup_core::ids::Slot::new(4).unwrap());
+        world.leave_on_usb("turingpi", slot(4));
         let done = Runner::new(&site, "neighbour").run(&world).await.unwrap();
-        assert!(!deeds(&done).iter().any(|deed| deed.starts_with("flash slot")), "{:#?}", deeds(&done));
+        assert!(!actions(&done).into_iter().any(is_flash), "{:#?}", actions(&done));
         let Outcome::Failed(fault) = outcome(&done, "node02/provisioned_slot") else {
             panic!("{:#?}", done.troubles())
         };
@@ -149,20 +170,20 @@ fn a_neighbour_that_waits_on_usb_is_not_written() {
 fn a_stored_usb_boot_is_told_and_put_back_before_anything_is_flashed() {
     let site = one_board(|_| {});
     in_virtual_time(async {
-        let slot = bringup_core::ids::Slot::new(4).unwrap();
+        let slot = slot(4);
         let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
         world.store_usb_boot("turingpi", slot);
         let hazard = Hazard::ClearUsbBoot { board: bringup_core::ids::BoardName::new("turingpi"), slot };
         let refuse = |one: &Hazard| *one != hazard;
         let refused = Runner { approve: &refuse, ..Runner::new(&site, "refused") }.run(&world).await.unwrap();
         assert!(refused.planned.hazards.contains(&hazard), "{:#?}", refused.planned.hazards);
-        assert!(!deeds(&refused).iter().any(|deed| deed.starts_with("flash slot")), "{:#?}", deeds(&refused));
+        assert!(!actions(&refused).into_iter().any(is_flash), "{:#?}", actions(&refused));
 
         let done = Runner::new(&site, "put back").run(&world).await.unwrap();
         assert!(done.converged(), "{:#?}", done.troubles());
-        let deeds = deeds(&done);
-        let at = |words: &str| deeds.iter().position(|deed| deed.starts_with(words)).unwrap();
-        assert!(at("set the USB mode of slot 4 to device") < at("flash slot"), "{deeds:#?}");
+        let actions = actions(&done);
+        let cleared = ActionOutline::from(bmc::Outline::ClearStoredUsbBoot { slot });
+        assert!(place(&actions, |action| *action == cleared) < place(&actions, is_flash), "{actions:#?}");
         let again = Runner::new(&site, "again").run(&world).await.unwrap();
         assert_eq!(again.planned.hazards, Vec::new());
         assert_eq!(world.violations(), Vec::<String>::new());
@@ -207,7 +228,7 @@ fn a_member_is_not_rebooted_while_the_cluster_is_silent() {
             let outcome = outcome(&done, &format!("{node}/reboot"));
             assert!(matches!(outcome, Outcome::Failed(_)), "{node}: {outcome:?}");
         }
-        assert!(!deeds(&done).contains(&"reboot"), "{:#?}", deeds(&done));
+        assert!(!actions(&done).contains(&&node::Outline::Reboot {}.into()), "{:#?}", actions(&done));
         assert_eq!(world.violations(), Vec::<String>::new());
     })
     .unwrap();
@@ -260,7 +281,10 @@ fn a_key_is_believed_only_as_the_plan_showed_it() {
         let shown: Vec<&Hazard> = done.planned.hazards.iter().filter(|hazard| trusts(hazard)).collect();
         assert_eq!(shown.len(), 3, "the board and the two machines that run: {shown:#?}");
         assert!(matches!(outcome(&done, "turingpi/known_host"), Outcome::Blocked(_)));
-        assert!(!deeds(&done).iter().any(|deed| deed.starts_with("record the host keys")), "{:#?}", deeds(&done));
+        let records = |action: &ActionOutline| {
+            matches!(action, ActionOutline::Controller(controller::Outline::EditKnownHosts { .. }))
+        };
+        assert!(!actions(&done).into_iter().any(records), "{:#?}", actions(&done));
         let other = Hazard::TrustKey { host: Target::Node(name("ws01")), fingerprint: "SHA256:another".to_owned() };
         assert!(!shown.iter().any(|approved| approved.covers(&other)));
 
@@ -273,16 +297,16 @@ fn a_key_is_believed_only_as_the_plan_showed_it() {
 }
 
 #[test]
-fn a_forced_flash_that_lost_its_first_deed_is_flashed_all_the_same() {
+fn a_forced_flash_that_lost_its_first_action_is_flashed_all_the_same() {
     let site = one_board(|site| site.settings.flash_force = true);
     let snapshot = brought_up(&one_board(|_| {}));
     for when in [Lost::Before, Lost::After] {
         in_virtual_time(async {
             let world = SimWorld::resume(&snapshot.clone().of(&site));
-            world.set_faults(Faults::none().losing("power off slot 2", when));
+            world.set_faults(Faults::none().losing(power_off_slot_2(), when));
             let runner = Runner { approve: &approve_all, scope: only_node02(&site), ..Runner::new(&site, "forced") };
             let done = runner.run(&world).await.unwrap();
-            assert!(deeds(&done).contains(&"flash slot 2 (node02)"), "{when:?}: {:#?}", deeds(&done));
+            assert!(actions(&done).contains(&&flash_slot_2()), "{when:?}: {:#?}", actions(&done));
             assert!(done.converged(), "{:#?}", done.troubles());
             assert_eq!(world.violations(), Vec::<String>::new());
         })
@@ -322,10 +346,21 @@ fn a_streamed_image_is_there_before_anything_is_erased_for_it() {
         let world = SimWorld::resume(&Story::fresh().trusted().begin(&site));
         let done = Runner::new(&site, "stream").run(&world).await.unwrap();
         assert!(done.converged(), "{:#?}", done.troubles());
-        let deeds = deeds(&done);
-        let at = |start: &str| deeds.iter().position(|deed| deed.starts_with(start)).unwrap();
-        assert!(at("fetch https://images.example/cm4") < at("mark slot 1 as flashing"), "{deeds:#?}");
-        assert!(at("fetch https://images.example/rk1") < at("mark slot 2 as flashing"), "{deeds:#?}");
+        let actions = actions(&done);
+        for (image, flashed) in [("cm4", 1), ("rk1", 2)] {
+            let images = format!("https://images.example/{image}");
+            let fetched = place(&actions, |action| match action {
+                ActionOutline::Controller(controller::Outline::Fetch { url, .. }) => url.starts_with(&images),
+                _ => false,
+            });
+            let marked = place(&actions, |action| match action {
+                ActionOutline::Bmc(bmc::Outline::WriteFlashMark { slot: marked, mark }) => {
+                    *marked == slot(flashed) && mark.phase == FlashPhase::Flashing
+                }
+                _ => false,
+            });
+            assert!(fetched < marked, "{actions:#?}");
+        }
     })
     .unwrap();
 }
@@ -339,7 +374,12 @@ fn a_firmware_that_does_not_unpack_is_known_to_the_plan() {
         let done = Runner::new(&site, "old").run(&world).await.unwrap();
         let Outcome::Blocked(reason) = outcome(&done, "turingpi/rk1_image") else { panic!("{:#?}", done.troubles()) };
         assert!(reason.next.contains("flash_transport: stream"), "{reason:?}");
-        assert!(!deeds(&done).iter().any(|deed| deed.starts_with("stage")), "{:#?}", deeds(&done));
+        let stages = actions(&done).into_iter().filter_map(|action| match action {
+            ActionOutline::Bmc(bmc::Outline::StageImage { url, .. }) => Some(url.as_str()),
+            _ => None,
+        });
+        let stages: Vec<&str> = stages.collect();
+        assert!(stages.is_empty(), "{stages:#?}");
     })
     .unwrap();
 }
@@ -355,7 +395,8 @@ fn a_worker_gets_the_release_of_its_control_plane() {
         let runner = Runner { approve: &approve_all, scope: only_node02(&site), ..Runner::new(&site, "forced") };
         let done = runner.run(&world).await.unwrap();
         assert!(done.converged(), "{:#?}", done.troubles());
-        assert!(deeds(&done).contains(&"install k3s v1.32.4+k3s1 as agent"), "{:#?}", deeds(&done));
+        let installed = node::Outline::InstallK3s { role: K3sRole::Agent, version: old().value };
+        assert!(actions(&done).contains(&&installed.into()), "{:#?}", actions(&done));
     })
     .unwrap();
 }
@@ -372,13 +413,14 @@ fn a_reinstallation_that_was_cut_off_keeps_its_release() {
         let scope = only_node02(&forced);
         let runner = Runner { approve: &approve_all, scope: scope.clone(), ..Runner::new(&forced, "forced") };
         let all = runner.run(&world).await.unwrap();
-        let words = self::deeds(&all);
-        let at = |deed: &str| words.iter().position(|word| *word == deed).unwrap_or_else(|| panic!("{deed}"));
-        assert!(at("uninstall k3s agent") < at("delete Node node02 and its node-password secret"));
+        let uninstalled = ActionOutline::from(node::Outline::UninstallK3s { role: K3sRole::Agent });
+        let deleted = ActionOutline::from(cluster::Outline::DeleteNode { node: name("node02") });
+        let actions = self::actions(&all);
+        assert!(place(&actions, |action| *action == uninstalled) < place(&actions, |action| *action == deleted));
 
         let world = SimWorld::resume(&snapshot.clone().of(&forced));
         let is_gone = |event: &bringup_core::event::Event| match &event.what {
-            What::DeedEnded { deed, .. } => deed == "uninstall k3s agent",
+            What::ActionEnded { action, .. } => *action == uninstalled,
             _ => false,
         };
         let dies_after = Some(all.events.iter().position(is_gone).unwrap() + 1);
@@ -387,9 +429,12 @@ fn a_reinstallation_that_was_cut_off_keeps_its_release() {
         let world = SimWorld::resume(&world.stop().of(&site));
         let done = Runner { approve: &approve_all, ..Runner::new(&site, "next") }.run(&world).await.unwrap();
         assert!(done.converged(), "{:#?}", done.troubles());
-        let installs: Vec<&str> =
-            self::deeds(&done).into_iter().filter(|deed| deed.starts_with("install k3s")).collect();
-        assert!(!installs.is_empty() && installs.iter().all(|deed| deed.contains("v1.32.4+k3s1")), "{installs:#?}");
+        let installs = self::actions(&done).into_iter().filter_map(|action| match action {
+            ActionOutline::Node(node::Outline::InstallK3s { version, .. }) => Some(version.clone()),
+            _ => None,
+        });
+        let installs: Vec<Version> = installs.collect();
+        assert!(!installs.is_empty() && installs.iter().all(|version| *version == old().value), "{installs:#?}");
     })
     .unwrap();
 }

@@ -6,8 +6,8 @@ mod common;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-use bringup_core::contract::{Cluster, Contract, Controller, controller};
-use bringup_core::event::What;
+use bringup_core::contract::{ActionOutline, Cluster, Contract, Controller, controller, node};
+use bringup_core::event::{Event, What};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{BoardName, NodeName, Sha256, Target};
 use bringup_core::site::Settings;
@@ -102,11 +102,13 @@ impl Web {
 
 /// Files of a release that were fetched.
 fn fetched(done: &Done) -> usize {
-    let deeds = done.events.iter().filter_map(|event| match &event.what {
-        What::DeedStarted { deed, .. } => Some(deed),
-        _ => None,
+    let fetched = done.events.iter().filter(|event| match &event.what {
+        What::ActionStarted { action: ActionOutline::Controller(controller::Outline::Fetch { url, .. }), .. } => {
+            url.contains("/download/")
+        }
+        _ => false,
     });
-    deeds.filter(|deed| deed.starts_with("fetch ") && deed.contains("/download/")).count()
+    fetched.count()
 }
 
 #[test]
@@ -118,12 +120,13 @@ fn the_release_of_nodes_without_internet_is_proved_once() {
         assert!(!lists.is_empty() && fetched(&first) == 2, "{lists:?}");
         let (again, lists) = web.run("again", |settings| settings.k3s_force = true).await;
         assert!(again.converged(), "{:#?}", again.troubles());
-        assert!(
-            again
-                .events
-                .iter()
-                .any(|event| matches!(&event.what, What::DeedStarted { deed, .. } if deed.starts_with("install k3s")))
-        );
+        let installs = |event: &Event| {
+            matches!(
+                &event.what,
+                What::ActionStarted { action: ActionOutline::Node(node::Outline::InstallK3s { .. }), .. }
+            )
+        };
+        assert!(again.events.iter().any(installs));
         assert!(lists.is_empty() && fetched(&again) == 0, "{lists:?}");
         let (elsewhere, lists) = web
             .run("elsewhere", |settings| {

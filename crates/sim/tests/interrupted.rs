@@ -28,16 +28,16 @@ fn nothing_half_done_goes_unsaid() {
             let asked = stopped.events.iter().position(|event| matches!(event.what, What::Interrupted)).unwrap();
             let begun: Vec<&What> = stopped.events[asked..].iter().map(|event| &event.what).collect();
             assert!(
-                !begun.iter().any(|what| matches!(what, What::DeedStarted { .. })),
-                "event {event}: a deed was begun after the wish to stop"
+                !begun.iter().any(|what| matches!(what, What::ActionStarted { .. })),
+                "event {event}: an action was begun after the wish to stop"
             );
             // Every step that had begun says how it ended.
             let count = |wanted: fn(&What) -> bool| stopped.events.iter().filter(|event| wanted(&event.what)).count();
             let started = count(|what| matches!(what, What::StepStarted { .. }));
             let ended = count(|what| matches!(what, What::StepEnded { .. }));
             assert!(ended >= started, "event {event}: {started} steps began, {ended} ended");
-            let deeds = count(|what| matches!(what, What::DeedStarted { .. }));
-            assert_eq!(deeds, count(|what| matches!(what, What::DeedEnded { .. })), "event {event}");
+            let actions = count(|what| matches!(what, What::ActionStarted { .. }));
+            assert_eq!(actions, count(|what| matches!(what, What::ActionEnded { .. })), "event {event}");
             for what in begun {
                 if let What::StepEnded { step, outcome: Outcome::Failed(fault), .. } = what {
                     assert_eq!(fault.cause, Cause::Interrupted, "event {event}: {step}");

@@ -8,6 +8,7 @@ use bringup_core::contract::controller::{
     WriteBlock, WriteCompletion, WriteFile,
 };
 use bringup_core::contract::{KnownHostsState, RememberedState};
+use bringup_core::event::Unit;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
 use bringup_core::world::Progress;
@@ -119,7 +120,7 @@ impl Controller {
                     stall: web::STALL_BOUND,
                     heard: None,
                 };
-                let told = |done, total| progress(done, total, "bytes");
+                let told = |done, total| progress(done, total, Unit::Bytes);
                 web::fetch(&fetch, &told).await.map_err(|trouble| trouble.fault(&doing()))?;
                 cache::keep_within(&self.cache, cache::CACHE_BOUND);
                 Ok(())
@@ -137,10 +138,10 @@ impl Controller {
             Action::InstallHelmPlugin(InstallHelmPlugin { helm, name, url, sha256, version }) => {
                 let version = version.as_str();
                 let plugin = tools::Plugin { helm, name, url, sha256: *sha256, version, cache: &self.cache };
-                tools::install_plugin(&plugin, &|done, total| progress(done, total, "bytes")).await
+                tools::install_plugin(&plugin, &|done, total| progress(done, total, Unit::Bytes)).await
             }
             Action::WriteCompletion(WriteCompletion { tool, shell, path, mark }) => {
-                let text = tools::completion(tool, shell).await?;
+                let text = tools::completion(tool, *shell).await?;
                 let text = Content::Plain(format!("{}\n{mark}\n", text.trim_end()));
                 local_files::write(Path::new(path), &text, 0o644).map_err(|error| disk_fault(doing(), path, &error))
             }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bringup_core::contract::node::{HandOverK3s, InstallK3s};
+use bringup_core::event::Unit;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
 use bringup_core::world::Progress;
@@ -50,7 +51,7 @@ async fn deliver(place: Place<'_>, files: &[(&str, &str, u32)], progress: Progre
         let sha256 = state.ok_or_else(|| local(&io::ErrorKind::NotFound.into()))?.sha256;
         let session = place.session().await?;
         let upload = Upload { from: Path::new(from), to: &to, sha256, mode };
-        let sent = session.upload(upload, &|done, total| progress(done, total, "bytes")).await;
+        let sent = session.upload(upload, &|done, total| progress(done, total, Unit::Bytes)).await;
         sent.map_err(|trouble| match trouble {
             Trouble::Host(failure) => failure.fault(place.target, place.doing),
             Trouble::Local(error) => local(&error),

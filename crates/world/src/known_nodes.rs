@@ -8,11 +8,10 @@ use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use bringup_core::change::Planned;
-use bringup_core::event::{Event, What};
+use bringup_core::event::{Event, Log, Unreadable, What};
 use bringup_core::ids::{Label, NodeName, StageName, Target};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::site_files;
 use crate::state_directory::StateDirectory;
@@ -83,7 +82,7 @@ impl KnownNodes {
     /// # Errors
     /// When it cannot be written.
     pub fn learn(&mut self, run: &str, event: &Event) -> io::Result<()> {
-        let Some((node, milestone)) = told_by(&event.what) else { return Ok(()) };
+        let Some((node, milestone)) = learned_from(&event.what) else { return Ok(()) };
         let known = self.nodes.entry(node.to_string()).or_default();
         let before = known.get(&milestone).cloned();
         if before.as_ref().is_some_and(|runs| runs.last == run) {
@@ -146,15 +145,10 @@ fn parse(text: &[u8]) -> Result<Nodes, String> {
 /// Whether a text is what is kept, or a journal that tells of a node; see [`crate::fuzzing`].
 #[cfg(any(test, fuzzing))]
 pub(crate) fn is_understood(text: &[u8]) -> bool {
-    parse(text).is_ok() || text.split(|byte| *byte == b'\n').any(|line| told_by_line(line).is_some())
+    parse(text).is_ok() || in_journal("fuzzed", text).is_ok_and(|nodes| !nodes.is_empty())
 }
 
-/// What a line of a journal tells. One that is cut off, or of a later version, tells nothing.
-fn told_by_line(line: &[u8]) -> Option<(NodeName, Milestone)> {
-    serde_json::from_slice::<Line<'_>>(line).ok()?.tells()
-}
-
-fn told_by(what: &What) -> Option<(NodeName, Milestone)> {
+fn learned_from(what: &What) -> Option<(NodeName, Milestone)> {
     match what {
         What::StepEnded { lane, stage, step, target, outcome, .. } if outcome.holds() => match target {
             Target::Node(node) if *stage == StageName::K3s && is_k3s(step, node) => {
@@ -179,43 +173,6 @@ fn is_slot(step: &Label, lane: &Label) -> bool {
     *step == Label::of(lane, "provisioned_slot")
 }
 
-#[derive(Deserialize)]
-struct Line<'a> {
-    event: &'a str,
-    #[serde(default)]
-    lane: &'a str,
-    #[serde(default)]
-    step: &'a str,
-    #[serde(default)]
-    stage: &'a str,
-    #[serde(default)]
-    target: &'a str,
-    #[serde(default)]
-    outcome: Value,
-    #[serde(default)]
-    planned: Value,
-}
-
-impl Line<'_> {
-    /// As [`told_by`], of an event that was written down.
-    fn tells(&self) -> Option<(NodeName, Milestone)> {
-        let held = matches!(self.outcome.as_str(), Some("in_sync" | "changed" | "took_over"));
-        let flashed = self.step.strip_suffix("/provisioned_slot").filter(|node| *node == self.lane);
-        let of_node = self.step.split_once('/').filter(|(owner, _)| *owner == self.target && self.lane == self.target);
-        match (self.event, of_node, flashed) {
-            ("step_ended", _, Some(node)) if held => Some((NodeName::new(node), Milestone::Flashed)),
-            ("step_ended", Some((node, "k3s_server" | "k3s_agent")), _) if held && self.stage == "k3s" => {
-                Some((NodeName::new(node), Milestone::Joined))
-            }
-            ("step_ended", Some((node, _)), _) if held => Some((NodeName::new(node), Milestone::Answered)),
-            ("step_planned", Some((node, _)), _) if self.planned.get("known").is_some() => {
-                Some((NodeName::new(node), Milestone::Answered))
-            }
-            _ => None,
-        }
-    }
-}
-
 /// The nodes that the journals of plans and runs in this directory know. A rehearsal's knows simulated ones.
 fn in_journals(runs: &Path) -> io::Result<Nodes> {
     let mut nodes = Nodes::new();
@@ -234,11 +191,27 @@ fn in_journals(runs: &Path) -> io::Result<Nodes> {
         }
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", journal.display()));
         let file = site_files::open(&journal).map_err(at)?;
-        for line in BufReader::new(file.take(JOURNAL)).split(b'\n') {
-            if let Some((node, milestone)) = told_by_line(&line.map_err(at)?) {
-                let known = nodes.entry(node.to_string()).or_default();
-                known.entry(milestone).or_insert_with(|| Runs::of(&run)).last.clone_from(&run);
+        for (node, milestones) in in_journal(&run, file.take(JOURNAL)).map_err(at)? {
+            let known = nodes.entry(node).or_default();
+            for (milestone, runs) in milestones {
+                known.entry(milestone).or_insert(runs).last.clone_from(&run);
             }
+        }
+    }
+    Ok(nodes)
+}
+
+/// The nodes that a run's journal knows. A line that is cut off says nothing; a later format is refused.
+fn in_journal(run: &str, journal: impl io::Read) -> io::Result<Nodes> {
+    let (mut nodes, mut log) = (Nodes::new(), Log::default());
+    for line in BufReader::new(journal).split(b'\n') {
+        let event = match log.read(&line?) {
+            Ok(record) => record.event,
+            Err(Unreadable::NotAnEvent(_)) => None,
+            Err(newer @ Unreadable::Newer(_)) => return Err(io::Error::new(ErrorKind::InvalidData, newer)),
+        };
+        if let Some((node, milestone)) = event.as_ref().and_then(|event| learned_from(&event.what)) {
+            nodes.entry(node.to_string()).or_default().entry(milestone).or_insert_with(|| Runs::of(run));
         }
     }
     Ok(nodes)
@@ -249,6 +222,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use bringup_core::change::Outcome;
+    use serde_json::Value;
 
     use super::*;
 
@@ -298,6 +272,30 @@ mod tests {
         drop(KnownNodes::open(site.path()).unwrap());
         let last = last_run(site.path(), &NodeName::new("a")).unwrap();
         assert_eq!(last.as_deref(), Some("20260101T000000Z-apply-1"));
+    }
+
+    #[test]
+    fn a_journal_of_today_is_read_and_one_of_a_later_format_refused() {
+        let site = tempfile::tempdir().unwrap();
+        let runs = site.path().join(".bringup/runs");
+        fs::create_dir_all(&runs).unwrap();
+        fs::set_permissions(site.path().join(".bringup"), fs::Permissions::from_mode(0o700)).unwrap();
+        let started = |format| {
+            let (run, site, pass) = ("r".to_owned(), "s".to_owned(), bringup_core::event::Pass::Apply);
+            Event { at: 0, what: What::RunStarted { format, run, site, pass, lanes: Vec::new() } }
+        };
+        let board = Target::Bmc(bringup_core::ids::BoardName::new("bmc"));
+        let flashed = ended("n1", StageName::Flash, "n1/provisioned_slot", board);
+        let write = |format| {
+            let lines = [started(format), flashed.clone()].map(|event| serde_json::to_string(&event).unwrap());
+            fs::write(runs.join("20260101T000000Z-apply-1.jsonl"), lines.join("\n")).unwrap();
+        };
+        write(bringup_core::event::FORMAT + 1);
+        let error = KnownNodes::open(site.path()).unwrap_err().to_string();
+        assert!(error.contains("apply-1.jsonl: format 2 was written by a later version"), "{error}");
+        write(bringup_core::event::FORMAT);
+        drop(KnownNodes::open(site.path()).unwrap());
+        assert!(last_run(site.path(), &NodeName::new("n1")).unwrap().is_some());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bringup_core::document::Document;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
+use bringup_core::shell_text::Shell;
 use tokio::process::Command;
 
 use crate::{program, site_files, web};
@@ -50,9 +51,9 @@ pub(crate) async fn helm_plugin(helm: &str, name: &str) -> Result<Option<String>
 ///
 /// # Errors
 /// When there is no such tool, or it prints none.
-pub(crate) async fn completion(tool: &str, shell: &str) -> Result<String, Fault> {
+pub(crate) async fn completion(tool: &str, shell: Shell) -> Result<String, Fault> {
     let doing = format!("ask {tool} for its {shell} completion");
-    let said = run(tool, &["completion", shell], &doing).await?.unwrap_or_default();
+    let said = run(tool, &["completion", &shell.to_string()], &doing).await?.unwrap_or_default();
     String::from_utf8(said).ok().filter(|text| !text.trim().is_empty()).ok_or_else(|| not_ours(tool, doing))
 }
 

@@ -5,12 +5,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bringup_core::change::{Change, Diff, Outcome, Planned, Reason};
-use bringup_core::event::{Event, LaneOutline, Pass, Tally, What};
+use bringup_core::contract::controller::{Content, WriteFile};
+use bringup_core::contract::{Action, ActionOutline, FieldConflict, ObjectId};
+use bringup_core::event::{Awaited, Event, FORMAT, LaneOutline, Log, Notice, Pass, Tally, Unit, What};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Disk, DiskFound, Hazard, Liveness};
 use bringup_core::ids::{BoardName, DiskPath, Label, NodeName, Slot, StageName, Target};
 use bringup_core::report::Report;
 use bringup_core::secret::Mask;
+use bringup_core::shell_text::Shell;
 use bringup_core::site::{Problem, Problems, Severity, Spot};
 use indicatif::{ProgressDrawTarget, TermLike};
 use proptest::prelude::*;
@@ -131,6 +134,26 @@ fn fault(text: &str) -> Fault {
     fault
 }
 
+fn notices(text: &str) -> [Notice; 7] {
+    let (path, node) = (text.to_owned(), NodeName::new(text));
+    let id = ObjectId {
+        api_version: "v1".into(),
+        kind: "Namespace".into(),
+        namespace: text.to_owned(),
+        name: text.to_owned(),
+    };
+    let fields = vec![FieldConflict { field: text.to_owned(), managers: text.to_owned() }];
+    [
+        Notice::ScriptKept { path: path.clone(), purpose: text.to_owned() },
+        Notice::CompletionKept { path: path.clone(), tool: text.to_owned(), shell: Shell::Bash },
+        Notice::ContainerdTemplateKept { path, node: node.clone() },
+        Notice::WorkstationReboot { node: node.clone() },
+        Notice::K3sConfigurationKept { node: node.clone(), keys: vec![text.to_owned()] },
+        Notice::FieldsKept { id, fields },
+        Notice::WithoutWorkers { nodes: [node].into() },
+    ]
+}
+
 /// Every kind of event, with the text wherever text goes. A new one does not compile until it is here.
 fn events(text: &str) -> Vec<Event> {
     let (lane, step, stage) = (Label::new(text), Label::new(text), StageName::Flash);
@@ -138,8 +161,13 @@ fn events(text: &str) -> Vec<Event> {
     let reason = || Reason::new(text, text);
     let diff = || Diff::Change(vec![Change::new(text, text, text), Change::add(text, text)]);
     let outline = LaneOutline { lane: lane.clone(), steps: 3 };
-    let started =
-        |pass| What::RunStarted { run: words.clone(), site: words.clone(), pass, lanes: vec![outline.clone()] };
+    let started = |pass| What::RunStarted {
+        format: FORMAT,
+        run: words.clone(),
+        site: words.clone(),
+        pass,
+        lanes: vec![outline.clone()],
+    };
     let planned = |planned| What::StepPlanned {
         lane: lane.clone(),
         stage,
@@ -156,6 +184,10 @@ fn events(text: &str) -> Vec<Event> {
         outcome,
         ms: 90_000,
     };
+    let action = ActionOutline::from(
+        WriteFile { path: text.to_owned(), content: Content::Plain(String::new()), mode: 0 }.outline(),
+    );
+    let awaited = Awaited::EarlierWork { units: [text.to_owned()].into() };
     let mut all = vec![started(Pass::Plan)];
     all.extend(
         [
@@ -170,17 +202,17 @@ fn events(text: &str) -> Vec<Event> {
     all.extend([
         What::Approved { hazards: hazards(text) },
         What::StepStarted { lane: lane.clone(), stage, step: step.clone(), target: target.clone(), needs: vec![] },
-        What::DeedStarted { step: step.clone(), target: target.clone(), deed: words.clone() },
-        What::Progress { step: step.clone(), done: 1, total: 2, unit: "bytes" },
-        What::Waiting { step: step.clone(), wanted: words.clone(), bound: Some(1) },
-        What::Waited { step: step.clone(), wanted: words.clone(), freed_by: Some(step.clone()), ms: 70_000 },
+        What::ActionStarted { step: step.clone(), target: target.clone(), action: action.clone() },
+        What::Progress { step: step.clone(), done: 1, total: 2, unit: Unit::Bytes },
+        What::Waiting { step: step.clone(), awaited: awaited.clone(), bound: Some(1) },
+        What::Waited { step: step.clone(), awaited, freed_by: Some(step.clone()), ms: 70_000 },
         What::Retrying { step: step.clone(), attempt: 1, of: 3, fault: fault(text) },
         What::SpanTaken { step: step.clone(), span: lane.clone() },
         What::SpanReleased { step: step.clone(), span: lane.clone() },
-        What::DeedEnded { step: step.clone(), target: target.clone(), deed: words.clone(), fault: Some(fault(text)) },
-        What::Noticed { step: step.clone(), text: words.clone() },
+        What::ActionEnded { step: step.clone(), target: target.clone(), action, fault: Some(fault(text)) },
         What::Interrupted,
     ]);
+    all.extend(notices(text).map(|notice| What::Noticed { step: step.clone(), notice }));
     all.extend(
         [
             Outcome::InSync,
@@ -200,8 +232,8 @@ fn events(text: &str) -> Vec<Event> {
         What::StepStarted { .. } => 1,
         What::StepPlanned { .. } => 2,
         What::Approved { .. } => 3,
-        What::DeedStarted { .. } => 4,
-        What::DeedEnded { .. } => 5,
+        What::ActionStarted { .. } => 4,
+        What::ActionEnded { .. } => 5,
         What::Progress { .. } => 6,
         What::Waiting { .. } => 7,
         What::Waited { .. } => 8,
@@ -216,6 +248,19 @@ fn events(text: &str) -> Vec<Event> {
     });
     assert_eq!(kinds.collect::<std::collections::BTreeSet<_>>().len(), 17, "every kind is here");
     (0..).zip(all).map(|(at, what)| Event { at: at * 1000, what }).collect()
+}
+
+#[test]
+fn every_kind_of_event_is_read_back_whatever_is_in_it() {
+    for text in ["plain", "\u{1b}[2J\n! reboot\u{202e}\0\"\\"] {
+        let mut log = Log::default();
+        for event in events(text) {
+            let line = serde_json::to_string(&event).unwrap();
+            let record = log.read(line.as_bytes()).unwrap();
+            assert_eq!(serde_json::to_string(&record.fields).unwrap(), line);
+            assert_eq!(record.event, Some(event), "{line}");
+        }
+    }
 }
 
 /// All that a person would see of it, screen by screen.

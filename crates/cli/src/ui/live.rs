@@ -123,14 +123,14 @@ impl Screen for Live {
                 self.ended = 0;
             }
             What::StepStarted { lane, stage, step, .. } => self.begin(lane, *stage, step, event.at),
-            What::Waiting { step, wanted, .. } => {
-                let wanted = wanted.clone();
+            What::Waiting { step, awaited, .. } => {
+                let wanted = awaited.to_string();
                 if let Some(row) = self.row_of(step) {
                     row.waits_for = Some(wanted);
                     row.bar.set_style(style(TEXT_ROW));
                 }
             }
-            What::Waited { step, .. } | What::DeedStarted { step, .. } => {
+            What::Waited { step, .. } | What::ActionStarted { step, .. } => {
                 if let Some(row) = self.row_of(step) {
                     row.waits_for = None;
                 }

@@ -6,7 +6,7 @@ use bringup_core::change::Outcome;
 use bringup_core::event::{Event, Pass, What};
 
 use super::Screen;
-use super::words::{clock, details, outcome, span};
+use super::words::{clock, details, notice, outcome, span};
 use crate::terminal::People;
 
 /// Waits shorter than this are not worth a line.
@@ -43,15 +43,15 @@ pub(super) fn lines(what: &What, verbose: u8) -> Option<(String, Vec<String>)> {
             let time = if *ms >= 1000 { format!(" ({})", span(*ms)) } else { String::new() };
             (!quiet).then(|| (format!("{step} [{stage}] {}{time}", outcome(ended)), details(ended)))
         }
-        What::DeedStarted { step, target, deed } if verbose > 0 => plain(format!("{step}: {deed} on {target}")),
+        What::ActionStarted { step, target, action } if verbose > 0 => plain(format!("{step}: {action} on {target}")),
         What::Retrying { step, attempt, of, fault } => plain(format!("{step}: {fault}; again ({attempt} of {of})")),
-        What::Waited { step, wanted, ms, freed_by: Some(_), .. } if *ms >= WORTH_TELLING || verbose > 1 => {
-            plain(format!("{step} waited {} for {wanted}", span(*ms)))
+        What::Waited { step, awaited, ms, freed_by: Some(_), .. } if *ms >= WORTH_TELLING || verbose > 1 => {
+            plain(format!("{step} waited {} for {awaited}", span(*ms)))
         }
-        What::Waiting { step, wanted, bound: Some(bound) } if verbose > 0 => {
-            plain(format!("{step} waits for {wanted}, at most {}", span(*bound)))
+        What::Waiting { step, awaited, bound: Some(bound) } if verbose > 0 => {
+            plain(format!("{step} waits for {awaited}, at most {}", span(*bound)))
         }
-        What::Noticed { step, text } => plain(format!("{step}: note: {text}")),
+        What::Noticed { step, notice: noticed } => plain(format!("{step}: note: {}", notice(noticed))),
         What::Interrupted => {
             plain("stopping: what has begun is brought to a safe point; again to leave at once".to_owned())
         }

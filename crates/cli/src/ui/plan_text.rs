@@ -7,7 +7,7 @@ use bringup_core::event::{Event, Pass, Tally, What};
 use bringup_core::hazard::Hazard;
 use bringup_core::ids::Label;
 
-use super::words::{change_lines, fault_lines, hazard_line, why};
+use super::words::{change_lines, fault_lines, hazard_line, notice, why};
 use crate::terminal::Lines;
 
 /// Gathers a plan's events.
@@ -34,7 +34,7 @@ impl PlanText {
                 self.hazards.entry(lane.clone()).or_default().extend(hazards.iter().cloned());
                 self.steps.entry(lane.clone()).or_default().push((step.clone(), planned.clone()));
             }
-            What::Noticed { step, text } => self.notes.push(format!("{step}: {text}")),
+            What::Noticed { step, notice: noticed } => self.notes.push(format!("{step}: {}", notice(noticed))),
             What::RunEnded { tally, .. } => self.tally = *tally,
             _ => {}
         }

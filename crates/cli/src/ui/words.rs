@@ -1,8 +1,12 @@
 //! Words that all screens share.
 
 use bringup_core::change::{Change, Diff, Outcome, Reason};
+use bringup_core::contract::FieldConflict;
+use bringup_core::event::Notice;
 use bringup_core::fault::Fault;
 use bringup_core::hazard::{Disk, DiskFound, Hazard};
+use bringup_core::ids::NodeName;
+use bringup_core::k3s_config;
 
 use crate::terminal::value;
 
@@ -32,6 +36,39 @@ pub fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Blocked(_) => "BLOCKED",
         Outcome::NotConverged(_) => "DID NOT CONVERGE",
         Outcome::Failed(_) => "FAILED",
+    }
+}
+
+/// What a notice says.
+pub fn notice(notice: &Notice) -> String {
+    let kept = |path: &str| format!("{path} was not written by bringup and is kept");
+    match notice {
+        Notice::ScriptKept { path, purpose } => format!("{}; move it away to get bringup's {purpose}", kept(path)),
+        Notice::CompletionKept { path, tool, shell } => {
+            format!("{}; move it away to get the {shell} completion of {tool}", kept(path))
+        }
+        Notice::ContainerdTemplateKept { path, node } => format!(
+            "{} on {node}: it has to name nvidia as the default runtime, and must not define that runtime, because k3s does",
+            kept(path)
+        ),
+        Notice::WorkstationReboot { node } => {
+            format!("{node} requires a reboot; as it is a workstation, its user decides when")
+        }
+        Notice::K3sConfigurationMissing { node } => {
+            format!("{} on {node} is missing; restore it before k3s is restarted there", k3s_config::PATH)
+        }
+        Notice::K3sConfigurationKept { node, keys } => {
+            format!("{} on {node} already sets {}, which is kept", k3s_config::PATH, keys.join(", "))
+        }
+        Notice::FieldsKept { id, fields } => {
+            let one = |field: &FieldConflict| format!("{} belongs to {}", field.field, field.managers);
+            format!("{id}: {}; left as is", fields.iter().map(one).collect::<Vec<_>>().join(", "))
+        }
+        Notice::WithoutWorkers { nodes } => {
+            let nodes: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+            format!("continuing without {}: not Ready", nodes.join(", "))
+        }
+        Notice::Words(words) => words.to_string(),
     }
 }
 

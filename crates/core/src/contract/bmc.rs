@@ -96,12 +96,13 @@ vocabulary! { BoardName:
         StageImage {
             /// From where: `https://`, `http://`, `file://` or an absolute path.
             url: String,
+            /// On the BMC.
+            to: String,
+        } with {
             /// Its sum.
             sha256: Sha256,
             /// Absolute path where the controller keeps it.
             cached: String,
-            /// On the BMC.
-            to: String,
         } = ("put the image at {to}"), within 60 min;
 
         /// Write our mark of a slot's flash.
@@ -130,6 +131,7 @@ vocabulary! { BoardName:
             slot: Slot,
             /// For which node.
             node: NodeName,
+        } with {
             /// The instance id of the mark that it belongs to: an old transfer never answers for a new one.
             order: String,
             /// From where.
@@ -157,8 +159,9 @@ vocabulary! { BoardName:
         SeedCloudInit {
             /// Which slot.
             slot: Slot,
+        } with {
             /// What cloud-init shall make of it.
             seed: CloudSeed,
-        } = ("give slot {slot} the identity of {}", seed.hostname), within 5 min, hides (vec![seed.host_key.private.clone()]);
+        } = ("give slot {slot} its identity"), within 5 min, hides (vec![seed.host_key.private.clone()]);
     }
 }

@@ -114,10 +114,11 @@ vocabulary! { Cluster:
             namespace: String,
             /// Its name.
             name: String,
-            /// The chart.
-            chart: String,
             /// Its version.
             version: Version,
+        } with {
+            /// The chart.
+            chart: String,
             /// Values.
             values: Value,
             /// The run that forces it, for the mark.
@@ -130,6 +131,7 @@ vocabulary! { Cluster:
             namespace: String,
             /// Its name.
             name: String,
+        } with {
             /// The chart that comes in its place, as for an installation.
             chart: String,
             /// The chart's version.
@@ -140,6 +142,7 @@ vocabulary! { Cluster:
         ApplyObject {
             /// Which.
             id: ObjectId,
+        } with {
             /// The fields.
             fields: Value,
             /// Whether fields that others own are taken over.
@@ -158,6 +161,7 @@ vocabulary! { Cluster:
         RestoreSealedKeys {
             /// Absolute path of the encrypted file on the controller.
             from: String,
+        } with {
             /// Absolute path of the file on the controller with the age identities that can read it.
             identity: String,
         } = ("put sealed-secrets' keys back from {from}"), within 2 min;

@@ -7,6 +7,7 @@ use crate::ids::{NodeName, Sha256};
 use crate::known_hosts::HostKey;
 use crate::kubeconfig::ClusterAccess;
 use crate::secret::Secret;
+use crate::shell_text::Shell;
 use crate::version::Version;
 
 /// What a file shall hold.
@@ -155,12 +156,13 @@ vocabulary! { Controller:
         Fetch {
             /// From where.
             url: String,
+            /// To where.
+            path: String,
+        } with {
             /// Sum of what is fetched; none where the source publishes none and pins by its address.
             sha256: Option<Sha256>,
             /// Take this member out of the archive that was fetched.
             member: Option<String>,
-            /// To where.
-            path: String,
             /// Permission bits.
             mode: u32,
         } = ("fetch {url} to {path}"), within 60 min;
@@ -169,6 +171,7 @@ vocabulary! { Controller:
         WriteFile {
             /// Where.
             path: String,
+        } with {
             /// What.
             content: Content,
             /// Permission bits.
@@ -187,32 +190,35 @@ vocabulary! { Controller:
             path: String,
             /// The name in the marker lines.
             name: String,
+        } with {
             /// The lines between them.
             text: String,
         } = ("write our block {name} in {path}"), within 2 min;
 
         /// Install a helm plugin, out of its release's archive.
         InstallHelmPlugin {
-            /// Absolute path of helm.
-            helm: String,
             /// Its name.
             name: String,
+            /// Which version.
+            version: Version,
+        } with {
+            /// Absolute path of helm.
+            helm: String,
             /// URL of the archive: a gzipped tar with `plugin.yaml` and `bin/NAME` in the directory NAME.
             url: String,
             /// Sum of the archive.
             sha256: Sha256,
-            /// Which version.
-            version: Version,
         } = ("install helm plugin {name} {version}"), within 10 min;
 
         /// Let a tool write its shell completion.
         WriteCompletion {
-            /// Absolute path of the tool.
-            tool: String,
             /// `bash` or `zsh`.
-            shell: &'static str,
+            shell: Shell,
             /// To where.
             path: String,
+        } with {
+            /// Absolute path of the tool.
+            tool: String,
             /// The line that is put below it, which says whose the file is.
             mark: &'static str,
         } = ("write {shell} completion {path}"), within 2 min;
@@ -225,6 +231,7 @@ vocabulary! { Controller:
             remove: Vec<String>,
             /// Entries that come.
             add: Vec<(String, HostKey)>,
+        } with {
             /// The version that was looked at; another one there is a fault of cause `Stale`.
             expect: Option<String>,
         } = ("record the host keys of {}", names_in(remove, add)), within 2 min;
@@ -235,6 +242,7 @@ vocabulary! { Controller:
             path: String,
             /// The context's name.
             context: String,
+        } with {
             /// The access, at the address that the cluster has for others.
             access: ClusterAccess,
             /// Whether a context that is new becomes the current one.

@@ -15,8 +15,10 @@ mod job;
 pub mod node;
 mod states;
 
-use std::fmt::{Debug, Display};
+use std::fmt::{Debug, Display, Formatter};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 pub use self::job::Job;
 pub use self::states::{
@@ -25,6 +27,7 @@ pub use self::states::{
     ObjectId, ObjectState, ReleaseState, RememberedState, SdCardState, SealedKeysBackupState, SealedKeysState,
     SystemState, UnitState, UpgradeState,
 };
+use crate::event::OldWords;
 use crate::ids::{BoardName, NodeName, Target};
 use crate::secret::Secret;
 use crate::world::{Speaks, World};
@@ -45,6 +48,8 @@ pub trait Contract: Clone + Ord + Debug + Send + Sync + 'static {
     type Answer: Clone + PartialEq + Debug + Send + Sync;
     /// Any action on it.
     type Action: Action<On = Self>;
+    /// Any action on it, as events tell of it.
+    type Outline: Into<ActionOutline>;
 
     /// It, among all targets.
     fn target(&self) -> Target;
@@ -93,6 +98,9 @@ pub trait Action: Into<<Self::On as Contract>::Action> + Clone + Debug + Display
     /// The most time that it may take. Generous: a bound ends what hangs, it does not hurry what is slow.
     fn bound(&self) -> Duration;
 
+    /// It as events tell of it.
+    fn outline(&self) -> <Self::On as Contract>::Outline;
+
     /// What of it nobody may see, should whoever it is sent to say it again.
     fn secrets(&self) -> Vec<Secret>;
 }
@@ -121,11 +129,37 @@ macro_rules! contracts {
             $($(#[$doc])* $variant($module::Answer),)+
         }
 
+        /// An action as events tell of it: on which kind of target, which, and what it acts on. Its words are those of the
+        /// contract.
+        #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+        #[serde(tag = "on", rename_all = "snake_case")]
+        pub enum ActionOutline {
+            $($(#[$doc])* $variant($module::Outline),)+
+            /// One of which a log of format 0 kept nothing but the words.
+            Words(OldWords),
+        }
+
+        impl Display for ActionOutline {
+            fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    $(Self::$variant(outline) => Display::fmt(outline, f),)+
+                    Self::Words(words) => Display::fmt(words, f),
+                }
+            }
+        }
+
         $(
+            impl From<$module::Outline> for ActionOutline {
+                fn from(outline: $module::Outline) -> Self {
+                    Self::$variant(outline)
+                }
+            }
+
             impl Contract for $of {
                 type Question = $module::Question;
                 type Answer = $module::Answer;
                 type Action = $module::Action;
+                type Outline = $module::Outline;
 
                 fn target(&self) -> Target {
                     let $self = self;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::contract::controller::Content;
 use crate::contract::{
     CloudInitState, DiskState, FileState, Job, JobStatus, K3sRole, K3sState, SystemState, UnitState, UpgradeState,
@@ -28,7 +30,8 @@ pub struct Join {
 pub struct KeptFiles(pub Vec<String>);
 
 /// What systemd is to do with a unit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UnitAction {
     /// Start it.
     Start,
@@ -164,6 +167,7 @@ vocabulary! { NodeName:
         WriteFile {
             /// Where.
             path: String,
+        } with {
             /// What.
             content: Content,
             /// Permission bits.
@@ -180,10 +184,11 @@ vocabulary! { NodeName:
         FetchKeyring {
             /// From where.
             url: String,
-            /// Sum of the file there, if the site pins it.
-            sha256: Option<Sha256>,
             /// To where.
             path: String,
+        } with {
+            /// Sum of the file there, if the site pins it.
+            sha256: Option<Sha256>,
         } = ("fetch the key {url} to {path}"), within 2 min;
 
         /// Start a job, detached.
@@ -207,6 +212,7 @@ vocabulary! { NodeName:
         FetchK3s {
             /// Which release.
             version: Version,
+        } with {
             /// URL above `download/VERSION/`.
             url: String,
             /// Sums, one of which the release's list of sums must have; empty: the list is believed.
@@ -217,6 +223,7 @@ vocabulary! { NodeName:
         HandOverK3s {
             /// Of which release they are.
             version: Version,
+        } with {
             /// Absolute path of the binary on the controller.
             binary: String,
             /// Absolute path on the controller of the images that it would pull otherwise.
@@ -231,6 +238,7 @@ vocabulary! { NodeName:
             role: K3sRole,
             /// Which release.
             version: Version,
+        } with {
             /// Absolute path of the install script in the controller's cache.
             script: String,
             /// What the images' file that was handed over is called; `None`: none was.
@@ -249,6 +257,7 @@ vocabulary! { NodeName:
         UninstallK3s {
             /// As what it is installed.
             role: K3sRole,
+        } with {
             /// What is kept.
             keep: KeptFiles,
         } = ("uninstall k3s {}", role.word()), within 10 min;

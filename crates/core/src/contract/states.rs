@@ -1,7 +1,9 @@
 //! What questions are answered with.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hazard::Liveness;
@@ -44,7 +46,8 @@ pub struct KubeconfigState {
 }
 
 /// How far a flash has come. The order is that of the work.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FlashPhase {
     /// The image is being written.
     Flashing,
@@ -75,7 +78,7 @@ impl FlashPhase {
 }
 
 /// Our mark of a slot's flash, kept on the BMC.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FlashMarkState {
     /// For which node.
     pub node: NodeName,
@@ -230,7 +233,8 @@ pub struct JobStatus {
 }
 
 /// The two roles of k3s.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum K3sRole {
     /// Control plane.
     Server,
@@ -331,12 +335,12 @@ pub struct ReleaseState {
 }
 
 /// Names an object of the cluster.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ObjectId {
     /// Such as `argoproj.io/v1alpha1`.
-    pub api_version: &'static str,
+    pub api_version: Cow<'static, str>,
     /// Such as `Application`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -391,7 +395,7 @@ pub struct ForeseenState {
 }
 
 /// A field that somebody else owns.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FieldConflict {
     /// Its path, as the API writes it: `.spec.source.path`.
     pub field: String,

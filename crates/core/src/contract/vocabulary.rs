@@ -11,16 +11,23 @@
 ///     }
 ///     actions {
 ///         /// Start a job, detached.
-///         StartJob {
-///             /// Which.
-///             job: Job,
-///         } = ("{job}"), within 2 min;
+///         WriteFile {
+///             /// Where.
+///             path: String,
+///         } with {
+///             /// What.
+///             content: Content,
+///         } = ("write {path}"), within 2 min, hides (content.secrets());
 ///     }
 /// }
 /// ```
 ///
 /// The words are what `write!` takes, with the fields in scope: what is being done, as in "find its root partition on node01:
-/// no answer". An answer is kept for a while, unless the question is `never kept`. `hides (EXPRESSION)` gives the secrets of an action, which are hidden in whatever comes back.
+/// no answer". An answer is kept for a while, unless the question is `never kept`. `hides (EXPRESSION)` gives the secrets of an
+/// action, which are hidden in whatever comes back.
+///
+/// The first fields of an action are its outline, which events carry, and all that its words can name. What else it takes
+/// follows `with` and stays out of events: contents, secrets, sums.
 macro_rules! vocabulary {
     (
         $of:ty:
@@ -31,7 +38,8 @@ macro_rules! vocabulary {
         )+ }
         actions { $(
             $(#[$action_doc:meta])*
-            $action:ident { $($(#[$told_doc:meta])* $told:ident: $told_type:ty),* $(,)? }
+            $action:ident { $($(#[$named_doc:meta])* $named:ident: $named_type:ty),* $(,)? }
+            $(with { $($(#[$with_doc:meta])* $with:ident: $with_type:ty),* $(,)? })?
             = ($($action_words:tt)+), within $action_number:literal $action_unit:ident $(, hides ($hidden:expr))?;
         )+ }
     ) => {
@@ -127,7 +135,10 @@ macro_rules! vocabulary {
         $(
             $(#[$action_doc])*
             #[derive(Clone, PartialEq, Eq, Debug)]
-            pub struct $action { $($(#[$told_doc])* pub $told: $told_type),* }
+            pub struct $action {
+                $($(#[$named_doc])* pub $named: $named_type,)*
+                $($($(#[$with_doc])* pub $with: $with_type,)*)?
+            }
 
             impl From<$action> for Action {
                 fn from(action: $action) -> Self {
@@ -136,10 +147,8 @@ macro_rules! vocabulary {
             }
 
             impl ::std::fmt::Display for $action {
-                #[allow(unused_variables, reason = "not every field is in the words")]
                 fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                    let Self { $($told),* } = self;
-                    write!(f, $($action_words)+)
+                    crate::contract::Action::outline(self).fmt(f)
                 }
             }
 
@@ -150,9 +159,13 @@ macro_rules! vocabulary {
                     vocabulary!(@bound $action_number $action_unit)
                 }
 
+                fn outline(&self) -> Outline {
+                    Outline::$action { $($named: self.$named.clone()),* }
+                }
+
                 #[allow(unused_variables, reason = "most actions hide nothing")]
                 fn secrets(&self) -> Vec<crate::secret::Secret> {
-                    let Self { $($told),* } = self;
+                    let Self { $($named,)* $($($with),*)? } = self;
                     let secrets: Vec<crate::secret::Secret> = Vec::new();
                     $(let secrets = $hidden;)?
                     secrets
@@ -174,12 +187,34 @@ macro_rules! vocabulary {
             }
         }
 
+        /// An action as events tell of it: which, and what it acts on.
+        #[derive(Clone, PartialEq, Eq, Debug, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum Outline {
+            $($(#[$action_doc])* $action { $($(#[$named_doc])* $named: $named_type),* },)+
+        }
+
+        impl ::std::fmt::Display for Outline {
+            #[allow(unused_variables, reason = "not every field is in the words")]
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                match self {
+                    $(Self::$action { $($named),* } => write!(f, $($action_words)+),)+
+                }
+            }
+        }
+
         impl crate::contract::Action for Action {
             type On = $of;
 
             fn bound(&self) -> ::std::time::Duration {
                 match self {
                     $(Self::$action(action) => action.bound(),)+
+                }
+            }
+
+            fn outline(&self) -> Outline {
+                match self {
+                    $(Self::$action(action) => action.outline(),)+
                 }
             }
 

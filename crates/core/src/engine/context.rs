@@ -11,7 +11,7 @@ use super::look::{Act, Look};
 use super::{Walk, ms};
 use crate::change::{Outcome, Reason};
 use crate::contract::Asked;
-use crate::event::{Pass, What};
+use crate::event::{Awaited, Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, Target};
@@ -114,18 +114,22 @@ impl<'a> StepContext<'a> {
 
     /// Waits for a step or a lane to end; it is bounded by what it waits for.
     async fn wait_for_end(&self, label: &Label) -> Result<Option<End>, Fault> {
-        let wanted = label.to_string();
-        let (end, waited) = self.announced(&wanted, self.walk.ends.wait(label)).await?;
+        let awaited = Awaited::End { of: label.clone() };
+        let (end, waited) = self.announced(&awaited, self.walk.ends.wait(label)).await?;
         if let Some(ms) = waited {
             let freed_by = end.as_ref().map(|end| end.by.clone());
-            self.tell(What::Waited { step: self.label(), wanted, freed_by, ms });
+            self.tell(What::Waited { step: self.label(), awaited, freed_by, ms });
         }
         Ok(end)
     }
 
     /// Waits for other lanes: announced only if it is not over at once and somebody acts. How long it took, if
     /// announced.
-    async fn announced<T>(&self, wanted: &str, waiting: impl Future<Output = T>) -> Result<(T, Option<u64>), Fault> {
+    async fn announced<T>(
+        &self,
+        awaited: &Awaited,
+        waiting: impl Future<Output = T>,
+    ) -> Result<(T, Option<u64>), Fault> {
         let began = Instant::now();
         let target = self.walk.lanes[self.lane].steps[self.index].step.target();
         let mut waiting = std::pin::pin!(waiting);
@@ -137,12 +141,12 @@ impl<'a> StepContext<'a> {
                     if self.pass() == Pass::Plan {
                         return (waiting.await, None);
                     }
-                    self.tell(What::Waiting { step: self.label(), wanted: wanted.to_owned(), bound: None });
+                    self.tell(What::Waiting { step: self.label(), awaited: awaited.clone(), bound: None });
                     (waiting.await, Some(ms(began.elapsed())))
                 }
             }
         };
-        self.or_interrupted(&target, &format!("wait for {wanted}"), telling).await
+        self.or_interrupted(&target, &format!("wait for {awaited}"), telling).await
     }
 
     /// Waits for the steps that come first, then takes a span.
@@ -154,13 +158,13 @@ impl<'a> StepContext<'a> {
         for first in &placed.yields_to {
             self.wait_for_end(first).await?;
         }
-        let (label, wanted) = (self.label(), span.to_string());
+        let (label, awaited) = (self.label(), Awaited::Span { span: span.clone() });
         let way_to_go = self.walk.ways_to_go[self.lane][self.index];
         let long = !placed.step.estimate_in_span().is_zero();
         let taking = self.walk.spans.take(&span, &label, way_to_go, long);
-        let (grant, waited) = self.announced(&wanted, taking).await?;
+        let (grant, waited) = self.announced(&awaited, taking).await?;
         if let Some(ms) = waited {
-            self.tell(What::Waited { step: label.clone(), wanted, freed_by: grant.after, ms });
+            self.tell(What::Waited { step: label.clone(), awaited, freed_by: grant.after, ms });
         }
         self.spans_held().push(span.clone());
         self.tell(What::SpanTaken { step: label, span });

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::StepContext;
-use crate::contract::{Action, Answered, Asked, Contract, Question};
-use crate::event::What;
+use crate::contract::{Action, ActionOutline, Answered, Asked, Contract, Question};
+use crate::event::{Awaited, Unit, What};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, Target};
 use crate::sabotage::Guards;
@@ -203,9 +203,10 @@ impl<'a> Act<'a> {
     pub async fn act<A: Action>(&self, on: &A::On, action: A) -> Result<(), Fault> {
         let context = self.context;
         let (target, words, bound) = (on.target(), action.to_string(), action.bound());
+        let outline: ActionOutline = action.outline().into();
         context.not_interrupted(&target, &words)?;
         let step = context.label();
-        context.tell(What::DeedStarted { step: step.clone(), target: target.clone(), deed: words.clone() });
+        context.tell(What::ActionStarted { step: step.clone(), target: target.clone(), action: outline.clone() });
         let told = |done, total, unit| context.tell(What::Progress { step: step.clone(), done, total, unit });
         let action: <A::On as Contract>::Action = action.into();
         let acting = <A::On as Contract>::part(context.walk.run.world).act(on, &action, &told);
@@ -215,7 +216,7 @@ impl<'a> Act<'a> {
         });
         context.walk.answers().forget(&target);
         let fault = result.as_ref().err().cloned();
-        context.tell(What::DeedEnded { step, target, deed: words, fault });
+        context.tell(What::ActionEnded { step, target, action: outline, fault });
         result
     }
 
@@ -236,7 +237,7 @@ impl<'a> Act<'a> {
         let began = Instant::now();
         let step = context.label();
         let bound = u64::try_from(wait.bound.as_millis()).ok();
-        context.tell(What::Waiting { step: step.clone(), wanted: wait.wanted.to_owned(), bound });
+        context.tell(What::Waiting { step: step.clone(), awaited: wait.awaited.clone(), bound });
         let result = loop {
             // A connection that is lost counts as "not yet", like a host that is down.
             let look = Look { tries: 1, ..self.look() };
@@ -249,7 +250,7 @@ impl<'a> Act<'a> {
                 Err(fault) => break Err(fault),
             };
             if began.elapsed() >= wait.bound {
-                let mut fault = Fault::new(Cause::TimedOut, wait.of.target(), format!("wait for {}", wait.wanted))
+                let mut fault = Fault::new(Cause::TimedOut, wait.of.target(), format!("wait for {}", wait.awaited))
                     .said(format!("not so after {} s", wait.bound.as_secs()));
                 if let Some(last) = last {
                     fault = fault.said(last.to_string());
@@ -264,12 +265,12 @@ impl<'a> Act<'a> {
         // What was waited for changed the target, whoever did it: what was known of it before is history.
         context.walk.answers().forget(&wait.of.target());
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        context.tell(What::Waited { step, wanted: wait.wanted.to_owned(), freed_by: None, ms });
+        context.tell(What::Waited { step, awaited: wait.awaited, freed_by: None, ms });
         result
     }
 
     /// Tells how far long work has come.
-    pub fn progress(&self, done: u64, total: u64, unit: &'static str) {
+    pub fn progress(&self, done: u64, total: u64, unit: Unit) {
         self.context.tell(What::Progress { step: self.context.label(), done, total, unit });
     }
 
@@ -309,12 +310,12 @@ impl<'a> Act<'a> {
 }
 
 /// A bounded wait.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Wait<'a, T> {
     /// Who is asked.
     pub of: &'a T,
-    /// For what, in words that follow "wait for".
-    pub wanted: &'a str,
+    /// For what.
+    pub awaited: Awaited,
     /// For how long at most.
     pub bound: Duration,
     /// How often it is asked, once it has been waited for a while.

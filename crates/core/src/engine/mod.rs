@@ -25,7 +25,7 @@ use self::look::Answers;
 pub use self::look::{Act, Look, Wait};
 pub use self::stop::Stop;
 use crate::change::{Diff, Outcome, Planned, Reason};
-use crate::event::{Event, LaneOutline, Pass, Tally, What};
+use crate::event::{self, Event, LaneOutline, Pass, Tally, What};
 use crate::hazard::Hazard;
 use crate::ids::{Label, Target};
 use crate::resource::{Concluded, Renewal};
@@ -97,6 +97,7 @@ pub async fn walk(lanes: &[Lane], run: &Run<'_>) -> Walked {
     let started = Instant::now();
     let walk = Walk::new(lanes, run, started);
     walk.tell(What::RunStarted {
+        format: event::FORMAT,
         run: run.name.clone(),
         site: run.site.clone(),
         pass: run.pass,

@@ -1,7 +1,7 @@
 //! Secrets hidden in events. A machine may repeat what it was sent, in a good answer as well as in an error, and what it
 //! says ends up in plans, notices and faults alike.
 
-use super::{Event, What};
+use super::{Awaited, Event, Notice, What};
 use crate::change::{Diff, Outcome, Planned, Reason};
 use crate::fault::Fault;
 use crate::hazard::{Disk, DiskFound, Hazard};
@@ -18,14 +18,14 @@ impl Event {
                 hide.hazards(hazards);
             }
             What::Approved { hazards } => hide.hazards(hazards),
-            What::DeedEnded { fault, .. } => fault.iter_mut().for_each(|fault| hide.fault(fault)),
-            What::Waiting { wanted, .. } | What::Waited { wanted, .. } => hide.text(wanted),
+            What::ActionEnded { fault, .. } => fault.iter_mut().for_each(|fault| hide.fault(fault)),
+            What::Waiting { awaited, .. } | What::Waited { awaited, .. } => hide.awaited(awaited),
             What::Retrying { fault, .. } => hide.fault(fault),
             What::StepEnded { outcome, .. } => hide.outcome(outcome),
-            What::Noticed { text, .. } => hide.text(text),
+            What::Noticed { notice, .. } => hide.notice(notice),
             What::RunStarted { .. }
             | What::StepStarted { .. }
-            | What::DeedStarted { .. }
+            | What::ActionStarted { .. }
             | What::Progress { .. }
             | What::SpanTaken { .. }
             | What::SpanReleased { .. }
@@ -92,6 +92,32 @@ impl Hide<'_> {
         }
     }
 
+    /// The units of earlier work are what a node lists.
+    fn awaited(&self, awaited: &mut Awaited) {
+        if let Awaited::EarlierWork { units } = awaited {
+            *units = std::mem::take(units).into_iter().map(|unit| self.0.hide_in(&unit)).collect();
+        }
+    }
+
+    fn notice(&self, notice: &mut Notice) {
+        match notice {
+            Notice::K3sConfigurationKept { keys, .. } => keys.iter_mut().for_each(|key| self.text(key)),
+            Notice::FieldsKept { fields, .. } => {
+                for field in fields {
+                    self.text(&mut field.field);
+                    self.text(&mut field.managers);
+                }
+            }
+            Notice::ScriptKept { .. }
+            | Notice::CompletionKept { .. }
+            | Notice::ContainerdTemplateKept { .. }
+            | Notice::WorkstationReboot { .. }
+            | Notice::K3sConfigurationMissing { .. }
+            | Notice::WithoutWorkers { .. }
+            | Notice::Words(_) => {}
+        }
+    }
+
     fn hazards(&self, hazards: &mut [Hazard]) {
         hazards.iter_mut().for_each(|hazard| self.hazard(hazard));
     }
@@ -117,6 +143,7 @@ impl Hide<'_> {
 mod tests {
     use super::*;
     use crate::change::Change;
+    use crate::contract::{Action, FieldConflict, ObjectId};
     use crate::hazard::Liveness;
     use crate::ids::{DiskPath, Label, NodeName, StageName, Target};
     use crate::secret::Secret;
@@ -154,21 +181,29 @@ mod tests {
             outcome,
             ms: 0,
         };
-        let (wanted, deed) = (said(), "install".to_owned());
+        let awaited = Awaited::EarlierWork { units: [said()].into() };
+        let action = crate::contract::node::Reboot {}.outline().into();
+        let fields = vec![FieldConflict { field: said(), managers: said() }];
+        let id =
+            ObjectId { api_version: "v1".into(), kind: "Namespace".into(), namespace: "x".into(), name: "x".into() };
         let all = [
             planned(Planned::Known(changed())),
             planned(Planned::Expected(blocked())),
             planned(Planned::Unreachable(fault())),
             What::Approved { hazards: hazards.clone() },
-            What::DeedEnded { step: step.clone(), target: target.clone(), deed, fault: Some(fault()) },
-            What::Waiting { step: step.clone(), wanted: wanted.clone(), bound: None },
-            What::Waited { step: step.clone(), wanted, freed_by: None, ms: 0 },
+            What::ActionEnded { step: step.clone(), target: target.clone(), action, fault: Some(fault()) },
+            What::Waiting { step: step.clone(), awaited: awaited.clone(), bound: None },
+            What::Waited { step: step.clone(), awaited, freed_by: None, ms: 0 },
             What::Retrying { step: step.clone(), attempt: 1, of: 3, fault: fault() },
             ended(Outcome::NotConverged(changed())),
             ended(Outcome::Failed(fault())),
             ended(Outcome::Blocked(Reason::new(said(), said()))),
             ended(Outcome::Skipped(Reason::new(said(), said()))),
-            What::Noticed { step: step.clone(), text: said() },
+            What::Noticed {
+                step: step.clone(),
+                notice: Notice::K3sConfigurationKept { node: NodeName::new("node01"), keys: vec![said()] },
+            },
+            What::Noticed { step: step.clone(), notice: Notice::FieldsKept { id, fields } },
         ];
         let mask = [Secret::new("s3cr3t")].iter().collect();
         for what in all {

@@ -10,6 +10,7 @@ use crate::change::{Change, Diff};
 use crate::contract::cluster::KubeObject;
 use crate::contract::{Asked, Cluster, Contract, ObjectId, ObjectState};
 use crate::engine::{Act, Look, Wait};
+use crate::event::Awaited;
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, Target};
 use crate::resource::{Applied, Resource};
@@ -185,8 +186,8 @@ impl Resource for ApplicationHealthy {
     }
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
-        let wanted = format!("{} to be Synced and Healthy", self.id);
-        let wait = Wait { of: &Cluster, wanted: &wanted, bound: BOUND, every: EVERY };
+        let awaited = Awaited::ApplicationHealthy { id: self.id.clone() };
+        let wait = Wait { of: &Cluster, awaited: awaited.clone(), bound: BOUND, every: EVERY };
         let trouble = Mutex::new(TimeInTrouble::default());
         let enough = |object: Option<ObjectState>| {
             if self.diff(&read(object.as_ref())) == Diff::InSync {
@@ -199,7 +200,7 @@ impl Resource for ApplicationHealthy {
         let page = "Argo CD's own page tells more: argo.sh opens a way to it";
         match act.wait_until(wait, self.question(), enough).await {
             Ok(true) => Ok(Applied::Changed),
-            Ok(false) => Err(Fault::new(Cause::Failed, Target::Cluster, format!("wait for {wanted}"))
+            Ok(false) => Err(Fault::new(Cause::Failed, Target::Cluster, format!("wait for {awaited}"))
                 .said(self.ailing(act).await)
                 .likely("what it brings does not run, or its repository does not hold what it should")
                 .next(format!("fix what the lines above name, in the repository or in the cluster; {page}"))),
@@ -281,8 +282,8 @@ mod tests {
             ]
         );
         let id = ObjectId {
-            api_version: "argoproj.io/v1alpha1",
-            kind: "Application",
+            api_version: "argoproj.io/v1alpha1".into(),
+            kind: "Application".into(),
             namespace: "argo-cd".to_owned(),
             name: "root".to_owned(),
         };

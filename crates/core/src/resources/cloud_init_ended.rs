@@ -6,6 +6,7 @@ use crate::change::{Change, Diff, Reason};
 use crate::contract::node::CloudInit;
 use crate::contract::{Asked, CloudInitState, Contract};
 use crate::engine::{Act, Look, Wait};
+use crate::event::Awaited;
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
 use crate::resource::{Applied, Resource};
@@ -21,7 +22,7 @@ pub struct CloudInitEnded {
 
 /// Waits until a node's cloud-init has ended in this boot, well or not.
 pub(super) async fn cloud_init_ends(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
-    let wait = Wait { of: node, wanted: "cloud-init to end", bound: BOUND, every: Duration::from_secs(5) };
+    let wait = Wait { of: node, awaited: Awaited::CloudInit, bound: BOUND, every: Duration::from_secs(5) };
     act.wait_until(wait, CloudInit {}, |state| (state != CloudInitState::Running).then_some(())).await
 }
 

@@ -5,9 +5,11 @@ use crate::change::{Change, Diff};
 use crate::contract::controller::{HasLine, Modified, WriteCompletion};
 use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
+use crate::event::Notice;
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
 use crate::resource::{Applied, Resource};
+use crate::shell_text::Shell;
 
 /// A completion file that is at least as new as its tool.
 #[derive(Debug)]
@@ -16,8 +18,8 @@ pub struct Completion {
     pub tool: &'static str,
     /// Where the tool is.
     pub tool_path: String,
-    /// `bash` or `zsh`.
-    pub shell: &'static str,
+    /// Which shell.
+    pub shell: Shell,
     /// Where the completion goes.
     pub path: String,
 }
@@ -82,12 +84,12 @@ impl Resource for Completion {
         }
     }
 
-    fn notices(&self, seen: &Seen) -> Vec<String> {
+    fn notices(&self, seen: &Seen) -> Vec<Notice> {
         match seen {
-            Seen::Theirs => vec![format!(
-                "{} was not written by bringup and is kept; move it away to have the {} completion of {}",
-                self.path, self.shell, self.tool
-            )],
+            Seen::Theirs => {
+                let (path, tool) = (self.path.clone(), self.tool.to_owned());
+                vec![Notice::CompletionKept { path, tool, shell: self.shell }]
+            }
             Seen::Absent | Seen::Ours { .. } => Vec::new(),
         }
     }

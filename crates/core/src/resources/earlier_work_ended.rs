@@ -11,6 +11,7 @@ use crate::change::{Change, Diff};
 use crate::contract::node::{PackagesBusy, RunningJobs};
 use crate::contract::{Asked, Contract};
 use crate::engine::{Act, Look, Wait};
+use crate::event::Awaited;
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Target};
 use crate::resource::{Applied, Resource};
@@ -76,9 +77,8 @@ impl Resource for EarlierWorkEnded {
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let applied = if seen.jobs.is_empty() { Applied::Changed } else { Applied::TookOver };
         if !seen.jobs.is_empty() {
-            let names: Vec<&str> = seen.jobs.iter().map(String::as_str).collect();
-            let wanted = format!("the end of {}", names.join(", "));
-            let wait = Wait { of: &self.node, wanted: &wanted, bound: BOUND, every: EVERY };
+            let awaited = Awaited::EarlierWork { units: seen.jobs.clone() };
+            let wait = Wait { of: &self.node, awaited, bound: BOUND, every: EVERY };
             act.wait_until(wait, RunningJobs {}, |running| self.left(running).is_empty().then_some(())).await?;
         }
         maintenance::packages_are_free(act, &self.node).await?;

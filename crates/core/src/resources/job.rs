@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::contract::node::{BootId, JobState, StartJob};
 use crate::contract::{Contract, Job, JobPhase, JobStatus};
 use crate::engine::{Act, Wait};
+use crate::event::Awaited;
 use crate::fault::{Cause, Fault};
 use crate::ids::NodeName;
 use crate::resource::Applied;
@@ -37,16 +38,15 @@ pub(super) async fn see_through(act: &Act<'_>, node: &NodeName, job: Job, bound:
 /// Waits until a job that runs has succeeded. Starts nothing.
 pub(super) async fn watch(act: &Act<'_>, node: &NodeName, job: &Job, bound: Duration) -> Result<(), Fault> {
     let (name, hash) = (job.name(), job.hash());
-    let wanted = job.to_string();
-    let wait = Wait { of: node, wanted: &wanted, bound, every: EVERY };
+    let wait = Wait { of: node, awaited: Awaited::Job { job: job.clone() }, bound, every: EVERY };
     let ended = act.wait_until(wait, JobState { name }, |status| match status {
         Some(status) if status.phase == JobPhase::Running => None,
         ended => Some(ended),
     });
     match ended.await? {
         Some(JobStatus { phase: JobPhase::Succeeded, hash: ended_hash, .. }) if ended_hash == hash => Ok(()),
-        Some(status) => Err(Fault::new(Cause::Passing, node.target(), wanted).said(status.said.join("\n"))),
-        None => Err(Fault::new(Cause::Passing, node.target(), wanted)
+        Some(status) => Err(Fault::new(Cause::Passing, node.target(), job.to_string()).said(status.said.join("\n"))),
+        None => Err(Fault::new(Cause::Passing, node.target(), job.to_string())
             .said("the job is gone without a trace")
             .likely("the node went down meanwhile")),
     }

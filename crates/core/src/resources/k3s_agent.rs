@@ -8,6 +8,7 @@ use crate::contract::cluster::{DeleteNode, KubeNode};
 use crate::contract::node::{Addresses, AgentToken, Join, JoinToken, K3s, Reaches};
 use crate::contract::{Asked, Cluster, Contract};
 use crate::engine::{Act, Look, Wait};
+use crate::event::{Awaited, Notice};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
@@ -48,8 +49,8 @@ impl K3sAgent {
     /// Waits until the Node of this name is not Ready: the cluster takes one for Ready for a minute after its machine went.
     async fn nobody_bears_the_name(&self, act: &Act<'_>) -> Result<(), Fault> {
         let node = &self.wanted.node;
-        let wanted = format!("Node {node}, whose machine runs no k3s, not to be Ready");
-        let wait = Wait { of: &Cluster, wanted: &wanted, bound: GONE_BOUND, every: EVERY };
+        let awaited = Awaited::NodeNotReady { node: node.clone() };
+        let wait = Wait { of: &Cluster, awaited, bound: GONE_BOUND, every: EVERY };
         let gone = act.wait_until(wait, KubeNode { name: node.clone() }, |kube| {
             (!kube.is_some_and(|kube| kube.ready)).then_some(())
         });
@@ -63,16 +64,16 @@ impl K3sAgent {
         let (node, control_plane) = (&self.wanted.node, &self.control_plane);
         let host = api_address(&act.look(), &self.control_plane, self.control_plane_ip.as_ref()).await?;
         let server = api_url(&host);
-        let wanted = format!("{server} to be reached from {}", self.wanted.node);
-        let wait = Wait { of: node, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
+        let awaited = Awaited::ApiReached { server: server.clone(), from: node.clone() };
+        let wait = Wait { of: node, awaited, bound: SERVER_BOUND, every: EVERY };
         let reached = act.wait_until(wait, Reaches { host, port: PORT }, |reaches| reaches.then_some(())).await;
         reached.map_err(|fault| {
             fault
                 .likely("a firewall is between them, or that address is not one of the control plane's in this network")
                 .next("set node_ip of the control plane, or let its port 6443 be reached; then run again")
         })?;
-        let wanted = format!("the join token of {}", self.control_plane);
-        let wait = Wait { of: control_plane, wanted: &wanted, bound: SERVER_BOUND, every: EVERY };
+        let awaited = Awaited::JoinToken { of: control_plane.clone() };
+        let wait = Wait { of: control_plane, awaited, bound: SERVER_BOUND, every: EVERY };
         let token = act.wait_until(wait, JoinToken {}, |token| token).await.map_err(|fault| {
             fault
                 .likely("k3s does not run there as a server, or has not come up")
@@ -160,7 +161,7 @@ impl Resource for K3sAgent {
         }
     }
 
-    fn notices(&self, seen: &K3sSeen) -> Vec<String> {
+    fn notices(&self, seen: &K3sSeen) -> Vec<Notice> {
         self.wanted.notices(seen)
     }
 

@@ -13,6 +13,7 @@ use crate::contract::node::{
 };
 use crate::contract::{Asked, Cluster, Contract, K3sRole, K3sState, KubeNodeState};
 use crate::engine::{Act, Look, Wait};
+use crate::event::{Awaited, Notice};
 use crate::fault::{Cause, Fault};
 use crate::ids::{NodeName, Target};
 use crate::k3s_config::{self, Merged, Setting};
@@ -165,17 +166,16 @@ impl K3sWanted {
     }
 
     /// What we would set and the user sets otherwise, and a file that is missing.
-    pub(super) fn notices(&self, seen: &K3sSeen) -> Vec<String> {
+    pub(super) fn notices(&self, seen: &K3sSeen) -> Vec<Notice> {
         if seen.lost_its_configuration(K3sRole::Server) && !self.reinstalls(seen) {
-            let path = k3s_config::PATH;
-            return vec![format!("{path} on {} is missing; restore it before k3s is restarted there", self.node)];
+            return vec![Notice::K3sConfigurationMissing { node: self.node.clone() }];
         }
         let counts = seen.installed.is_none() || seen.is_ours() || self.reinstalls(seen);
         let Some(merged) = self.merged(seen).ok().filter(|merged| counts && !merged.given_way.is_empty()) else {
             return Vec::new();
         };
-        let (keys, path) = (merged.given_way.join(", "), k3s_config::PATH);
-        vec![format!("{path} on {} sets {keys} by itself, and that stands", self.node)]
+        let keys = merged.given_way.iter().map(ToString::to_string).collect();
+        vec![Notice::K3sConfigurationKept { node: self.node.clone(), keys }]
     }
 
     pub(super) fn diff(&self, seen: &K3sSeen) -> Diff {
@@ -332,13 +332,12 @@ impl K3sWanted {
 
     async fn ready_within(&self, bound: Duration, renewed: Option<&str>, act: &Act<'_>) -> Result<(), Fault> {
         let begun = Instant::now();
-        let unit = self.role.unit();
-        let wanted = format!("{unit} on {} to be up", self.node);
-        let wait = Wait { of: &self.node, wanted: &wanted, bound, every: EVERY };
+        let awaited = Awaited::K3sUp { node: self.node.clone(), role: self.role };
+        let wait = Wait { of: &self.node, awaited, bound, every: EVERY };
         act.wait_until(wait, K3s {}, |k3s| k3s.is_some_and(|k3s| k3s.started).then_some(())).await?;
-        let wanted = format!("Node {} to be Ready", self.node);
+        let awaited = Awaited::NodeReady { node: self.node.clone() };
         let bound = bound.saturating_sub(begun.elapsed());
-        let wait = Wait { of: &Cluster, wanted: &wanted, bound, every: EVERY };
+        let wait = Wait { of: &Cluster, awaited, bound, every: EVERY };
         act.wait_until(wait, KubeNode { name: self.node.clone() }, |kube| {
             kube.is_some_and(|kube| kube.is_up() && (renewed.is_none() || kube.renewed.as_deref() != renewed))
                 .then_some(())

@@ -8,6 +8,7 @@ use crate::change::Diff;
 use crate::contract::Asked;
 use crate::contract::node::FetchSnapshot;
 use crate::engine::{Act, Look};
+use crate::event::Notice;
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
@@ -50,7 +51,7 @@ impl Resource for K3sServer {
         self.wanted.diff(seen)
     }
 
-    fn notices(&self, seen: &K3sSeen) -> Vec<String> {
+    fn notices(&self, seen: &K3sSeen) -> Vec<Notice> {
         self.wanted.notices(seen)
     }
 

@@ -6,6 +6,7 @@ use crate::change::{Change, Diff, Reason};
 use crate::contract::cluster::{ApplyObject, ForeseenObject};
 use crate::contract::{Asked, Cluster, Contract, FieldConflict, Fields, ForeseenState, ObjectId};
 use crate::engine::{Act, Look};
+use crate::event::Notice;
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
 use crate::resource::{Applied, Resource};
@@ -70,11 +71,11 @@ impl Resource for AppliedObject {
         }
     }
 
-    fn notices(&self, seen: &ForeseenState) -> Vec<String> {
+    fn notices(&self, seen: &ForeseenState) -> Vec<Notice> {
         if seen.kept.is_empty() {
             return Vec::new();
         }
-        vec![format!("{}: {}; they stay", self.id, in_words_all(&seen.kept))]
+        vec![Notice::FieldsKept { id: self.id.clone(), fields: seen.kept.clone() }]
     }
 
     async fn apply(&self, seen: &ForeseenState, act: &Act<'_>) -> Result<Applied, Fault> {

@@ -9,6 +9,7 @@ use crate::contract::cluster::{Cordon, Drain, InMaintenance, KubeNode, Uncordon}
 use crate::contract::node::{BootId, K3s, PackagesBusy, Reboot};
 use crate::contract::{Cluster, KubeNodeState};
 use crate::engine::{Act, Look, Wait};
+use crate::event::Awaited;
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
 use crate::sabotage::Guard;
@@ -104,7 +105,7 @@ pub(super) async fn reboot(act: &Act<'_>, node: &NodeName, gate: bool, within: D
         Err(fault) => return Err(fault),
     }
     let proof = act.guards().hold(Guard::BootIdProof);
-    let wait = Wait { of: node, wanted: "the next boot", bound: within, every: EVERY };
+    let wait = Wait { of: node, awaited: Awaited::NextBoot, bound: within, every: EVERY };
     let shutdown = SHUTDOWN_BOUND.min(within);
     let ordered = Instant::now();
     let rebooted = act.wait_until(wait, BootId {}, |now| {
@@ -134,7 +135,7 @@ pub(super) async fn packages_are_free(act: &Act<'_>, node: &NodeName) -> Result<
     if !act.look().ask(node, PackagesBusy {}).await? {
         return Ok(());
     }
-    let wait = Wait { of: node, wanted: "dpkg's and apt's locks", bound: LOCKS_BOUND, every: EVERY };
+    let wait = Wait { of: node, awaited: Awaited::PackageLocks, bound: LOCKS_BOUND, every: EVERY };
     let freed = act.wait_until(wait, PackagesBusy {}, |busy| (!busy).then_some(())).await;
     freed.map_err(|fault| fault.likely("an upgrade hangs there").next("see who holds them: lslocks; then run again"))
 }
@@ -152,8 +153,8 @@ pub(super) async fn quieten(act: &Act<'_>, node: &NodeName, gate: bool) -> Resul
 /// boot of it is Ready for the cluster until its lease ends.
 pub(super) async fn bring_back(act: &Act<'_>, node: &NodeName) -> Result<(), Fault> {
     let boot = act.look().ask(node, BootId {}).await?;
-    let wanted = format!("Node {node} to be Ready in this boot of it");
-    let wait = Wait { of: &Cluster, wanted: &wanted, bound: READY_BOUND, every: EVERY };
+    let awaited = Awaited::NodeReadySinceBoot { node: node.clone() };
+    let wait = Wait { of: &Cluster, awaited, bound: READY_BOUND, every: EVERY };
     act.wait_until(wait, KubeNode { name: node.clone() }, |state| match state {
         Some(KubeNodeState { ready: true, boot_id, .. }) if boot_id == boot => Some(()),
         _ => None,

@@ -4,6 +4,7 @@ use crate::change::{Change, Diff};
 use crate::contract::controller::{Content, File, HasLine, WriteFile};
 use crate::contract::{Asked, Contract, Controller, FileState};
 use crate::engine::{Act, Look};
+use crate::event::Notice;
 use crate::fault::Fault;
 use crate::ids::{Label, Sha256, Target};
 use crate::resource::{Applied, Resource};
@@ -82,12 +83,12 @@ impl Resource for MarkedScript {
         }
     }
 
-    fn notices(&self, seen: &Seen) -> Vec<String> {
+    fn notices(&self, seen: &Seen) -> Vec<Notice> {
         match seen {
-            Seen::Theirs => vec![format!(
-                "{} was not written by bringup and is kept; move it away to have bringup's {}",
-                self.path, self.purpose
-            )],
+            Seen::Theirs => {
+                let (path, purpose) = (self.path.clone(), self.purpose.to_owned());
+                vec![Notice::ScriptKept { path, purpose }]
+            }
             Seen::Absent | Seen::Ours(_) => Vec::new(),
         }
     }

@@ -4,6 +4,7 @@ use crate::change::{Change, Diff};
 use crate::contract::node::{Content, File, WriteFile};
 use crate::contract::{Asked, Contract, FileState};
 use crate::engine::{Act, Look};
+use crate::event::Notice;
 use crate::fault::Fault;
 use crate::ids::{Label, NodeName, Sha256, Target};
 use crate::resource::{Applied, Resource};
@@ -126,19 +127,13 @@ impl Resource for NvidiaRuntime {
         Diff::of(seen.0.iter().flat_map(|(template, file)| template.changes(file.as_ref())).collect())
     }
 
-    fn notices(&self, seen: &Seen) -> Vec<String> {
+    fn notices(&self, seen: &Seen) -> Vec<Notice> {
         let is_theirs =
             |template: Template, file: &Option<FileState>| file.as_ref().is_some_and(|file| !template.is_ours(file));
         let theirs = seen.0.iter().filter(|(template, file)| is_theirs(*template, file));
-        let notice = |template: Template| {
-            format!(
-                "{} on {} was not written by bringup and is left as it is: it has to name nvidia as the default runtime, and \
-                 must not define that runtime, because k3s does",
-                template.path(),
-                self.node
-            )
-        };
-        theirs.map(|(template, _)| notice(*template)).collect()
+        theirs
+            .map(|(template, _)| Notice::ContainerdTemplateKept { path: template.path(), node: self.node.clone() })
+            .collect()
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {

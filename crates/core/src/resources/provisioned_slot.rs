@@ -19,6 +19,7 @@ use crate::contract::controller::NewHostKey;
 use crate::contract::node::{Addresses, BootId, HostKeys, SshBanner};
 use crate::contract::{Contract, Controller, FlashJobState, FlashMarkState, FlashPhase, JobPhase};
 use crate::engine::{Act, Look, Wait};
+use crate::event::{Awaited, Unit};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{Disk, Hazard, Liveness};
 use crate::ids::{Label, Target};
@@ -163,12 +164,8 @@ impl ProvisionedSlot {
     /// with a USB hub bmcd takes the first module that waits for a boot over USB, whatever slot is asked for.
     async fn no_neighbour_waits(&self, act: &Act<'_>) -> Result<(), Fault> {
         let bmc = &self.slot.board;
-        let wait = Wait {
-            of: bmc,
-            wanted: "no module to wait on the BMC's USB bus",
-            bound: USB_GONE_BOUND,
-            every: Duration::from_secs(1),
-        };
+        let wait =
+            Wait { of: bmc, awaited: Awaited::NoWaitingModule, bound: USB_GONE_BOUND, every: Duration::from_secs(1) };
         let gone = act.wait_until(wait, WaitingModules {}, |modules| modules.is_empty().then_some(())).await;
         let Err(fault) = gone else { return Ok(()) };
         if fault.cause != Cause::TimedOut {
@@ -226,7 +223,7 @@ impl ProvisionedSlot {
             }
             // Where nobody can tell how far it is, the bound of the whole has to do.
             if let Some(done) = job.done {
-                act.progress(done, job.total, "bytes");
+                act.progress(done, job.total, Unit::Bytes);
             }
             if job.done.is_none_or(|done| done != last) {
                 (last, moved) = (job.done.unwrap_or_default(), Instant::now());
@@ -345,13 +342,13 @@ impl ProvisionedSlot {
             result => result,
         }?;
         let node = &self.slot.node;
-        let wait = Wait { of: node, wanted: "the first login", bound: self.boot_within, every: EVERY };
+        let wait = Wait { of: node, awaited: Awaited::FirstLogin, bound: self.boot_within, every: EVERY };
         act.wait_until(wait, BootId {}, |_| Some(())).await
     }
 
     async fn shows(&self, act: &Act<'_>, expected: &HostKey) -> Result<(), Fault> {
         let node = &self.slot.node;
-        let wait = Wait { of: node, wanted: "SSH with the key made for it", bound: self.boot_within, every: EVERY };
+        let wait = Wait { of: node, awaited: Awaited::MadeHostKey, bound: self.boot_within, every: EVERY };
         act.wait_until(wait, HostKeys {}, |shown| shown.contains(expected).then_some(())).await
     }
 

@@ -7,6 +7,7 @@ use crate::change::{Change, Diff};
 use crate::contract::cluster::ReadyNodes;
 use crate::contract::{Asked, Cluster, Contract};
 use crate::engine::{Act, Look, Wait};
+use crate::event::{Awaited, Notice};
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
 use crate::resource::{Applied, Resource};
@@ -56,16 +57,13 @@ impl Resource for ReadyWorkers {
         Diff::Change(vec![Change::new("Ready nodes", now, "the control plane and a worker")])
     }
 
-    fn notices(&self, ready: &BTreeSet<NodeName>) -> Vec<String> {
-        let missing: Vec<&str> = self.workers.difference(ready).map(NodeName::as_str).collect();
-        if missing.is_empty() {
-            return Vec::new();
-        }
-        vec![format!("goes on without {}: not Ready", missing.join(", "))]
+    fn notices(&self, ready: &BTreeSet<NodeName>) -> Vec<Notice> {
+        let nodes: BTreeSet<NodeName> = self.workers.difference(ready).cloned().collect();
+        if nodes.is_empty() { Vec::new() } else { vec![Notice::WithoutWorkers { nodes }] }
     }
 
     async fn apply(&self, _: &BTreeSet<NodeName>, act: &Act<'_>) -> Result<Applied, Fault> {
-        let wait = Wait { of: &Cluster, wanted: "enough Ready nodes", bound: BOUND, every: Duration::from_secs(5) };
+        let wait = Wait { of: &Cluster, awaited: Awaited::ReadyWorkers, bound: BOUND, every: Duration::from_secs(5) };
         act.wait_until(wait, ReadyNodes {}, |ready| self.enough(&ready).then_some(())).await.map_err(|fault| {
             if fault.cause == Cause::TimedOut {
                 fault.next("see why no worker is Ready: kubectl get nodes")

@@ -7,6 +7,7 @@ use crate::change::{Change, Diff};
 use crate::contract::node::RebootRequired;
 use crate::contract::{Asked, Contract};
 use crate::engine::{Act, Look};
+use crate::event::Notice;
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{Label, NodeName, Target};
@@ -74,9 +75,9 @@ impl Resource for Rebooted {
         seen.membership.needs_gate().then(maintenance::span)
     }
 
-    fn notices(&self, seen: &Seen) -> Vec<String> {
+    fn notices(&self, seen: &Seen) -> Vec<Notice> {
         if seen.required && self.workstation {
-            vec![format!("{} wants a reboot; it is left to whoever sits at it", self.node)]
+            vec![Notice::WorkstationReboot { node: self.node.clone() }]
         } else {
             Vec::new()
         }

@@ -7,6 +7,7 @@ use crate::change::{Change, Diff};
 use crate::contract::cluster::ReadyDeployments;
 use crate::contract::{Asked, Cluster, Contract};
 use crate::engine::{Act, Look, Wait};
+use crate::event::Awaited;
 use crate::fault::Fault;
 use crate::ids::{Label, Target};
 use crate::resource::{Applied, Resource};
@@ -52,8 +53,8 @@ impl Resource for SystemDeployments {
     }
 
     async fn apply(&self, _: &BTreeSet<String>, act: &Act<'_>) -> Result<Applied, Fault> {
-        let wanted = format!("{} to be ready", self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-        let wait = Wait { of: &Cluster, wanted: &wanted, bound: BOUND, every: Duration::from_secs(5) };
+        let awaited = Awaited::Deployments { names: self.names.clone() };
+        let wait = Wait { of: &Cluster, awaited, bound: BOUND, every: Duration::from_secs(5) };
         let all = self.names.len();
         act.wait_until(wait, self.question(), |ready| (ready.len() == all).then_some(())).await?;
         Ok(Applied::Changed)

@@ -7,6 +7,7 @@ use crate::change::{Change, Diff};
 use crate::contract::node::{ControlUnit, File, Unit, UnitAction};
 use crate::contract::{Asked, Contract, K3sRole, UnitState};
 use crate::engine::{Act, Look, Wait};
+use crate::event::Awaited;
 use crate::fault::{Cause, Fault};
 use crate::ids::{Label, NodeName, Target};
 use crate::resource::{Applied, Resource};
@@ -72,10 +73,10 @@ impl Resource for UnitNewerThanFile {
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let name = self.role.unit().to_owned();
         act.act(&self.node, ControlUnit { name: name.clone(), action: UnitAction::Restart }).await?;
-        let wanted = format!("{name} on {} to be up again", self.node);
         let mut watch = K3sWatch::begin(&self.node, self.role);
         loop {
-            let wait = Wait { of: &self.node, wanted: &wanted, bound: watch.bound(), every: EVERY };
+            let awaited = Awaited::K3sUp { node: self.node.clone(), role: self.role };
+            let wait = Wait { of: &self.node, awaited, bound: watch.bound(), every: EVERY };
             let is_up = |unit: Option<UnitState>| {
                 unit.is_some_and(|unit| unit.active && unit.since >= seen.modified).then_some(())
             };

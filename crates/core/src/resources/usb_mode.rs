@@ -9,6 +9,7 @@ use crate::change::{Change, Diff};
 use crate::contract::bmc::{ClearStoredUsbBoot, FlashJob, StoredUsbBoot};
 use crate::contract::{Asked, Contract, FlashJobState, JobPhase};
 use crate::engine::{Act, Look, Wait};
+use crate::event::Awaited;
 use crate::fault::Fault;
 use crate::hazard::Hazard;
 use crate::ids::{BoardName, Label, Slot, Target};
@@ -67,7 +68,7 @@ impl Resource for UsbMode {
         let Some(slot) = *seen else { return Ok(Applied::Changed) };
         let bmc = &self.board;
         // Setting a mode would take the bus from a module that is being written. Nothing else of this run begins before.
-        let wait = Wait { of: bmc, wanted: "the running flash to end", bound: FLASH_BOUND, every: EVERY };
+        let wait = Wait { of: bmc, awaited: Awaited::RunningFlash, bound: FLASH_BOUND, every: EVERY };
         let ended = |job: Option<FlashJobState>| job.is_none_or(|job| job.phase != JobPhase::Running).then_some(());
         act.wait_until(wait, FlashJob {}, ended).await?;
         act.act(bmc, ClearStoredUsbBoot { slot }).await?;

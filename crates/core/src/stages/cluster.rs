@@ -85,7 +85,12 @@ fn argo(kind: &'static str, name: &str) -> ObjectId {
 }
 
 fn object(api_version: &'static str, kind: &'static str, name: &str) -> ObjectId {
-    ObjectId { api_version, kind, namespace: NAMESPACE.to_owned(), name: name.to_owned() }
+    ObjectId {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        namespace: NAMESPACE.to_owned(),
+        name: name.to_owned(),
+    }
 }
 
 fn place_argocd(lane: &mut Lane, settings: &Settings, force: bool) {

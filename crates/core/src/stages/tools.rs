@@ -122,8 +122,8 @@ fn place_kubeseal(settings: &Settings, platform: (&str, &str), lane: &mut Lane) 
 
 fn place_completions(tool: &'static str, bin_dir: &str, home: &str, lane: &mut Lane) {
     let completions = [
-        ("bash", format!("{home}/.local/share/bash-completion/completions/{tool}")),
-        ("zsh", format!("{home}/.local/share/zsh/site-functions/_{tool}")),
+        (Shell::Bash, format!("{home}/.local/share/bash-completion/completions/{tool}")),
+        (Shell::Zsh, format!("{home}/.local/share/zsh/site-functions/_{tool}")),
     ];
     for (shell, path) in completions {
         lane.push(STAGE, Completion { tool, tool_path: format!("{bin_dir}/{tool}"), shell, path });

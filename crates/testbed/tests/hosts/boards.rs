@@ -109,8 +109,8 @@ fn kill_at(controller: &Controller, words: &[&str], like: impl Fn(&Value) -> boo
     reached
 }
 
-fn deed(words: &'static str) -> impl Fn(&Value) -> bool {
-    move |event| event["event"] == "deed_started" && event["deed"].as_str().is_some_and(|deed| deed.starts_with(words))
+fn begins(action: &'static str) -> impl Fn(&Value) -> bool {
+    move |event| event["event"] == "action_started" && event["action"]["kind"] == action
 }
 
 fn moves(step: &'static str) -> impl Fn(&Value) -> bool {
@@ -120,7 +120,7 @@ fn moves(step: &'static str) -> impl Fn(&Value) -> bool {
 }
 
 fn boots(event: &Value) -> bool {
-    event["event"] == "waiting" && event["wanted"].as_str().is_some_and(|wanted| wanted.starts_with("SSH with the key"))
+    event["event"] == "waiting" && event["awaited"]["kind"] == "made_host_key"
 }
 
 /// A run that is killed at this event is continued by the next one.
@@ -139,12 +139,12 @@ fn is_continued(bed: &str, at: impl Fn(&Value) -> bool) {
 
 /// One story for each moment: each flashes a module, which takes its time.
 mod killed {
-    use super::{boots, deed, is_continued, moves};
+    use super::{begins, boots, is_continued, moves};
 
     #[test]
     #[ignore = "needs root and real hosts"]
     fn before_it_downloads() {
-        is_continued("killed-before-download", deed("put the image"));
+        is_continued("killed-before-download", begins("stage_image"));
     }
 
     #[test]
@@ -156,13 +156,13 @@ mod killed {
     #[test]
     #[ignore = "needs root and real hosts"]
     fn before_it_powers_off() {
-        is_continued("killed-before-off", deed("power off"));
+        is_continued("killed-before-off", begins("power_off"));
     }
 
     #[test]
     #[ignore = "needs root and real hosts"]
     fn before_it_flashes() {
-        is_continued("killed-before-flash", deed("flash slot"));
+        is_continued("killed-before-flash", begins("start_flash"));
     }
 
     #[test]
@@ -174,13 +174,13 @@ mod killed {
     #[test]
     #[ignore = "needs root and real hosts"]
     fn before_it_gives_an_identity() {
-        is_continued("killed-before-identity", deed("give slot"));
+        is_continued("killed-before-identity", begins("seed_cloud_init"));
     }
 
     #[test]
     #[ignore = "needs root and real hosts"]
     fn before_it_powers_on() {
-        is_continued("killed-before-on", deed("power on"));
+        is_continued("killed-before-on", begins("power_on"));
     }
 
     #[test]

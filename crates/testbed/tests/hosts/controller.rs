@@ -176,7 +176,7 @@ impl Ran {
         self.status == 0
             && self.ended().next().is_none()
             && self.planned().values().all(|diff| diff == "in_sync")
-            && !self.events.iter().any(|event| event["event"] == "deed_started")
+            && !self.events.iter().any(|event| event["event"] == "action_started")
     }
 
     /// What the plan said of each step: the word of its difference, or `later`, `unreachable`.

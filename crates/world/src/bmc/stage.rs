@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bringup_core::contract::bmc::ImageSource;
+use bringup_core::event::Unit;
 use bringup_core::ids::Sha256;
 use bringup_core::world::Progress;
 use tokio::io::duplex;
@@ -56,7 +57,7 @@ impl Bmc<'_> {
             let said = format!("{free} bytes are free on the card, and {missing} more are needed");
             return Err(Trouble::NoRoom(said));
         }
-        let told = |sent| progress(done + sent, total, "bytes");
+        let told = |sent| progress(done + sent, total, Unit::Bytes);
         if let Err(trouble) =
             tokio::try_join!(self.send(staging, &arrival, done, &told), self.is_fit(staging, &arrival))
         {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bringup_core::event::Unit;
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{NodeName, Target};
 use bringup_core::world::Progress;
@@ -133,7 +134,7 @@ pub(super) async fn drain(
             first = pods.len();
         }
         let gone = first.saturating_sub(pods.len());
-        progress(u64::try_from(gone).unwrap_or(0), u64::try_from(first).unwrap_or(0), "pods");
+        progress(u64::try_from(gone).unwrap_or(0), u64::try_from(first).unwrap_or(0), Unit::Pods);
         let mut held = Vec::new();
         for (uid, pod) in &pods {
             if goes.contains_key(uid) || pod["metadata"].get("deletionTimestamp").is_some() {

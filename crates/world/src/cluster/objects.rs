@@ -29,7 +29,7 @@ fn custom_group(api_version: &str) -> Option<&str> {
 
 fn path(id: &ObjectId) -> String {
     let root = if id.api_version.contains('/') { "/apis" } else { "/api" };
-    format!("{root}/{}/namespaces/{}/{}/{}", id.api_version, id.namespace, plural(id.kind), id.name)
+    format!("{root}/{}/namespaces/{}/{}/{}", id.api_version, id.namespace, plural(&id.kind), id.name)
 }
 
 /// When an object of ours last changed by our doing, in seconds. One that we never wrote did not: who runs with it has
@@ -205,8 +205,8 @@ struct Missing {
 }
 
 async fn missing(session: &Session, id: &ObjectId) -> Result<Missing, Trouble> {
-    if let Some(group) = custom_group(id.api_version) {
-        let name = format!("{}.{group}", plural(id.kind));
+    if let Some(group) = custom_group(&id.api_version) {
+        let name = format!("{}.{group}", plural(&id.kind));
         let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
         let definition = session.get_if_any(&path).await?;
         let established = definition.as_ref().is_some_and(|definition| is_true(definition, "Established"));
@@ -241,7 +241,15 @@ mod tests {
             ("argoproj.io/v1alpha1", "AppProject", "/apis/argoproj.io/v1alpha1/namespaces/n/appprojects/x"),
             ("networking.k8s.io/v1", "Ingress", "/apis/networking.k8s.io/v1/namespaces/n/ingresses/x"),
         ] {
-            assert_eq!(path(&ObjectId { api_version, kind, namespace: "n".into(), name: "x".into() }), expected);
+            assert_eq!(
+                path(&ObjectId {
+                    api_version: api_version.into(),
+                    kind: kind.into(),
+                    namespace: "n".into(),
+                    name: "x".into()
+                }),
+                expected
+            );
         }
         assert_eq!(custom_group("argoproj.io/v1alpha1"), Some("argoproj.io"));
         assert_eq!(custom_group("networking.k8s.io/v1"), None);

@@ -91,7 +91,8 @@ fn what_is_slow_is_waited_for_and_what_is_missing_is_told() {
     cluster.until(&["get", "node/node02", "-o", ready], "Unknown");
     let mut waits = false;
     let ran = cluster.controller.watch(&["apply", "-y"], |event| {
-        let now = event["event"] == "waiting" && event["wanted"] == "Node node02 to be Ready";
+        let now = event["event"] == "waiting"
+            && event["awaited"] == serde_json::json!({"kind": "node_ready", "node": "node02"});
         if now && !waits {
             bed.shell("node02", &signal("CONT"));
         }
@@ -107,7 +108,7 @@ fn what_is_slow_is_waited_for_and_what_is_missing_is_told() {
     let ran = cluster.apply(&[]);
     bed.shell("node01", &format!("{server}CONT ${{at#/proc/}}; done; true"));
     assert_ne!(ran.status, 0);
-    assert!(!ran.events.iter().any(|event| event["event"] == "deed_started"), "{:#?}", ran.troubles());
+    assert!(!ran.events.iter().any(|event| event["event"] == "action_started"), "{:#?}", ran.troubles());
     cluster.until(&["get", "--raw", "/readyz"], "ok");
     cluster.settles();
     cluster.changes_nothing();

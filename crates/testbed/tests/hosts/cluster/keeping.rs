@@ -73,12 +73,12 @@ fn a_worker_is_drained_for_its_reboot_and_budgets_are_respected() {
     let ran = cluster.apply(&[]);
     assert!(ran.converged(), "{:#?}\n{}", ran.troubles(), ran.stderr);
     assert_ne!(cluster.bed.boot_id("node02"), before);
-    let deeds = ran.events.iter().filter(|event| event["event"] == "deed_started");
-    let deeds: Vec<_> = deeds.filter_map(|event| event["deed"].as_str()).collect();
-    let at = |words: &str| {
-        deeds.iter().position(|deed| deed.starts_with(words)).unwrap_or_else(|| panic!("{words}: {deeds:#?}"))
+    let actions = ran.events.iter().filter(|event| event["event"] == "action_started");
+    let actions: Vec<_> = actions.filter_map(|event| event["action"]["kind"].as_str()).collect();
+    let at = |kind: &str| {
+        actions.iter().position(|action| *action == kind).unwrap_or_else(|| panic!("{kind}: {actions:#?}"))
     };
-    assert!(at("cordon") < at("drain") && at("drain") < at("reboot") && at("reboot") < at("uncordon"), "{deeds:#?}");
+    assert!(at("cordon") < at("drain") && at("drain") < at("reboot") && at("reboot") < at("uncordon"), "{actions:#?}");
     assert!(is_schedulable(&cluster, "node02"));
     replicas(&cluster);
 

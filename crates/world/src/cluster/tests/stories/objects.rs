@@ -17,7 +17,12 @@ const NAMESPACE: &str = "objects";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 fn id(api_version: &'static str, kind: &'static str, name: &str) -> ObjectId {
-    ObjectId { api_version, kind, namespace: NAMESPACE.to_owned(), name: name.to_owned() }
+    ObjectId {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        namespace: NAMESPACE.to_owned(),
+        name: name.to_owned(),
+    }
 }
 
 fn foreseen(id: &ObjectId, fields: &Value, defaults: &Value, force: bool) -> ForeseenObject {

@@ -1,0 +1,102 @@
+//! Events of format 0: the logs of the builds that named no format. Actions, waits and notices are words in them, and a
+//! target is its name alone.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// What a log of format 0 says in words. Nothing else makes it: events of today carry no prose.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OldWords {
+    words: String,
+}
+
+impl fmt::Display for OldWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+/// The names that the steps of boards have shown to be boards'.
+#[derive(Default, Debug)]
+pub(super) struct Boards(BTreeSet<String>);
+
+impl Boards {
+    /// Brings an event to today's shape. What is not as format 0 has it stays as it is.
+    ///
+    /// A name is taken for a node's until a step on a slot or an image has shown that it is a board's.
+    pub(super) fn upgrade(&mut self, event: &mut Map<String, Value>) {
+        let step = event.get("step").and_then(Value::as_str).unwrap_or_default();
+        if let Some(Value::String(target)) = event.get("target")
+            && is_on_a_board(step)
+        {
+            self.0.insert(target.clone());
+        }
+        if let Some(target) = event.get_mut("target") {
+            self.target(target);
+        }
+        let places = [&["fault"][..], &["outcome", "failed"], &["planned", "unreachable"]];
+        for place in places {
+            if let Some(at) = within(event, place).and_then(|fault| fault.get_mut("at")) {
+                self.target(at);
+            }
+        }
+        for hazard in event.get_mut("hazards").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(disk) = hazard.get_mut("disk") {
+                upgrade_disk(disk);
+            }
+        }
+        match event.get("event").and_then(Value::as_str) {
+            Some("deed_started") => {
+                event.insert("event".to_owned(), "action_started".into());
+                to_words(event, "deed", "action", "on");
+            }
+            Some("deed_ended") => {
+                event.insert("event".to_owned(), "action_ended".into());
+                to_words(event, "deed", "action", "on");
+            }
+            Some("waiting" | "waited") => to_words(event, "wanted", "awaited", "kind"),
+            Some("noticed") => to_words(event, "text", "notice", "kind"),
+            _ => {}
+        }
+    }
+
+    fn target(&self, target: &mut Value) {
+        let Value::String(name) = target else { return };
+        *target = match name.as_str() {
+            "controller" | "cluster" => return,
+            board if self.0.contains(board) => json!({ "bmc": board }),
+            node => json!({ "node": node }),
+        };
+    }
+}
+
+/// Whether a step's target is a BMC: that of a slot, of an image on the SD card, of a slot's USB mode.
+fn is_on_a_board(step: &str) -> bool {
+    step.rsplit_once('/').is_some_and(|(_, what)| {
+        matches!(what, "provisioned_slot" | "flash_condition" | "usb_mode") || what.ends_with("_image")
+    })
+}
+
+fn within<'a>(event: &'a mut Map<String, Value>, place: &[&str]) -> Option<&'a mut Value> {
+    let (first, rest) = place.split_first()?;
+    rest.iter().try_fold(event.get_mut(*first)?, |value, key| value.get_mut(*key))
+}
+
+/// A disk was written as it is shown: `eMMC`, or its path with what is there in brackets.
+fn upgrade_disk(disk: &mut Value) {
+    let Value::String(shown) = disk else { return };
+    *disk = match shown.as_str() {
+        "eMMC" => json!("emmc"),
+        path => json!({ "at": { "path": path.split(' ').next() } }),
+    };
+}
+
+/// What was words under `old` becomes words under `new`, in a variant whose tag is `tag`.
+fn to_words(event: &mut Map<String, Value>, old: &str, new: &str, tag: &str) {
+    if let Some(words) = event.remove(old) {
+        event.insert(new.to_owned(), json!({ tag: "words", "words": words }));
+    }
+}
