@@ -8,6 +8,7 @@ the least that comes after one of them. The bound is the greatest such sum, or t
 """
 
 import collections
+import json
 
 
 class Pieces:
@@ -21,6 +22,12 @@ class Pieces:
         self.ms.append(ms)
         self.after.append([piece for piece in after if piece is not None])
         return len(self.ms) - 1
+
+
+
+def span_of(event):
+    """What a span event is about, as a key."""
+    return json.dumps(event["span"], sort_keys=True)
 
 
 def lower_bound(events):
@@ -60,7 +67,7 @@ def cut(events):
     spans_of = collections.defaultdict(set)
     for event in events:
         if event["event"] == "span_taken":
-            spans_of[event["step"]].add(event["span"])
+            spans_of[event["step"]].add(span_of(event))
 
     pieces, spans = Pieces(), collections.defaultdict(list)
     # Of a step: its lane, when its piece began, what that piece waited for, its last piece once it has ended.
@@ -96,11 +103,11 @@ def cut(events):
                 waited_for[step] = event["freed_by"]
         elif kind == "span_taken":
             close(step, at)
-            held[step, event["span"]] = []
-        elif kind == "span_released" and (step, event["span"]) in held:
+            held[step, span_of(event)] = []
+        elif kind == "span_released" and (step, span_of(event)) in held:
             close(step, at)
-            stretch = held.pop((step, event["span"]))
-            spans[event["span"]].append((stretch[0], stretch[-1], sum(pieces.ms[piece] for piece in stretch)))
+            stretch = held.pop((step, span_of(event)))
+            spans[span_of(event)].append((stretch[0], stretch[-1], sum(pieces.ms[piece] for piece in stretch)))
         elif kind == "step_ended":
             ended[step] = close(step, at)
     return pieces, spans

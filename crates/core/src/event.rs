@@ -16,7 +16,7 @@ use crate::change::{Outcome, Planned};
 use crate::contract::ActionOutline;
 use crate::fault::Fault;
 use crate::hazard::Hazard;
-use crate::ids::{Label, StageName, Target};
+use crate::ids::{Label, Span, StageName, Target};
 
 /// The format that events are written in. It is raised where an earlier build would misread them; what is new alone, a field or
 /// a kind, does not raise it. Format 0 is that of the logs that name none.
@@ -208,14 +208,14 @@ pub enum What {
         /// Which step.
         step: Label,
         /// What it has.
-        span: Label,
+        span: Span,
     },
     /// A step gives it back.
     SpanReleased {
         /// Which step.
         step: Label,
         /// What it had.
-        span: Label,
+        span: Span,
     },
     /// A step of a lane ended.
     StepEnded {

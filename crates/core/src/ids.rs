@@ -129,6 +129,37 @@ impl fmt::Display for Target {
     }
 }
 
+/// Something that one step at a time has to itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Span {
+    /// The user's known_hosts.
+    KnownHosts,
+    /// The cluster, of which one node at a time is in maintenance.
+    Maintenance,
+    /// A board's USB bus.
+    Usb(BoardName),
+    /// A board's uplink, over which images come.
+    Uplink(BoardName),
+    /// The fetch of an image to the controller.
+    Image(Sha256),
+    /// The fetch to the controller of what k3s needs on this architecture.
+    K3sArtifacts(String),
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KnownHosts => f.write_str("controller/known_hosts"),
+            Self::Maintenance => f.write_str("cluster/maintenance"),
+            Self::Usb(board) => write!(f, "{board}/usb"),
+            Self::Uplink(board) => write!(f, "{board}/uplink"),
+            Self::Image(sha256) => write!(f, "controller/{sha256}"),
+            Self::K3sArtifacts(architecture) => write!(f, "controller/k3s-artifacts-{architecture}"),
+        }
+    }
+}
+
 /// One of the seven stages, by its tag. They are in the order in which they run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

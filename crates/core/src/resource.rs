@@ -12,7 +12,7 @@ use crate::engine::{Act, Look, StepContext};
 use crate::event::{Notice, Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
-use crate::ids::{Label, Target};
+use crate::ids::{Label, Span, Target};
 use crate::sabotage::Guard;
 use crate::world::BoxFuture;
 
@@ -68,7 +68,7 @@ pub trait Resource: Debug + Send + Sync {
     }
 
     /// What acting needs to itself. Looked at again once it is held.
-    fn span(&self, seen: &Self::State) -> Option<Label> {
+    fn span(&self, seen: &Self::State) -> Option<Span> {
         let _ = seen;
         None
     }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn the_same_seed_gives_the_same_events() {
 
 #[test]
 fn what_is_written_is_read_back() {
-    let mut kinds = BTreeSet::new();
+    let mut kinds = HashSet::new();
     for seed in 0..40 {
         let mut log = Log::default();
         for event in events(seed) {

@@ -150,7 +150,7 @@ fn limit_one_worker() {
     insta::assert_snapshot!(plan);
     assert!(done.converged(), "{:#?}", done.troubles());
     let touched = done.events.iter().filter_map(|event| match &event.what {
-        What::DeedStarted { target, .. } => Some(target.to_string()),
+        What::ActionStarted { target, .. } => Some(target.to_string()),
         _ => None,
     });
     let touched: std::collections::BTreeSet<String> = touched.collect();

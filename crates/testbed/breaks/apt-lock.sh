@@ -21,5 +21,5 @@ HOLD
         sleep 0.1
     done
     ;;
-mend) systemctl stop testbed-apt-lock 2>/dev/null || : ;;
+fix) systemctl stop testbed-apt-lock 2>/dev/null || : ;;
 esac

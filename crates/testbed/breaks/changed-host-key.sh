@@ -7,7 +7,7 @@ break)
     rm -f /etc/ssh/ssh_host_*
     ssh-keygen -A > /dev/null
     ;;
-mend)
+fix)
     [ -e $kept/ssh_host_ed25519_key ] || exit 0
     rm -f /etc/ssh/ssh_host_*
     cp -p $kept/* /etc/ssh/

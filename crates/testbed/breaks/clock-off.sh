@@ -11,7 +11,7 @@ break)
     echo "Defaults env_file=$variables" > $rule
     chmod 0440 $rule
     ;;
-mend) rm -f $config $rule $variables ;;
+fix) rm -f $config $rule $variables ;;
 esac
 systemctl reset-failed ssh.service 2>/dev/null || :
 systemctl restart ssh.service

@@ -13,7 +13,7 @@ DIES
     systemctl reset-failed ssh.service 2>/dev/null || :
     systemctl restart ssh.service
     ;;
-mend)
+fix)
     rm -f $config $dies
     systemctl reset-failed ssh.service 2>/dev/null || :
     systemctl restart ssh.service

@@ -13,7 +13,7 @@ break)
     done
     dd if=/dev/zero of=$small/filler bs=4k 2>/dev/null || :
     ;;
-mend)
+fix)
     for name in usr opt root home etc tmp var; do
         umount -l /$name 2>/dev/null || :
     done

@@ -1,5 +1,5 @@
 case $1 in
 break) dpkg --unpack /var/lib/testbed/bringup-half.deb ;;
-mend) dpkg --purge bringup-half ;;
+fix) dpkg --purge bringup-half ;;
 esac
 rm -f /var/lib/testbed/bringup-half.deb

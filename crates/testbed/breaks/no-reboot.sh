@@ -4,7 +4,7 @@ case $1 in
 break)
     printf '[Unit]\nDescription=A reboot that never happens\nDefaultDependencies=no\nRefuseManualStart=no\n' > $target
     ;;
-mend)
+fix)
     systemctl stop reboot.target 2>/dev/null || :
     rm -f $target
     ;;

@@ -2,5 +2,5 @@
 rights=/etc/sudoers.d/90-cloud-init-users
 case $1 in
 break) [ ! -e $rights ] || mv $rights /var/lib/testbed/rights ;;
-mend) [ ! -e /var/lib/testbed/rights ] || mv /var/lib/testbed/rights $rights ;;
+fix) [ ! -e /var/lib/testbed/rights ] || mv /var/lib/testbed/rights $rights ;;
 esac

@@ -6,5 +6,5 @@ break)
     [ -e $kept ] || cp -p "$home/.bashrc" $kept
     { echo 'echo "*** Welcome to $(hostname). All use is recorded. ***"'; cat $kept; } > "$home/.bashrc"
     ;;
-mend) [ ! -e $kept ] || mv $kept "$home/.bashrc" ;;
+fix) [ ! -e $kept ] || mv $kept "$home/.bashrc" ;;
 esac

@@ -7,7 +7,7 @@ break)
         mount -o remount,bind,ro /$name
     done
     ;;
-mend)
+fix)
     for name in srv usr opt root home etc tmp var; do
         # Only what was bound here is taken away.
         case $(findmnt -n -o OPTIONS --target /$name) in

@@ -4,5 +4,5 @@ break)
     # Sessions outlive their server otherwise.
     systemctl kill --signal=KILL ssh.service 2>/dev/null || :
     ;;
-mend) systemctl unmask ssh.service && systemctl start ssh.service ;;
+fix) systemctl unmask ssh.service && systemctl start ssh.service ;;
 esac

@@ -6,7 +6,7 @@ break)
     echo "$2 ALL=(ALL:ALL) PASSWD: ALL" > $rule
     chmod 0440 $rule
     ;;
-mend)
+fix)
     rm -f $rule
     passwd -q -l "$2"
     ;;

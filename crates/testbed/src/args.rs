@@ -49,8 +49,8 @@ pub enum Command {
     Reset(Which),
     /// Break something in a host or at a board
     Break(Breaking),
-    /// Mend it
-    Mend(Breaking),
+    /// Fix it
+    Fix(Breaking),
     /// Commit to the git repository that the cluster syncs, and print the commit's id
     GitCommit(GitCommit),
     /// Keep a host's container running (started by the testbed itself)
@@ -96,7 +96,7 @@ pub struct Up {
 /// `testbed git-commit`.
 #[derive(Debug, Args)]
 pub struct GitCommit {
-    /// Break what the cluster runs; without it, mend all that is broken
+    /// Break what the cluster runs; without it, fix all that is broken
     #[arg(long = "break", value_name = "WHAT", value_enum)]
     pub fault: Option<Fault>,
 }
@@ -132,7 +132,7 @@ pub struct Exec {
     pub command: Vec<String>,
 }
 
-/// `testbed break` and `testbed mend`.
+/// `testbed break` and `testbed fix`.
 #[derive(Debug, Args)]
 pub struct Breaking {
     /// The host, or the board

@@ -81,7 +81,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Stop(which) => power::run(&load()?, &which.host, Action::Stop),
         Command::Reset(which) => power::run(&load()?, &which.host, Action::Reset),
         Command::Break(which) => breaking::run(&load()?, Verb::Break, &which),
-        Command::Mend(which) => breaking::run(&load()?, Verb::Mend, &which),
+        Command::Fix(which) => breaking::run(&load()?, Verb::Fix, &which),
         Command::GitCommit(what) => git_commit::run(&load()?, what.fault),
         Command::Run(which) => {
             let testbed = load()?;

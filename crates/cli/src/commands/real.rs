@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bringup_core::engine::{Expected, Lane, Run, Stop, Walked, walk};
+use bringup_core::engine::{Expected, Lanes, Run, Stop, Walked, walk};
 use bringup_core::event::{Event, Pass};
 use bringup_core::hazard::Hazard;
 use bringup_core::sabotage::Guards;
@@ -279,7 +279,7 @@ impl Real<'_> {
 
     async fn pass(
         &self,
-        lanes: &[Lane],
+        lanes: &Lanes,
         pass: Pass,
         approved: Vec<Hazard>,
         expected: Expected,

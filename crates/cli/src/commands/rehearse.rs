@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bringup_core::engine::{Expected, Lane, Run, Stop, Walked, walk};
+use bringup_core::engine::{Expected, Lanes, Run, Stop, Walked, walk};
 use bringup_core::event::{Event, Pass};
 use bringup_core::hazard::Hazard;
 use bringup_core::report::Report;
@@ -80,8 +80,8 @@ fn unforced(site: &Site) -> Site {
 
 struct Rehearsal<'a> {
     site: Arc<Site>,
-    lanes: Vec<Lane>,
-    again: Vec<Lane>,
+    lanes: Lanes,
+    again: Lanes,
     arguments: &'a Rehearse,
     speed: f64,
 }
@@ -161,7 +161,7 @@ impl Rehearsal<'_> {
     async fn pass(
         &self,
         world: &SimWorld,
-        lanes: &[Lane],
+        lanes: &Lanes,
         name: &str,
         pass: Pass,
         approved: Vec<Hazard>,

@@ -10,7 +10,7 @@ use bringup_core::contract::{Action, ActionOutline, FieldConflict, ObjectId};
 use bringup_core::event::{Awaited, Event, FORMAT, LaneOutline, Log, Notice, Pass, Tally, Unit, What};
 use bringup_core::fault::{Cause, Fault};
 use bringup_core::hazard::{Disk, DiskFound, Hazard, Liveness};
-use bringup_core::ids::{BoardName, DiskPath, Label, NodeName, Slot, StageName, Target};
+use bringup_core::ids::{BoardName, DiskPath, Label, NodeName, Slot, Span, StageName, Target};
 use bringup_core::report::Report;
 use bringup_core::secret::Mask;
 use bringup_core::shell_text::Shell;
@@ -187,6 +187,7 @@ fn events(text: &str) -> Vec<Event> {
     let action = ActionOutline::from(
         WriteFile { path: text.to_owned(), content: Content::Plain(String::new()), mode: 0 }.outline(),
     );
+    let span = Span::Usb(BoardName::new(text));
     let awaited = Awaited::EarlierWork { units: [text.to_owned()].into() };
     let mut all = vec![started(Pass::Plan)];
     all.extend(
@@ -207,8 +208,8 @@ fn events(text: &str) -> Vec<Event> {
         What::Waiting { step: step.clone(), awaited: awaited.clone(), bound: Some(1) },
         What::Waited { step: step.clone(), awaited, freed_by: Some(step.clone()), ms: 70_000 },
         What::Retrying { step: step.clone(), attempt: 1, of: 3, fault: fault(text) },
-        What::SpanTaken { step: step.clone(), span: lane.clone() },
-        What::SpanReleased { step: step.clone(), span: lane.clone() },
+        What::SpanTaken { step: step.clone(), span: span.clone() },
+        What::SpanReleased { step: step.clone(), span: span.clone() },
         What::ActionEnded { step: step.clone(), target: target.clone(), action, fault: Some(fault(text)) },
         What::Interrupted,
     ]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::gates::End;
-use super::lane::Need;
+use super::lanes::{Need, Placed, StepId};
 use super::look::{Act, Look};
 use super::{Walk, ms};
 use crate::change::{Outcome, Reason};
@@ -14,23 +14,22 @@ use crate::contract::Asked;
 use crate::event::{Awaited, Pass, What};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
-use crate::ids::{Label, Target};
+use crate::ids::{Label, Span, Target};
 use crate::resource::Expectation;
 use crate::sabotage::{Guard, Guards};
 
 /// A step under way: what it may look at, do and wait for.
 pub(crate) struct StepContext<'a> {
     pub(super) walk: &'a Walk<'a>,
-    lane: usize,
-    index: usize,
+    id: StepId,
     /// The step that renews what this one looked at, if it met such a target.
     met: Mutex<Option<Label>>,
-    spans_held: Mutex<Vec<Label>>,
+    spans_held: Mutex<Vec<Span>>,
 }
 
 impl<'a> StepContext<'a> {
-    pub(super) fn new(walk: &'a Walk<'a>, lane: usize, index: usize) -> Self {
-        Self { walk, lane, index, met: Mutex::default(), spans_held: Mutex::default() }
+    pub(super) fn new(walk: &'a Walk<'a>, id: StepId) -> Self {
+        Self { walk, id, met: Mutex::default(), spans_held: Mutex::default() }
     }
 
     pub(crate) fn pass(&self) -> Pass {
@@ -54,7 +53,11 @@ impl<'a> StepContext<'a> {
     }
 
     pub(crate) fn label(&self) -> Label {
-        self.walk.lanes[self.lane].steps[self.index].step.label()
+        self.placed().step.label()
+    }
+
+    fn placed(&self) -> &'a Placed {
+        self.walk.lanes.get(self.id)
     }
 
     pub(crate) fn tell(&self, what: What) {
@@ -89,17 +92,16 @@ impl<'a> StepContext<'a> {
 
     /// What this lane will ask in its next steps, this one included.
     pub(super) fn questions_ahead(&self, steps: usize) -> impl Iterator<Item = Asked> + '_ {
-        let ahead = &self.walk.lanes[self.lane].steps[self.index..];
-        ahead.iter().take(steps).flat_map(|placed| placed.step.questions())
+        self.walk.lanes.from(self.id).take(steps).flat_map(|placed| placed.step.questions())
     }
 
     /// Waits for gates; how the step ends if one does not open, and by which step that was decided.
     pub(super) async fn wait_for_needs(&self, needs: &[Need]) -> Result<(), (Outcome, Label)> {
-        for need in needs {
-            let (label, must_hold) = (need.label(), matches!(need, Need::Held(_)));
-            let end = match self.walk.ends.now(label) {
+        for &need in needs {
+            let must_hold = matches!(need, Need::Held(_));
+            let end = match self.walk.ends.now(need) {
                 Some(end) => Some(end),
-                None => match self.wait_for_end(label).await {
+                None => match self.wait_for_end(need).await {
                     Ok(end) => end,
                     Err(fault) => return Err((Outcome::Failed(fault), self.label())),
                 },
@@ -113,9 +115,9 @@ impl<'a> StepContext<'a> {
     }
 
     /// Waits for a step or a lane to end; it is bounded by what it waits for.
-    async fn wait_for_end(&self, label: &Label) -> Result<Option<End>, Fault> {
-        let awaited = Awaited::End { of: label.clone() };
-        let (end, waited) = self.announced(&awaited, self.walk.ends.wait(label)).await?;
+    async fn wait_for_end(&self, need: Need) -> Result<Option<End>, Fault> {
+        let awaited = Awaited::End { of: self.walk.lanes.name_of(need) };
+        let (end, waited) = self.announced(&awaited, self.walk.ends.wait(need)).await?;
         if let Some(ms) = waited {
             let freed_by = end.as_ref().map(|end| end.by.clone());
             self.tell(What::Waited { step: self.label(), awaited, freed_by, ms });
@@ -131,7 +133,7 @@ impl<'a> StepContext<'a> {
         waiting: impl Future<Output = T>,
     ) -> Result<(T, Option<u64>), Fault> {
         let began = Instant::now();
-        let target = self.walk.lanes[self.lane].steps[self.index].step.target();
+        let target = self.placed().step.target();
         let mut waiting = std::pin::pin!(waiting);
         let telling = async {
             tokio::select! {
@@ -150,16 +152,16 @@ impl<'a> StepContext<'a> {
     }
 
     /// Waits for the steps that come first, then takes a span.
-    pub(crate) async fn take_span(&self, span: Label) -> Result<(), Fault> {
-        if !self.guard_of(&span).is_none_or(|guard| self.guards().hold(guard)) {
+    pub(crate) async fn take_span(&self, span: Span) -> Result<(), Fault> {
+        if !guard_of(&span).is_none_or(|guard| self.guards().hold(guard)) {
             return Ok(());
         }
-        let placed = &self.walk.lanes[self.lane].steps[self.index];
+        let placed = self.placed();
         for first in &placed.yields_to {
-            self.wait_for_end(first).await?;
+            self.wait_for_end(Need::Held(*first)).await?;
         }
         let (label, awaited) = (self.label(), Awaited::Span { span: span.clone() });
-        let way_to_go = self.walk.ways_to_go[self.lane][self.index];
+        let way_to_go = self.walk.ways_to_go[self.id];
         let long = !placed.step.estimate_in_span().is_zero();
         let taking = self.walk.spans.take(&span, &label, way_to_go, long);
         let (grant, waited) = self.announced(&awaited, taking).await?;
@@ -171,17 +173,7 @@ impl<'a> StepContext<'a> {
         Ok(())
     }
 
-    /// The guard that a span is, for the swarm.
-    fn guard_of(&self, span: &Label) -> Option<Guard> {
-        match span.as_str().rsplit('/').next() {
-            Some("usb") => Some(Guard::UsbSpan),
-            Some("known_hosts") => Some(Guard::KnownHostsWriter),
-            Some("maintenance") => Some(Guard::MaintenanceGate),
-            _ => None,
-        }
-    }
-
-    fn spans_held(&self) -> MutexGuard<'_, Vec<Label>> {
+    fn spans_held(&self) -> MutexGuard<'_, Vec<Span>> {
         self.spans_held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,7 +186,7 @@ impl<'a> StepContext<'a> {
     }
 
     /// Gives one span back, if it is held.
-    pub(crate) fn release(&self, span: &Label) {
+    pub(crate) fn release(&self, span: &Span) {
         let held = {
             let mut held = self.spans_held();
             let before = held.len();
@@ -233,7 +225,7 @@ impl<'a> StepContext<'a> {
 
     /// Lets time pass, unless the operator asks to stop.
     pub(crate) async fn pause(&self, time: Duration) -> Result<(), Fault> {
-        let target = self.walk.lanes[self.lane].steps[self.index].step.target();
+        let target = self.placed().step.target();
         self.or_interrupted(&target, "wait", tokio::time::sleep(time)).await
     }
 
@@ -255,5 +247,15 @@ impl<'a> StepContext<'a> {
         self.or_interrupted(target, doing, trip).await?.map_err(|_| {
             Fault::new(Cause::Silent, target.clone(), doing).said(format!("no answer after {} s", bound.as_secs()))
         })
+    }
+}
+
+/// The guard that a span is, for the swarm.
+fn guard_of(span: &Span) -> Option<Guard> {
+    match span {
+        Span::Usb(_) => Some(Guard::UsbSpan),
+        Span::KnownHosts => Some(Guard::KnownHostsWriter),
+        Span::Maintenance => Some(Guard::MaintenanceGate),
+        Span::Uplink(_) | Span::Image(_) | Span::K3sArtifacts(_) => None,
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::ids::Label;
+use super::lanes::{ByLane, ByStep, Lanes, Need};
+use crate::ids::{Label, Span};
 
 /// How a step or a lane ended, for those who wait.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,55 +26,55 @@ struct EndState {
     waiting: Vec<oneshot::Sender<End>>,
 }
 
-/// The ends that someone waits for. Waiters go on in the order in which they came.
+/// The ends that others wait for. Waiters go on in the order in which they came.
 pub(crate) struct Ends {
-    ends: Mutex<BTreeMap<Label, EndState>>,
+    steps: Mutex<ByStep<EndState>>,
+    lanes: Mutex<ByLane<EndState>>,
 }
 
 impl Ends {
-    /// Ends of these labels can be waited for.
-    pub fn new(awaited: impl IntoIterator<Item = Label>) -> Self {
-        Self { ends: Mutex::new(awaited.into_iter().map(|label| (label, EndState::default())).collect()) }
+    /// Nothing has ended yet.
+    pub fn new(lanes: &Lanes) -> Self {
+        Self { steps: Mutex::new(ByStep::of(lanes)), lanes: Mutex::new(ByLane::of(lanes)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Label, EndState>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a label is part of the run.
-    pub fn knows(&self, label: &Label) -> bool {
-        self.lock().contains_key(label)
+    fn with<T>(&self, need: Need, change: impl FnOnce(&mut EndState) -> T) -> T {
+        match need {
+            Need::Held(step) => change(&mut self.steps.lock().unwrap_or_else(PoisonError::into_inner)[step]),
+            Need::Ended(lane) => change(&mut self.lanes.lock().unwrap_or_else(PoisonError::into_inner)[lane]),
+        }
     }
 
     /// Records an end.
-    pub fn close(&self, label: &Label, end: End) {
-        if let Some(state) = self.lock().get_mut(label) {
+    pub fn close(&self, ended: Need, end: End) {
+        self.with(ended, |state| {
             for waiter in state.waiting.drain(..) {
                 // Who no longer waits need not know.
                 let _ = waiter.send(end.clone());
             }
             state.end = Some(end);
-        }
+        });
     }
 
-    /// How a label ended, if it has.
-    pub fn now(&self, label: &Label) -> Option<End> {
-        self.lock().get(label).and_then(|state| state.end.clone())
+    /// How a step or a lane ended, if it has.
+    pub fn now(&self, need: Need) -> Option<End> {
+        self.with(need, |state| state.end.clone())
     }
 
-    /// Waits for an end; `None` if the label is no part of the run.
-    pub async fn wait(&self, label: &Label) -> Option<End> {
-        let receiver = {
-            let mut ends = self.lock();
-            let state = ends.get_mut(label)?;
-            if let Some(end) = &state.end {
-                return Some(end.clone());
+    /// Waits for an end; `None` if nobody is left to bring it about.
+    pub async fn wait(&self, need: Need) -> Option<End> {
+        let receiver = self.with(need, |state| match &state.end {
+            Some(end) => Err(end.clone()),
+            None => {
+                let (sender, receiver) = oneshot::channel();
+                state.waiting.push(sender);
+                Ok(receiver)
             }
-            let (sender, receiver) = oneshot::channel();
-            state.waiting.push(sender);
-            receiver
-        };
-        receiver.await.ok()
+        });
+        match receiver {
+            Ok(receiver) => receiver.await.ok(),
+            Err(end) => Some(end),
+        }
     }
 }
 
@@ -93,7 +94,7 @@ struct SpanState {
 /// Spans of exclusive use, granted to the one with the longest way still to go.
 #[derive(Default)]
 pub(crate) struct Spans {
-    spans: Mutex<BTreeMap<Label, SpanState>>,
+    spans: Mutex<BTreeMap<Span, SpanState>>,
 }
 
 /// What a grant tells.
@@ -103,7 +104,7 @@ pub(crate) struct Grant {
 }
 
 impl Spans {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Label, SpanState>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Span, SpanState>> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,7 +112,7 @@ impl Spans {
     /// dropped waiter goes to the next.
     ///
     /// `long`: it is held for so long that the first grant waits for others who come at nearly the same time.
-    pub async fn take(&self, span: &Label, step: &Label, way_to_go: Duration, long: bool) -> Grant {
+    pub async fn take(&self, span: &Span, step: &Label, way_to_go: Duration, long: bool) -> Grant {
         let (sender, mut granted) = oneshot::channel();
         let settled_at = {
             let mut spans = self.lock();
@@ -130,7 +131,7 @@ impl Spans {
     }
 
     /// Gives the span back.
-    pub fn release(&self, span: &Label, step: &Label) {
+    pub fn release(&self, span: &Span, step: &Label) {
         if let Some(state) = self.lock().get_mut(span) {
             state.held = false;
             state.last_holder = Some(step.clone());
@@ -138,7 +139,7 @@ impl Spans {
         self.grant(span);
     }
 
-    fn grant(&self, span: &Label) {
+    fn grant(&self, span: &Span) {
         let mut spans = self.lock();
         let Some(state) = spans.get_mut(span) else { return };
         while !state.held {

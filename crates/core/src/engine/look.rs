@@ -9,7 +9,7 @@ use super::StepContext;
 use crate::contract::{Action, ActionOutline, Answered, Asked, Contract, Question};
 use crate::event::{Awaited, Unit, What};
 use crate::fault::{Cause, Fault};
-use crate::ids::{Label, Target};
+use crate::ids::{Span, Target};
 use crate::sabotage::Guards;
 
 /// How long an answer may stand for the target it came from. Others act on boards, cluster and controller too.
@@ -283,7 +283,7 @@ impl<'a> Act<'a> {
     ///
     /// # Errors
     /// `Interrupted`, and what is done there.
-    pub async fn holding<T>(&self, span: Label, going: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub async fn holding<T>(&self, span: Span, going: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         self.context.take_span(span.clone()).await?;
         let result = going.await;
         self.context.release(&span);

@@ -4,7 +4,7 @@
 
 mod context;
 mod gates;
-mod lane;
+mod lanes;
 mod look;
 mod stop;
 mod way_to_go;
@@ -20,7 +20,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::context::StepContext;
 use self::gates::{End, Ends, Spans};
-pub use self::lane::{Lane, Need, Placed};
+use self::lanes::ByStep;
+pub use self::lanes::{LaneId, Lanes, Need, Placed, StepId};
 use self::look::Answers;
 pub use self::look::{Act, Look, Wait};
 pub use self::stop::Stop;
@@ -58,11 +59,11 @@ pub struct Run<'a> {
 
 /// Which steps a plan expects to do something. By default, all.
 #[derive(Clone, Debug, Default)]
-pub struct Expected(Option<Arc<BTreeMap<Label, bool>>>);
+pub struct Expected(Option<Arc<ByStep<Option<bool>>>>);
 
 impl Expected {
-    fn acts(&self, step: &Label) -> bool {
-        self.0.as_ref().and_then(|acts| acts.get(step)).copied().unwrap_or(true)
+    fn acts(&self, step: StepId) -> bool {
+        self.0.as_ref().and_then(|acts| acts.get(step).copied().flatten()).unwrap_or(true)
     }
 }
 
@@ -93,7 +94,7 @@ impl Walked {
 }
 
 /// Walks the lanes once.
-pub async fn walk(lanes: &[Lane], run: &Run<'_>) -> Walked {
+pub async fn walk(lanes: &Lanes, run: &Run<'_>) -> Walked {
     let started = Instant::now();
     let walk = Walk::new(lanes, run, started);
     walk.tell(What::RunStarted {
@@ -101,12 +102,15 @@ pub async fn walk(lanes: &[Lane], run: &Run<'_>) -> Walked {
         run: run.name.clone(),
         site: run.site.clone(),
         pass: run.pass,
-        lanes: lanes.iter().map(|lane| LaneOutline { lane: lane.label.clone(), steps: lane.len() }).collect(),
+        lanes: lanes
+            .order()
+            .map(|lane| LaneOutline { lane: lanes.name(lane).clone(), steps: lanes.steps_of(lane).len() })
+            .collect(),
     });
     if run.pass == Pass::Apply {
         walk.tell(What::Approved { hazards: run.approved.clone() });
     }
-    let mut going: FuturesUnordered<_> = (0..lanes.len()).map(|lane| walk.lane(lane)).collect();
+    let mut going: FuturesUnordered<_> = lanes.order().map(|lane| walk.lane(lane)).collect();
     let mut interrupted = false;
     loop {
         tokio::select! {
@@ -122,9 +126,9 @@ pub async fn walk(lanes: &[Lane], run: &Run<'_>) -> Walked {
     let Found { tally, hazards, acts, .. } = walk.found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut walked = Walked { tally, hazards: Vec::new(), interrupted, expected: Expected(Some(Arc::new(acts))) };
     let mut seen = std::collections::BTreeSet::new();
-    for hazard in hazards.into_iter().flatten().flatten() {
+    for hazard in hazards.in_order(lanes).flatten() {
         if seen.insert(hazard.clone()) {
-            walked.hazards.push(hazard);
+            walked.hazards.push(hazard.clone());
         }
     }
     (run.events)(Event { at: ms(started.elapsed()), what: What::RunEnded { tally, ms: ms(started.elapsed()) } });
@@ -136,60 +140,46 @@ fn ms(time: Duration) -> u64 {
 }
 
 /// What a walk has found so far.
-#[derive(Default)]
 struct Found {
     tally: Tally,
-    /// By lane and place, so that their order is that of the lanes and not of time.
-    hazards: Vec<Vec<Vec<Hazard>>>,
-    acts: BTreeMap<Label, bool>,
+    hazards: ByStep<Vec<Hazard>>,
+    /// Whether a planned step would do something.
+    acts: ByStep<Option<bool>>,
     renewals: BTreeMap<Target, (Label, Renewal)>,
 }
 
 /// A walk under way.
 struct Walk<'a> {
-    lanes: &'a [Lane],
+    lanes: &'a Lanes,
     run: &'a Run<'a>,
     started: Instant,
     ends: Ends,
     spans: Spans,
     forks: Semaphore,
-    ways_to_go: Vec<Vec<Duration>>,
+    ways_to_go: ByStep<Duration>,
     answers: Mutex<Answers>,
     found: Mutex<Found>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(lanes: &'a [Lane], run: &'a Run<'a>, started: Instant) -> Self {
-        let mut awaited: Vec<Label> = Vec::new();
-        for placed in lanes.iter().flat_map(|lane| &lane.steps) {
-            awaited.extend(placed.needs.iter().map(Need::label).cloned());
-            awaited.extend(placed.yields_to.iter().cloned());
-        }
-        awaited.sort_unstable();
-        awaited.dedup();
-        // Only what is part of the run can end; the rest is not waited for.
-        let mut present = std::collections::BTreeSet::new();
-        for lane in lanes {
-            present.insert(lane.label.clone());
-            present.extend(lane.steps.iter().map(|placed| placed.step.label()));
-        }
-        awaited.retain(|label| present.contains(label));
-        let ways_to_go = match run.pass {
-            Pass::Plan => Vec::new(),
-            Pass::Apply => way_to_go::ways_to_go(lanes, |label| run.expected.acts(label)),
-        };
+    fn new(lanes: &'a Lanes, run: &'a Run<'a>, started: Instant) -> Self {
         Self {
             lanes,
             run,
             started,
-            ends: Ends::new(awaited),
+            ends: Ends::new(lanes),
             spans: Spans::default(),
             forks: Semaphore::new(run.forks.max(1)),
-            ways_to_go,
+            ways_to_go: match run.pass {
+                Pass::Plan => ByStep::of(lanes),
+                Pass::Apply => way_to_go::ways_to_go(lanes, |step| run.expected.acts(step)),
+            },
             answers: Mutex::default(),
             found: Mutex::new(Found {
-                hazards: lanes.iter().map(|lane| vec![Vec::new(); lane.len()]).collect(),
-                ..Found::default()
+                tally: Tally::default(),
+                hazards: ByStep::of(lanes),
+                acts: ByStep::of(lanes),
+                renewals: BTreeMap::new(),
             }),
         }
     }
@@ -207,62 +197,63 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks one lane to its end or to the first step that does not hold.
-    async fn lane(&self, lane: usize) {
+    async fn lane(&self, lane: LaneId) {
         let mut broken: Option<Label> = None;
-        for index in 0..self.lanes[lane].len() {
-            let label = self.lanes[lane].steps[index].step.label();
+        let mut last = self.lanes.name(lane).clone();
+        for &step in self.lanes.steps_of(lane) {
+            let placed = self.lanes.get(step);
+            last = placed.step.label();
             if let Some(by) = &broken {
-                self.skip(lane, index, &label, by);
+                self.skip(placed, by);
                 continue;
             }
             let began = Instant::now();
-            let (holds, by) = self.step(lane, index, &label, began).await;
+            let (holds, by) = self.step(placed, began).await;
             if !holds {
-                broken = Some(label.clone());
+                broken = Some(last.clone());
             }
-            self.ends.close(&label, End { holds, by });
+            self.ends.close(Need::Held(step), End { holds, by });
         }
-        let last =
-            self.lanes[lane].steps.last().map_or_else(|| self.lanes[lane].label.clone(), |placed| placed.step.label());
         let holds = broken.is_none();
-        self.tell(What::LaneEnded { lane: self.lanes[lane].label.clone(), holds });
-        self.ends.close(&self.lanes[lane].label, End { holds, by: broken.unwrap_or(last) });
+        self.tell(What::LaneEnded { lane: self.lanes.name(lane).clone(), holds });
+        self.ends.close(Need::Ended(lane), End { holds, by: broken.unwrap_or(last) });
     }
 
-    fn skip(&self, lane: usize, index: usize, label: &Label, by: &Label) {
+    fn skip(&self, placed: &Placed, by: &Label) {
         if self.run.pass == Pass::Apply {
             let outcome = Outcome::Skipped(Reason::new(format!("{by} does not hold"), ""));
-            self.ended(lane, index, label, outcome, Duration::ZERO);
+            self.ended(placed, outcome, Duration::ZERO);
         } else {
             self.found().tally.skipped += 1;
         }
-        self.ends.close(label, End { holds: false, by: by.clone() });
+        self.ends.close(Need::Held(placed.id()), End { holds: false, by: by.clone() });
     }
 
     /// One step; whether it holds, and by which step that was decided.
-    async fn step(&self, lane: usize, index: usize, label: &Label, began: Instant) -> (bool, Label) {
-        let context = StepContext::new(self, lane, index);
-        let placed = &self.lanes[lane].steps[index];
+    async fn step(&self, placed: &Placed, began: Instant) -> (bool, Label) {
+        let context = StepContext::new(self, placed.id());
+        let label = placed.step.label();
         if self.run.pass == Pass::Apply {
             self.tell(What::StepStarted {
-                lane: self.lanes[lane].label.clone(),
+                lane: self.lanes.name(placed.lane).clone(),
                 stage: placed.stage,
                 step: label.clone(),
                 target: placed.step.target(),
-                needs: placed.needs.iter().map(Need::label).filter(|label| self.ends.knows(label)).cloned().collect(),
+                needs: placed.needs.iter().map(|need| self.lanes.name_of(*need)).collect(),
             });
         }
         if let Err(ended) = context.wait_for_needs(&placed.needs).await {
             let by = ended.1;
             match self.run.pass {
                 Pass::Plan => self.found().tally.skipped += 1,
-                Pass::Apply => self.ended(lane, index, label, ended.0, began.elapsed()),
+                Pass::Apply => self.ended(placed, ended.0, began.elapsed()),
             }
             return (false, by);
         }
         let unsettled = (self.run.pass == Pass::Plan)
-            .then(|| placed.unsettled_by.iter().find(|by| self.found().acts.get(*by) == Some(&true)).cloned())
-            .flatten();
+            .then(|| placed.unsettled_by.iter().find(|by| self.found().acts[**by] == Some(true)))
+            .flatten()
+            .map(|by| self.lanes.get(*by).step.label());
         let concluded = match unsettled {
             Some(until) => Concluded::Planned {
                 planned: Planned::Later { until },
@@ -277,27 +268,18 @@ impl<'a> Walk<'a> {
         };
         context.release_span();
         let holds = match concluded {
-            Concluded::Planned { planned, hazards, renews } => {
-                self.planned(lane, index, label, planned, hazards, renews)
-            }
+            Concluded::Planned { planned, hazards, renews } => self.planned(placed, planned, hazards, renews),
             Concluded::Ended(outcome) => {
                 let holds = outcome.holds();
-                self.ended(lane, index, label, outcome, began.elapsed());
+                self.ended(placed, outcome, began.elapsed());
                 holds
             }
         };
-        (holds, label.clone())
+        (holds, label)
     }
 
-    fn planned(
-        &self,
-        lane: usize,
-        index: usize,
-        label: &Label,
-        planned: Planned,
-        hazards: Vec<Hazard>,
-        renews: Vec<Renewal>,
-    ) -> bool {
+    fn planned(&self, placed: &Placed, planned: Planned, hazards: Vec<Hazard>, renews: Vec<Renewal>) -> bool {
+        let label = placed.step.label();
         let (mut acts, mut holds) = (false, true);
         {
             let mut found = self.found();
@@ -320,17 +302,16 @@ impl<'a> Walk<'a> {
                     holds = false;
                 }
             }
-            found.acts.insert(label.clone(), acts);
-            found.hazards[lane][index].clone_from(&hazards);
+            found.acts[placed.id()] = Some(acts);
+            found.hazards[placed.id()].clone_from(&hazards);
             for renewal in renews {
                 found.renewals.insert(renewal.target.clone(), (label.clone(), renewal));
             }
         }
-        let placed = &self.lanes[lane].steps[index];
         self.tell(What::StepPlanned {
-            lane: self.lanes[lane].label.clone(),
+            lane: self.lanes.name(placed.lane).clone(),
             stage: placed.stage,
-            step: label.clone(),
+            step: label,
             target: placed.step.target(),
             planned,
             hazards,
@@ -338,7 +319,7 @@ impl<'a> Walk<'a> {
         holds
     }
 
-    fn ended(&self, lane: usize, index: usize, label: &Label, outcome: Outcome, took: Duration) {
+    fn ended(&self, placed: &Placed, outcome: Outcome, took: Duration) {
         {
             let tally = &mut self.found().tally;
             match &outcome {
@@ -354,11 +335,10 @@ impl<'a> Walk<'a> {
                 Outcome::Failed(_) => tally.failed += 1,
             }
         }
-        let placed = &self.lanes[lane].steps[index];
         self.tell(What::StepEnded {
-            lane: self.lanes[lane].label.clone(),
+            lane: self.lanes.name(placed.lane).clone(),
             stage: placed.stage,
-            step: label.clone(),
+            step: placed.step.label(),
             target: placed.step.target(),
             outcome,
             ms: ms(took),

@@ -2,65 +2,51 @@
 //! spent inside spans. That sum is the same in whichever order a span is given away; what comes after it is not, and
 //! to serve the longest first ends earliest (Jackson's rule for one machine with delivery times).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::lane::{Lane, Need};
-use crate::ids::Label;
+use super::lanes::{ByStep, Lanes, Need, StepId};
 
-/// For each step, by lane and place, the longest estimated time outside spans from it to the end of the run.
+/// For each step the longest estimated time outside spans from it to the end of the run.
 ///
 /// `acts` says whether a step is expected to do something; the others cost next to nothing.
-pub(crate) fn ways_to_go(lanes: &[Lane], acts: impl Fn(&Label) -> bool) -> Vec<Vec<Duration>> {
-    let labels: Vec<Vec<Label>> =
-        lanes.iter().map(|lane| lane.steps.iter().map(|placed| placed.step.label()).collect()).collect();
-    let mut place_of = BTreeMap::new();
-    for (lane, steps) in labels.iter().enumerate() {
-        for (index, label) in steps.iter().enumerate() {
-            place_of.insert(label, (lane, index));
-        }
-        if let Some(last) = steps.len().checked_sub(1) {
-            place_of.insert(&lanes[lane].label, (lane, last));
-        }
-    }
-    let mut followers: Vec<Vec<Vec<(usize, usize)>>> =
-        labels.iter().map(|steps| vec![Vec::new(); steps.len()]).collect();
-    let mut open: Vec<Vec<usize>> = labels.iter().map(|steps| vec![0; steps.len()]).collect();
-    for (lane, steps) in lanes.iter().enumerate() {
-        for (index, placed) in steps.steps.iter().enumerate() {
-            let needed = placed.needs.iter().map(Need::label);
-            let before = needed.filter_map(|label| place_of.get(label).copied());
-            for (their_lane, their_index) in before.chain(index.checked_sub(1).map(|index| (lane, index))) {
-                followers[their_lane][their_index].push((lane, index));
-                open[lane][index] += 1;
+pub(crate) fn ways_to_go(lanes: &Lanes, acts: impl Fn(StepId) -> bool) -> ByStep<Duration> {
+    let mut followers: ByStep<Vec<StepId>> = ByStep::of(lanes);
+    let mut open: ByStep<usize> = ByStep::of(lanes);
+    for lane in lanes.order() {
+        let mut before: Option<StepId> = None;
+        for &step in lanes.steps_of(lane) {
+            let needed = lanes.get(step).needs.iter().filter_map(|need| match need {
+                Need::Held(step) => Some(*step),
+                Need::Ended(lane) => lanes.steps_of(*lane).last().copied(),
+            });
+            for first in needed.chain(before) {
+                followers[first].push(step);
+                open[step] += 1;
             }
+            before = Some(step);
         }
     }
-    let order = in_order(&followers, open);
-    let mut ways: Vec<Vec<Duration>> = labels.iter().map(|steps| vec![Duration::ZERO; steps.len()]).collect();
-    for (lane, index) in order.into_iter().rev() {
-        let onward = followers[lane][index].iter().map(|&(lane, index)| ways[lane][index]).max();
-        let step = &lanes[lane].steps[index].step;
-        let outside_spans = step.estimate().saturating_sub(step.estimate_in_span());
-        let own = if acts(&labels[lane][index]) { outside_spans } else { Duration::ZERO };
-        ways[lane][index] = own + onward.unwrap_or(Duration::ZERO);
+    let mut ways: ByStep<Duration> = ByStep::of(lanes);
+    for step in in_order(lanes, &followers, open).into_iter().rev() {
+        let onward = followers[step].iter().map(|next| ways[*next]).max();
+        let resource = &lanes.get(step).step;
+        let outside_spans = resource.estimate().saturating_sub(resource.estimate_in_span());
+        let own = if acts(step) { outside_spans } else { Duration::ZERO };
+        ways[step] = own + onward.unwrap_or(Duration::ZERO);
     }
     ways
 }
 
 /// The steps, each after all that it waits for.
-fn in_order(followers: &[Vec<Vec<(usize, usize)>>], mut open: Vec<Vec<usize>>) -> Vec<(usize, usize)> {
-    let mut ready: Vec<(usize, usize)> = Vec::new();
-    for (lane, counts) in open.iter().enumerate() {
-        ready.extend(counts.iter().enumerate().filter(|(_, count)| **count == 0).map(|(index, _)| (lane, index)));
-    }
+fn in_order(lanes: &Lanes, followers: &ByStep<Vec<StepId>>, mut open: ByStep<usize>) -> Vec<StepId> {
+    let mut ready: Vec<StepId> = lanes.all().iter().map(|placed| placed.id()).filter(|step| open[*step] == 0).collect();
     let mut order = Vec::new();
-    while let Some((lane, index)) = ready.pop() {
-        order.push((lane, index));
-        for &(their_lane, their_index) in &followers[lane][index] {
-            open[their_lane][their_index] -= 1;
-            if open[their_lane][their_index] == 0 {
-                ready.push((their_lane, their_index));
+    while let Some(step) = ready.pop() {
+        order.push(step);
+        for &next in &followers[step] {
+            open[next] -= 1;
+            if open[next] == 0 {
+                ready.push(next);
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OldWords;
 use crate::contract::{Job, K3sRole, ObjectId};
-use crate::ids::{Label, NodeName};
+use crate::ids::{Label, NodeName, Span};
 
 /// What a step waits for. Its words follow "wait for".
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub enum Awaited {
     /// Something that one step at a time has to itself.
     Span {
         /// Which.
-        span: Label,
+        span: Span,
     },
     /// The end of cloud-init.
     CloudInit,

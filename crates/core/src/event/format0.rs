@@ -26,7 +26,7 @@ pub(super) struct Boards(BTreeSet<String>);
 impl Boards {
     /// Brings an event to today's shape. What is not as format 0 has it stays as it is.
     ///
-    /// A name is taken for a node's until a step on a slot or an image has shown that it is a board's.
+    /// A name is taken for a node's until a lane or a step for a board's images or slots has shown that it is a board's.
     pub(super) fn upgrade(&mut self, event: &mut Map<String, Value>) {
         let step = event.get("step").and_then(Value::as_str).unwrap_or_default();
         if let Some(Value::String(target)) = event.get("target")
@@ -34,6 +34,9 @@ impl Boards {
         {
             self.0.insert(target.clone());
         }
+        let lanes = event.get("lanes").and_then(Value::as_array).into_iter().flatten();
+        let images = lanes.filter_map(|lane| lane.get("lane")?.as_str()?.split_once('/'));
+        self.0.extend(images.filter(|(_, what)| what.ends_with("_images")).map(|(board, _)| board.to_owned()));
         if let Some(target) = event.get_mut("target") {
             self.target(target);
         }
@@ -43,9 +46,15 @@ impl Boards {
                 self.target(at);
             }
         }
+        if let Some(span) = event.get_mut("span") {
+            upgrade_span(span);
+        }
         for hazard in event.get_mut("hazards").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(disk) = hazard.get_mut("disk") {
                 upgrade_disk(disk);
+            }
+            if let Some(host) = hazard.get_mut("host") {
+                self.target(host);
             }
         }
         match event.get("event").and_then(Value::as_str) {
@@ -91,6 +100,20 @@ fn upgrade_disk(disk: &mut Value) {
     *disk = match shown.as_str() {
         "eMMC" => json!("emmc"),
         path => json!({ "at": { "path": path.split(' ').next() } }),
+    };
+}
+
+/// A span was written as it is shown.
+fn upgrade_span(span: &mut Value) {
+    let Some((owner, what)) = span.as_str().and_then(|shown| shown.rsplit_once('/')) else { return };
+    *span = match (owner, what) {
+        ("controller", "known_hosts") => json!("known_hosts"),
+        ("cluster", "maintenance") => json!("maintenance"),
+        ("controller", what) => match what.strip_prefix("k3s-artifacts-") {
+            Some(architecture) => json!({ "k3s_artifacts": architecture }),
+            None => json!({ "image": what }),
+        },
+        (board, what) => json!({ what: board }),
     };
 }
 

@@ -6,7 +6,7 @@ use crate::contract::node::{HandOverK3s, System};
 use crate::contract::{Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
-use crate::ids::{Label, NodeName, Sha256, Target};
+use crate::ids::{NodeName, Sha256, Span, Target};
 use crate::version::Version;
 
 /// Where releases are, and where the controller keeps what it fetches of them.
@@ -41,7 +41,7 @@ impl ArtifactSource {
         let kept = |what: &str| format!("{}/k3s-{version}-{architecture}-{source}-{what}", self.cache);
         let (binary, images) = (kept("binary"), kept("images.tar.zst"));
         // Many nodes of one kind need the same at the same moment.
-        let span = Label::of("controller", format_args!("k3s-artifacts-{architecture}"));
+        let span = Span::K3sArtifacts(architecture.to_owned());
         let fetching = async {
             for (name, path) in [(format!("k3s{suffix}"), &binary), (images_name.clone(), &images)] {
                 self.fetch(&format!("{base}/{name}"), &sums_url, path, act).await?;

@@ -10,7 +10,7 @@ use crate::contract::{Asked, Contract, Controller, KnownHostsState, node};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::Hazard;
-use crate::ids::{BoardName, Label, NodeName, Slot, Target};
+use crate::ids::{BoardName, Label, NodeName, Slot, Span, Target};
 use crate::known_hosts::{HostKey, host_pattern};
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
@@ -87,11 +87,6 @@ pub struct Seen {
     shown: Option<Vec<HostKey>>,
     /// The key that was made for it when it was flashed.
     made: Option<HostKey>,
-}
-
-/// The span that the one writer of known_hosts holds.
-pub(super) fn writer() -> Label {
-    Label::of("controller", "known_hosts")
 }
 
 /// A host's names in known_hosts: the one it is dialled by, then its addresses.
@@ -269,8 +264,8 @@ impl Resource for KnownHost {
         keys.map(|key| Hazard::TrustKey { host: self.owner.target(), fingerprint: key.fingerprint() }).collect()
     }
 
-    fn span(&self, _: &Seen) -> Option<Label> {
-        Some(writer())
+    fn span(&self, _: &Seen) -> Option<Span> {
+        Some(Span::KnownHosts)
     }
 
     fn renews(&self, seen: Option<&Seen>) -> Vec<Renewal> {

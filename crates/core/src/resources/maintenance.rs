@@ -11,7 +11,7 @@ use crate::contract::{Cluster, KubeNodeState};
 use crate::engine::{Act, Look, Wait};
 use crate::event::Awaited;
 use crate::fault::{Cause, Fault};
-use crate::ids::{Label, NodeName, Target};
+use crate::ids::{NodeName, Target};
 use crate::sabotage::Guard;
 
 /// How long a node that was told to reboot may still answer: systemd gives what it stops 90 s.
@@ -68,11 +68,6 @@ impl Membership {
     pub(super) fn in_maintenance(self) -> bool {
         matches!(self, Self::Member { in_maintenance: true, .. })
     }
-}
-
-/// The span that a cluster's maintenance is.
-pub(super) fn span() -> Label {
-    Label::of("cluster", "maintenance")
 }
 
 /// Reboots a node and waits until it is back: as a member of the cluster cordoned and drained before, uncordoned after.

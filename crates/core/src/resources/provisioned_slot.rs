@@ -22,7 +22,7 @@ use crate::engine::{Act, Look, Wait};
 use crate::event::{Awaited, Unit};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{Disk, Hazard, Liveness};
-use crate::ids::{Label, Target};
+use crate::ids::{Label, Span, Target};
 use crate::known_hosts::HostKey;
 use crate::resource::{Applied, Renewal, Resource};
 use crate::sabotage::Guard;
@@ -303,7 +303,7 @@ impl ProvisionedSlot {
         let (host, port) = &self.dialled;
         let addresses = act.look().ask(&self.slot.node, Addresses {}).await.unwrap_or_default();
         let names = known_host::names(host, *port, &addresses);
-        act.holding(known_host::writer(), known_host::record(act, &self.known_hosts, &names, &[key])).await
+        act.holding(Span::KnownHosts, known_host::record(act, &self.known_hosts, &names, &[key])).await
     }
 
     /// Gives it power, if it has none. That is said first: who finds it powered shall know by whom.
@@ -367,8 +367,8 @@ impl ProvisionedSlot {
             )))
     }
 
-    fn usb(&self) -> Label {
-        Label::of(&self.slot.board, "usb")
+    fn usb(&self) -> Span {
+        Span::Usb(self.slot.board.clone())
     }
 }
 
@@ -417,7 +417,7 @@ impl Resource for ProvisionedSlot {
         }
     }
 
-    fn span(&self, seen: &SlotCondition) -> Option<Label> {
+    fn span(&self, seen: &SlotCondition) -> Option<Span> {
         (self.begin(seen) < Some(Begin::FirstLogin)).then(|| self.usb())
     }
 

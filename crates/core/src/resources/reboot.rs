@@ -10,7 +10,7 @@ use crate::engine::{Act, Look};
 use crate::event::Notice;
 use crate::fault::Fault;
 use crate::hazard::Hazard;
-use crate::ids::{Label, NodeName, Target};
+use crate::ids::{Label, NodeName, Span, Target};
 use crate::resource::{Applied, Resource};
 
 /// A node that runs what is installed.
@@ -71,8 +71,8 @@ impl Resource for Rebooted {
         vec![Hazard::Reboot { node: self.node.clone() }]
     }
 
-    fn span(&self, seen: &Seen) -> Option<Label> {
-        seen.membership.needs_gate().then(maintenance::span)
+    fn span(&self, seen: &Seen) -> Option<Span> {
+        seen.membership.needs_gate().then_some(Span::Maintenance)
     }
 
     fn notices(&self, seen: &Seen) -> Vec<Notice> {

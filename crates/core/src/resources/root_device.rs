@@ -10,7 +10,7 @@ use crate::contract::{Asked, Contract, DiskState, Job, JobPhase, JobStatus};
 use crate::engine::{Act, Look};
 use crate::fault::{Cause, Fault};
 use crate::hazard::{self, DiskFound, Hazard, Liveness};
-use crate::ids::{DiskPath, Label, NodeName, Target};
+use crate::ids::{DiskPath, Label, NodeName, Span, Target};
 use crate::resource::{Applied, Resource};
 use crate::sabotage::Guard;
 use crate::site::Kind;
@@ -183,8 +183,8 @@ impl Resource for RootDevice {
         vec![Hazard::Erase { node: self.node.clone(), disk, liveness: Liveness::Idle }, reboot]
     }
 
-    fn span(&self, seen: &Seen) -> Option<Label> {
-        seen.membership.needs_gate().then(maintenance::span)
+    fn span(&self, seen: &Seen) -> Option<Span> {
+        seen.membership.needs_gate().then_some(Span::Maintenance)
     }
 
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {

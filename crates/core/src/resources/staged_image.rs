@@ -9,7 +9,7 @@ use crate::contract::controller::{Fetch, File};
 use crate::contract::{Asked, Contract, Controller};
 use crate::engine::{Act, Look};
 use crate::fault::Fault;
-use crate::ids::{BoardName, Label, Sha256, Target};
+use crate::ids::{BoardName, Label, Sha256, Span, Target};
 use crate::resource::{Applied, Resource};
 use crate::site::Image;
 
@@ -98,8 +98,8 @@ impl Resource for StagedImage {
         Diff::Change(vec![Change { field: self.image.file_name().to_owned(), from, to }])
     }
 
-    fn span(&self, _: &Seen) -> Option<Label> {
-        Some(Label::of(&self.board, "uplink"))
+    fn span(&self, _: &Seen) -> Option<Span> {
+        Some(Span::Uplink(self.board.clone()))
     }
 
     async fn apply(&self, _: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
@@ -120,7 +120,7 @@ impl Resource for StagedImage {
 
 /// Brings an image to the controller, once, whoever needs it first.
 pub(super) async fn fetch(act: &Act<'_>, image: &Image, cached: &str) -> Result<(), Fault> {
-    act.holding(Label::of("controller", image.sha256), async {
+    act.holding(Span::Image(image.sha256), async {
         let present = act.look().ask(&Controller, File { path: cached.to_owned() }).await?;
         if present.is_some_and(|file| file.sha256 == image.sha256) {
             return Ok(());

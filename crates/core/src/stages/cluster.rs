@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::Wanted;
-use super::lanes::Lanes;
+use super::lanes::SiteLanes;
 use crate::contract::ObjectId;
-use crate::engine::{Lane, Need};
-use crate::ids::{Label, StageName};
+use crate::engine::Need;
+use crate::ids::StageName;
 use crate::resources::{
-    ApplicationHealthy, AppliedObject, HelmReleaseInstalled, K3sServer, NodeMarks, ReadyWorkers, SealedKeysKept,
-    SealedKeysRestored, WorkloadNewerThanObject,
+    ApplicationHealthy, AppliedObject, HelmReleaseInstalled, NodeMarks, ReadyWorkers, SealedKeysRestored,
+    WorkloadNewerThanObject,
 };
 use crate::site::{Node, Service, Settings};
 
@@ -38,37 +38,40 @@ end
 return health
 "#;
 
-pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     let Some(control_plane) = wanted.control_plane() else { return };
     // Through the API, from the controller: without it in scope nothing of this is.
     if !wanted.scope.controller {
         return;
     }
-    let node_lanes = lanes.node_labels();
     let lane = lanes.cluster();
     let workers: BTreeSet<_> =
         wanted.site.nodes.iter().filter(|node| node.name != control_plane.name).map(|node| node.name.clone()).collect();
     let alone = workers.is_empty();
-    let mut needs: Vec<Need> = node_lanes.into_iter().map(Need::Ended).collect();
-    needs.push(Need::Held(K3sServer::label_of(&control_plane.name)));
-    lane.push(STAGE, ReadyWorkers { control_plane: control_plane.name.clone(), workers }).needing(needs);
+    let nodes = lanes.nodes().into_iter().map(Need::Ended);
+    let server = lanes.server.map(Need::Held);
+    lanes
+        .push(lane, STAGE, ReadyWorkers { control_plane: control_plane.name.clone(), workers })
+        .needing(nodes)
+        .needing(server);
     let settings = &wanted.site.settings;
     if let Some(taint) = settings.control_plane_taint.as_ref().filter(|_| !alone) {
-        place_taint(lane, control_plane, taint);
+        place_taint(lanes, control_plane, taint);
     }
     let (directory, identity) = (wanted.sealed_keys(), settings.sealed_secrets_identity.clone());
     // What a control plane that is made anew has kept for it is known once that was done.
-    let kept = SealedKeysKept::label_of(&control_plane.name);
-    lane.push(STAGE, SealedKeysRestored { directory, identity }).unsettled_by([kept]);
+    let kept = lanes.sealed_keys;
+    lanes.push(lane, STAGE, SealedKeysRestored { directory, identity }).unsettled_by(kept);
     for service in &settings.cluster_install_list {
         match service {
-            Service::Argocd => place_argocd(lane, settings, wanted.options.force_conflicts),
+            Service::Argocd => place_argocd(lanes, settings, wanted.options.force_conflicts),
         }
     }
 }
 
-fn place_taint(lane: &mut Lane, control_plane: &Node, taint: &str) {
-    lane.push(
+fn place_taint(lanes: &mut SiteLanes, control_plane: &Node, taint: &str) {
+    lanes.push(
+        lanes.cluster(),
         STAGE,
         NodeMarks {
             node: control_plane.name.clone(),
@@ -93,24 +96,28 @@ fn object(api_version: &'static str, kind: &'static str, name: &str) -> ObjectId
     }
 }
 
-fn place_argocd(lane: &mut Lane, settings: &Settings, force: bool) {
+fn place_argocd(lanes: &mut SiteLanes, settings: &Settings, force: bool) {
     let applied = |id: ObjectId, fields: Value, defaults: Value| AppliedObject { id, fields, defaults, force };
-    lane.push(
-        STAGE,
-        HelmReleaseInstalled {
-            namespace: NAMESPACE.to_owned(),
-            name: "argocd".to_owned(),
-            chart: settings.argocd_chart.clone(),
-            version: settings.argocd_chart_version.clone(),
-            values: settings.argocd_values.clone(),
-            force: settings.cluster_force,
-        },
-    )
-    .needing([Need::Held(Label::of("controller", "helm"))]);
+    let (lane, helm) = (lanes.cluster(), lanes.helm.map(Need::Held));
+    lanes
+        .push(
+            lane,
+            STAGE,
+            HelmReleaseInstalled {
+                namespace: NAMESPACE.to_owned(),
+                name: "argocd".to_owned(),
+                chart: settings.argocd_chart.clone(),
+                version: settings.argocd_chart_version.clone(),
+                values: settings.argocd_values.clone(),
+                force: settings.cluster_force,
+            },
+        )
+        .needing(helm);
     let config = object("v1", "ConfigMap", "argocd-cm");
     let health = "resource.customizations.health.monitoring.coreos.com_Prometheus";
-    lane.push(STAGE, applied(config.clone(), json!({"data": {health: PROMETHEUS_HEALTH}}), json!({})));
-    lane.push(
+    lanes.push(lane, STAGE, applied(config.clone(), json!({"data": {health: PROMETHEUS_HEALTH}}), json!({})));
+    lanes.push(
+        lane,
         STAGE,
         WorkloadNewerThanObject {
             namespace: NAMESPACE.to_owned(),
@@ -125,12 +132,12 @@ fn place_argocd(lane: &mut Lane, settings: &Settings, force: bool) {
         "destinations": [{"namespace": "*", "server": "*"}],
         "clusterResourceWhitelist": any,
     }});
-    lane.push(STAGE, applied(argo("AppProject", "kubernetes"), project, about));
+    lanes.push(lane, STAGE, applied(argo("AppProject", "kubernetes"), project, about));
     let root = argo("Application", "all-cluster-services");
-    lane.push(STAGE, applied(root.clone(), root_application(settings), retry()));
+    lanes.push(lane, STAGE, applied(root.clone(), root_application(settings), retry()));
     let ingress = object("networking.k8s.io/v1", "Ingress", "argocd-ingress");
-    lane.push(STAGE, applied(ingress, argocd_ingress(settings), json!({})));
-    lane.push(STAGE, ApplicationHealthy { id: root });
+    lanes.push(lane, STAGE, applied(ingress, argocd_ingress(settings), json!({})));
+    lanes.push(lane, STAGE, ApplicationHealthy { id: root });
 }
 
 fn root_application(settings: &Settings) -> Value {

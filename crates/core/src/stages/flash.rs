@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 
 use super::Wanted;
 use super::known_hosts::place_board;
-use super::lanes::Lanes;
+use super::lanes::SiteLanes;
 use super::usual;
 use crate::engine::Need;
-use crate::ids::{BoardName, Label, StageName};
+use crate::ids::{BoardName, StageName};
 use crate::resources::{ProvisionedSlot, SlotOfNode, StagedImage, UsbMode};
 use crate::site::{FlashTransport, Kind};
 
-pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     if !wanted.flashes() {
         return;
     }
     for board in wanted.boards() {
         place_board(wanted, lanes, board, StageName::Flash);
         if let Some(lane) = lanes.board(&board.name) {
-            lane.push(StageName::Flash, UsbMode { board: board.name.clone() });
+            let cleared = lanes.push(lane, StageName::Flash, UsbMode { board: board.name.clone() }).id();
+            lanes.usb_modes.insert(board.name.clone(), cleared);
         }
     }
     place_images(wanted, lanes);
@@ -42,18 +43,19 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             usual_boot,
         };
         let needs = [
-            Need::Held(Label::of(&place.board, "known_host")),
-            Need::Held(UsbMode::label_of(&place.board)),
-            Need::Held(StagedImage::label_of(&place.board, node.kind.word())),
+            lanes.board_keys.get(&place.board),
+            lanes.usb_modes.get(&place.board),
+            lanes.images.get(&(place.board.clone(), node.kind)),
         ];
+        let needs: Vec<Need> = needs.into_iter().flatten().copied().map(Need::Held).collect();
         if let Some(lane) = lanes.node(&node.name) {
-            lane.push(StageName::Flash, resource).needing(needs);
+            lanes.push(lane, StageName::Flash, resource).needing(needs);
         }
     }
 }
 
 /// One lane an image and board: both images come over the same uplink, and the one that more depends on goes first.
-fn place_images(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+fn place_images(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     let settings = &wanted.site.settings;
     if settings.flash_transport == FlashTransport::Stream {
         return;
@@ -72,9 +74,9 @@ fn place_images(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             slots,
             board: board.clone(),
         };
-        lanes
-            .image(Label::of(&board, format_args!("{}_images", kind.word())))
-            .push(StageName::Flash, resource)
-            .needing([Need::Held(Label::of(&board, "known_host"))]);
+        let board_key = lanes.board_keys.get(&board).copied();
+        let lane = lanes.add_images_lane(&board, kind);
+        let staged = lanes.push(lane, StageName::Flash, resource).needing(board_key.map(Need::Held)).id();
+        lanes.images.insert((board, kind), staged);
     }
 }

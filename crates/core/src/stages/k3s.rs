@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Wanted;
-use super::lanes::Lanes;
+use super::lanes::SiteLanes;
 use crate::contract::K3sRole;
 use crate::engine::Need;
-use crate::ids::{Label, Sha256, StageName};
+use crate::ids::{Sha256, StageName};
 use crate::k3s_config::Setting;
 use crate::resources::{
     ArtifactSource, FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory,
@@ -34,23 +34,27 @@ const KEPT: [&str; 10] = [
     "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d",
 ];
 
-pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     let settings = &wanted.site.settings;
     let Some(control_plane) = wanted.control_plane() else { return };
-    let server = K3sServer::label_of(&control_plane.name);
     // Named by where it comes from: sites with other addresses may use the same cache at the same moment.
     let source = Sha256::of(&settings.k3s_install_url).short();
     let script = format!("{}/k3s-install-{}-{source}.sh", wanted.options.cache, settings.k3s_version.value);
+    let mut script_fetched = None;
     if wanted.nodes().next().is_some() {
         let url = settings.k3s_install_url.clone();
         let (sha256, path) = (settings.k3s_install_sha256, script.clone());
         let fetched = FetchedFile { purpose: "k3s_script", url, sha256, path };
-        lanes.add_controller_lane("k3s").push(STAGE, fetched);
+        let lane = lanes.add_controller_lane("k3s");
+        script_fetched = Some(lanes.push(lane, STAGE, fetched).id());
     }
-    for node in wanted.nodes() {
+    // The control plane first: the others name its step.
+    let is_control_plane = |node: &&Node| node.name == control_plane.name;
+    let agents = wanted.nodes().filter(|node| !is_control_plane(node));
+    for node in wanted.nodes().filter(is_control_plane).chain(agents) {
         let Some(lane) = lanes.node(&node.name) else { continue };
         let is_server = node.name == control_plane.name;
-        lane.push(STAGE, KernelReady { node: node.name.clone() });
+        lanes.push(lane, STAGE, KernelReady { node: node.name.clone() });
         let role = if is_server { K3sRole::Server } else { K3sRole::Agent };
         let k3s = K3sWanted {
             node: node.name.clone(),
@@ -67,32 +71,34 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
             force: settings.k3s_force,
             kept: KEPT.map(str::to_owned).into(),
         };
-        let fetched = Need::Held(Label::of("controller", "k3s_script"));
+        let fetched = script_fetched.map(Need::Held);
         if is_server && settings.k3s_force {
             let (directory, recipients) = (wanted.sealed_keys(), settings.sealed_secrets_recipients.clone());
-            lane.push(STAGE, SealedKeysKept { control_plane: node.name.clone(), directory, recipients });
+            let kept = SealedKeysKept { control_plane: node.name.clone(), directory, recipients };
+            lanes.sealed_keys = Some(lanes.push(lane, STAGE, kept).id());
         }
         if is_server {
-            lane.push(STAGE, K3sServer { wanted: k3s }).needing([fetched]);
+            lanes.server = Some(lanes.push(lane, STAGE, K3sServer { wanted: k3s }).needing(fetched).id());
         } else {
             let control_plane_ip = control_plane.node_ip.clone();
-            lane.push(STAGE, K3sAgent { wanted: k3s, control_plane: control_plane.name.clone(), control_plane_ip })
-                .needing([fetched, Need::Held(server.clone())]);
+            let agent = K3sAgent { wanted: k3s, control_plane: control_plane.name.clone(), control_plane_ip };
+            let server = lanes.server.map(Need::Held);
+            lanes.push(lane, STAGE, agent).needing(fetched).needing(server);
         }
-        lane.push(STAGE, MaintenanceEnded { node: node.name.clone() });
+        lanes.push(lane, STAGE, MaintenanceEnded { node: node.name.clone() });
         if node.kind == Kind::Rk1 {
             let (node, path) = (node.name.clone(), "/opt/rkllama/models".to_owned());
-            lane.push(STAGE, MadeDirectory { node, purpose: "rkllama_models", path });
+            lanes.push(lane, STAGE, MadeDirectory { node, purpose: "rkllama_models", path });
         }
         if let Some(marks) = marks(node) {
-            lane.push(STAGE, marks);
+            lanes.push(lane, STAGE, marks);
         }
     }
-    place_access(wanted, lanes, control_plane, settings, &server);
+    place_access(wanted, lanes, control_plane, settings);
 }
 
 /// The user's way in, and what k3s itself brings.
-fn place_access(wanted: &Wanted<'_>, lanes: &mut Lanes, control_plane: &Node, settings: &Settings, server: &Label) {
+fn place_access(wanted: &Wanted<'_>, lanes: &mut SiteLanes, control_plane: &Node, settings: &Settings) {
     if !wanted.scope.controller && !wanted.scope.nodes.contains(&control_plane.name) {
         return;
     }
@@ -104,9 +110,10 @@ fn place_access(wanted: &Wanted<'_>, lanes: &mut Lanes, control_plane: &Node, se
         control_plane: control_plane.name.clone(),
         control_plane_ip: control_plane.node_ip.clone(),
     };
-    lane.push(STAGE, kubeconfig).needing([Need::Held(server.clone())]);
+    let server = lanes.server.map(Need::Held);
+    lanes.push(lane, STAGE, kubeconfig).needing(server);
     let names: BTreeSet<String> = ["coredns", "local-path-provisioner", "metrics-server"].map(str::to_owned).into();
-    lane.push(STAGE, SystemDeployments { namespace: "kube-system", names });
+    lanes.push(lane, STAGE, SystemDeployments { namespace: "kube-system", names });
 }
 
 /// What we set in k3s's configuration file: a file shows drift, flags in a unit do not.

@@ -1,14 +1,15 @@
 //! The lanes of a site while the stages fill them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Options;
-use crate::engine::Lane;
-use crate::ids::{BoardName, Label, NodeName};
+use crate::engine::{LaneId, Lanes, Placed, StepId};
+use crate::ids::{BoardName, Label, NodeName, StageName};
 use crate::known_hosts::host_pattern;
+use crate::resource::Resource;
 use crate::resources::{Host, KnownHost, SlotOfNode};
-use crate::site::{Board, Connection, Node, Place, Scope, Site};
+use crate::site::{Board, Connection, Kind, Node, Place, Scope, Site};
 
 /// What a stage is given.
 pub struct Wanted<'a> {
@@ -85,78 +86,115 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The lanes of a site: those of the controller first, then boards, images, nodes, and the cluster's last.
-pub struct Lanes {
-    controller: Vec<Lane>,
-    boards: Vec<Lane>,
-    images: Vec<Lane>,
-    nodes: Vec<Lane>,
-    cluster: Lane,
-    board_index: BTreeMap<BoardName, usize>,
-    node_index: BTreeMap<NodeName, usize>,
-    placed: BTreeSet<Label>,
+/// The lanes of a site while the stages fill them, and what stages need of each other's steps. What is out of scope is not
+/// there, and nobody waits for it: the look itself then tells.
+pub struct SiteLanes {
+    lanes: Lanes,
+    ranks: BTreeMap<LaneId, Rank>,
+    boards: BTreeMap<BoardName, LaneId>,
+    nodes: BTreeMap<NodeName, LaneId>,
+    cluster: LaneId,
+    /// Each board's recorded host key. Two stages want it; it is placed once.
+    pub board_keys: BTreeMap<BoardName, StepId>,
+    /// Each board's stored USB mode.
+    pub usb_modes: BTreeMap<BoardName, StepId>,
+    /// Each board's staged images.
+    pub images: BTreeMap<(BoardName, Kind), StepId>,
+    /// The tool.
+    pub helm: Option<StepId>,
+    /// k3s on the control plane.
+    pub server: Option<StepId>,
+    /// The copy of sealed-secrets' keys that is made before k3s is installed again.
+    pub sealed_keys: Option<StepId>,
 }
 
-impl Lanes {
+/// The groups in which lanes are shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Controller,
+    Board,
+    Image,
+    Node,
+    Cluster,
+}
+
+impl SiteLanes {
     /// The empty lanes of what is in scope.
     pub fn of(wanted: &Wanted<'_>) -> Self {
-        let boards: Vec<Lane> = wanted.boards().map(|board| Lane::new(Label::new(board.name.as_str()))).collect();
-        let nodes: Vec<Lane> = wanted.nodes().map(|node| Lane::new(Label::new(node.name.as_str()))).collect();
+        let mut lanes = Lanes::default();
+        let boards = wanted.boards().map(|board| (board.name.clone(), lanes.add(Label::new(board.name.as_str()))));
+        let boards: BTreeMap<_, _> = boards.collect();
+        let nodes = wanted.nodes().map(|node| (node.name.clone(), lanes.add(Label::new(node.name.as_str()))));
+        let nodes: BTreeMap<_, _> = nodes.collect();
+        let cluster = lanes.add(Label::new("cluster"));
+        let mut ranks: BTreeMap<LaneId, Rank> = boards.values().map(|lane| (*lane, Rank::Board)).collect();
+        ranks.extend(nodes.values().map(|lane| (*lane, Rank::Node)));
+        ranks.insert(cluster, Rank::Cluster);
         Self {
-            controller: Vec::new(),
+            lanes,
+            ranks,
             boards,
-            images: Vec::new(),
             nodes,
-            cluster: Lane::new(Label::new("cluster")),
-            board_index: wanted.boards().enumerate().map(|(index, board)| (board.name.clone(), index)).collect(),
-            node_index: wanted.nodes().enumerate().map(|(index, node)| (node.name.clone(), index)).collect(),
-            placed: BTreeSet::new(),
+            cluster,
+            board_keys: BTreeMap::new(),
+            usb_modes: BTreeMap::new(),
+            images: BTreeMap::new(),
+            helm: None,
+            server: None,
+            sealed_keys: None,
         }
+    }
+
+    fn add(&mut self, name: Label, rank: Rank) -> LaneId {
+        let lane = self.lanes.add(name);
+        self.ranks.insert(lane, rank);
+        lane
     }
 
     /// Adds a lane of the controller, for one thing that needs nothing of its others: what cannot be fetched holds up
     /// nobody who does not need it.
-    pub fn add_controller_lane(&mut self, what: &str) -> &mut Lane {
-        let at = self.controller.len();
-        self.controller.push(Lane::new(Label::of("tools", what)));
-        &mut self.controller[at]
+    pub fn add_controller_lane(&mut self, what: &str) -> LaneId {
+        self.add(Label::of("tools", what), Rank::Controller)
+    }
+
+    /// Adds a lane for the images of one kind on one board.
+    pub fn add_images_lane(&mut self, board: &BoardName, kind: Kind) -> LaneId {
+        self.add(Label::of(board, format_args!("{}_images", kind.word())), Rank::Image)
     }
 
     /// The cluster's lane.
-    pub fn cluster(&mut self) -> &mut Lane {
-        &mut self.cluster
+    pub fn cluster(&self) -> LaneId {
+        self.cluster
     }
 
     /// A board's lane; `None` if the board is out of scope.
-    pub fn board(&mut self, board: &BoardName) -> Option<&mut Lane> {
-        self.board_index.get(board).map(|index| &mut self.boards[*index])
+    pub fn board(&self, board: &BoardName) -> Option<LaneId> {
+        self.boards.get(board).copied()
     }
 
     /// A node's lane; `None` if the node is out of scope.
-    pub fn node(&mut self, node: &NodeName) -> Option<&mut Lane> {
-        self.node_index.get(node).map(|index| &mut self.nodes[*index])
+    pub fn node(&self, node: &NodeName) -> Option<LaneId> {
+        self.nodes.get(node).copied()
     }
 
-    /// A lane for one image on one board.
-    pub fn image(&mut self, label: Label) -> &mut Lane {
-        let at = self.images.len();
-        self.images.push(Lane::new(label));
-        &mut self.images[at]
+    /// The nodes' lanes that hold a step so far.
+    pub fn nodes(&self) -> Vec<LaneId> {
+        self.lanes.order().filter(|lane| self.ranks.get(lane) == Some(&Rank::Node)).collect()
     }
 
-    /// Whether something is placed for the first time: two stages may want the same.
-    pub fn first(&mut self, label: Label) -> bool {
-        self.placed.insert(label)
+    /// Puts a step at the end of a lane.
+    pub fn push(&mut self, lane: LaneId, stage: StageName, resource: impl Resource + 'static) -> &mut Placed {
+        self.lanes.push(lane, stage, resource)
     }
 
-    /// The nodes' lanes by name.
-    pub fn node_labels(&self) -> Vec<Label> {
-        self.nodes.iter().map(|lane| lane.label().clone()).collect()
+    /// A step that was placed before.
+    pub fn placed(&mut self, step: StepId) -> &mut Placed {
+        self.lanes.placed(step)
     }
 
-    /// All lanes that hold a step.
-    pub fn into_vec(self) -> Vec<Lane> {
-        let all = [self.controller, self.boards, self.images, self.nodes, vec![self.cluster]];
-        all.into_iter().flatten().filter(|lane| !lane.is_empty()).collect()
+    /// All of them: those of the controller first, then boards, images, nodes, and the cluster's last.
+    pub fn finish(mut self) -> Lanes {
+        self.lanes.sort_by_rank(|lane| self.ranks.get(&lane).copied());
+        self.lanes
     }
 }

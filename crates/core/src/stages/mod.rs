@@ -10,17 +10,17 @@ mod tools;
 mod update_packages;
 mod usual;
 
-use self::lanes::Lanes;
+use self::lanes::SiteLanes;
 pub use self::lanes::Wanted;
 pub use self::tools::SHELL_BLOCKS;
-use crate::engine::Lane;
+use crate::engine::Lanes;
 use crate::ids::StageName;
 use crate::site::{Scope, Site};
 
 /// What a site wants, strung on lanes: the controller's, the boards', the nodes' and the cluster's.
-pub fn lanes(site: &Site, scope: &Scope, options: &Options) -> Vec<Lane> {
+pub fn lanes(site: &Site, scope: &Scope, options: &Options) -> Lanes {
     let wanted = Wanted { site, scope, options };
-    let mut lanes = Lanes::of(&wanted);
+    let mut lanes = SiteLanes::of(&wanted);
     for stage in StageName::ALL.into_iter().filter(|stage| scope.stages.contains(stage)) {
         match stage {
             StageName::Tools => tools::place(&wanted, &mut lanes),
@@ -32,7 +32,7 @@ pub fn lanes(site: &Site, scope: &Scope, options: &Options) -> Vec<Lane> {
             StageName::Cluster => cluster::place(&wanted, &mut lanes),
         }
     }
-    lanes.into_vec()
+    lanes.finish()
 }
 
 /// What of a run is neither site nor scope.

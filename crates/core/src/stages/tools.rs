@@ -1,8 +1,8 @@
 //! Stage `tools`: command-line tools on the controller.
 
 use super::Wanted;
-use super::lanes::Lanes;
-use crate::engine::Lane;
+use super::lanes::SiteLanes;
+use crate::engine::LaneId;
 use crate::ids::{Sha256, StageName};
 use crate::resources::{Completion, HelmPluginInstalled, MarkedScript, PinnedTool, ShellBlock, ToolSource};
 use crate::shell_text::{self, Forward, Shell};
@@ -17,21 +17,21 @@ const HELM_LINUX_AMD64: (&str, Sha256) =
 const KUBESEAL_LINUX_AMD64: (&str, Sha256) =
     ("0.35.0", Sha256::known("a34e855d7a52992a093701f7bf5c65d9768a52a4e2c9159d686def742b2c9875"));
 
-pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     if !wanted.scope.controller {
         return;
     }
     let settings = &wanted.site.settings;
     let platform = (wanted.options.system, wanted.options.architecture);
     let home = &wanted.options.home;
-    place_helm(settings, platform, home, lanes.add_controller_lane("helm"));
-    place_kubectl(settings, platform, home, lanes.add_controller_lane("kubectl"));
-    place_kubeseal(settings, platform, lanes.add_controller_lane("kubeseal"));
+    place_helm(settings, platform, home, lanes);
+    place_kubectl(settings, platform, home, lanes);
+    place_kubeseal(settings, platform, lanes);
     let files = lanes.add_controller_lane("files");
-    place_shell(settings, home, files);
+    place_shell(settings, home, files, lanes);
     for (purpose, forward) in HELPER_SCRIPTS {
         let path = format!("{}/{purpose}", settings.bin_dir);
-        files.push(STAGE, MarkedScript::new(purpose, path, &forward.script(&settings.cluster_domain)));
+        lanes.push(files, STAGE, MarkedScript::new(purpose, path, &forward.script(&settings.cluster_domain)));
     }
 }
 
@@ -40,10 +40,12 @@ fn known((system, architecture): (&str, &str), (version, sum): (&str, Sha256)) -
     (system == "linux" && architecture == "amd64").then(|| (version.to_owned(), sum))
 }
 
-fn place_helm(settings: &Settings, platform: (&str, &str), home: &str, lane: &mut Lane) {
+fn place_helm(settings: &Settings, platform: (&str, &str), home: &str, lanes: &mut SiteLanes) {
+    let lane = lanes.add_controller_lane("helm");
     let (tools, bin_dir, (system, architecture)) = (&settings.toolchain, &settings.bin_dir, platform);
     let helm = format!("{}/helm-vVERSION-{system}-{architecture}.tar.gz", tools.helm.url);
-    lane.push(
+    let tool = lanes.push(
+        lane,
         STAGE,
         PinnedTool {
             name: "helm",
@@ -59,11 +61,13 @@ fn place_helm(settings: &Settings, platform: (&str, &str), home: &str, lane: &mu
             },
         },
     );
-    place_completions("helm", bin_dir, home, lane);
+    lanes.helm = Some(tool.id());
+    place_completions("helm", bin_dir, home, lane, lanes);
     // Its releases call darwin macos.
     let system = if system == "darwin" { "macos" } else { system };
     let helm_diff = format!("{}/vVERSION", tools.helm_diff.url);
-    lane.push(
+    lanes.push(
+        lane,
         STAGE,
         HelmPluginInstalled {
             helm: format!("{bin_dir}/helm"),
@@ -76,11 +80,13 @@ fn place_helm(settings: &Settings, platform: (&str, &str), home: &str, lane: &mu
     );
 }
 
-fn place_kubectl(settings: &Settings, (system, architecture): (&str, &str), home: &str, lane: &mut Lane) {
+fn place_kubectl(settings: &Settings, (system, architecture): (&str, &str), home: &str, lanes: &mut SiteLanes) {
+    let lane = lanes.add_controller_lane("kubectl");
     let (tools, bin_dir) = (&settings.toolchain, &settings.bin_dir);
     let kubectl = format!("{}/release/vVERSION/bin/{system}/{architecture}/kubectl", tools.kubectl.url);
     let stated = |version: &Version| crate::site::Stated { value: version.clone(), stated: true };
-    lane.push(
+    lanes.push(
+        lane,
         STAGE,
         PinnedTool {
             name: "kubectl",
@@ -96,13 +102,15 @@ fn place_kubectl(settings: &Settings, (system, architecture): (&str, &str), home
             },
         },
     );
-    place_completions("kubectl", bin_dir, home, lane);
+    place_completions("kubectl", bin_dir, home, lane, lanes);
 }
 
-fn place_kubeseal(settings: &Settings, platform: (&str, &str), lane: &mut Lane) {
+fn place_kubeseal(settings: &Settings, platform: (&str, &str), lanes: &mut SiteLanes) {
+    let lane = lanes.add_controller_lane("kubeseal");
     let (tools, (system, architecture)) = (&settings.toolchain, platform);
     let kubeseal = format!("{}/vVERSION", tools.kubeseal.url);
-    lane.push(
+    lanes.push(
+        lane,
         STAGE,
         PinnedTool {
             name: "kubeseal",
@@ -120,13 +128,13 @@ fn place_kubeseal(settings: &Settings, platform: (&str, &str), lane: &mut Lane) 
     );
 }
 
-fn place_completions(tool: &'static str, bin_dir: &str, home: &str, lane: &mut Lane) {
+fn place_completions(tool: &'static str, bin_dir: &str, home: &str, lane: LaneId, lanes: &mut SiteLanes) {
     let completions = [
         (Shell::Bash, format!("{home}/.local/share/bash-completion/completions/{tool}")),
         (Shell::Zsh, format!("{home}/.local/share/zsh/site-functions/_{tool}")),
     ];
     for (shell, path) in completions {
-        lane.push(STAGE, Completion { tool, tool_path: format!("{bin_dir}/{tool}"), shell, path });
+        lanes.push(lane, STAGE, Completion { tool, tool_path: format!("{bin_dir}/{tool}"), shell, path });
     }
 }
 
@@ -135,14 +143,15 @@ pub const SHELL_BLOCKS: [(&str, &str); 3] = [(".bashrc", BLOCK), (".zshrc", BLOC
 const BLOCK: &str = "bringup";
 const THEME_BLOCK: &str = "bringup-theme";
 
-fn place_shell(settings: &Settings, home: &str, lane: &mut Lane) {
+fn place_shell(settings: &Settings, home: &str, lane: LaneId, lanes: &mut SiteLanes) {
     for shell in [Shell::Bash, Shell::Zsh] {
         let (path, text) =
             (format!("{home}/{}", shell.start_up_file()), shell_text::start_up(shell, &settings.bin_dir));
-        lane.push(STAGE, ShellBlock { path, name: BLOCK, text, if_present: None });
+        lanes.push(lane, STAGE, ShellBlock { path, name: BLOCK, text, if_present: None });
     }
     if let Some(theme) = &settings.zsh_theme {
-        lane.push(
+        lanes.push(
+            lane,
             STAGE,
             ShellBlock {
                 path: format!("{home}/.zshrc"),

@@ -1,11 +1,11 @@
 //! Stage `update_packages`: packages, drivers and reboots.
 
 use super::Wanted;
-use super::lanes::Lanes;
+use super::lanes::SiteLanes;
 use super::usual;
 use crate::contract::K3sRole;
-use crate::engine::Lane;
-use crate::ids::{Label, StageName};
+use crate::engine::{LaneId, StepId};
+use crate::ids::StageName;
 use crate::resources::{
     AptRepository, CloudInitEnded, EarlierWorkEnded, GpuDriverInstalled, InstalledPackages, NvidiaRuntime,
     PackageUpkeep, Rebooted, UnitNewerThanFile, Upkeep,
@@ -17,55 +17,57 @@ const STAGE: StageName = StageName::UpdatePackages;
 /// What every node has: `open-iscsi` for Longhorn's volumes, `original-awk` for scripts around k3s.
 const PACKAGES: [&str; 3] = ["unattended-upgrades", "open-iscsi", "original-awk"];
 
-pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut Lanes) {
+pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     let settings = &wanted.site.settings;
+    let (mut control_plane_reboot, mut other_reboots) = (None, Vec::new());
     for node in wanted.nodes() {
         let control_plane = settings.control_plane.as_ref() == Some(&node.name);
         let Some(lane) = lanes.node(&node.name) else { continue };
         let name = || node.name.clone();
-        let step = |what: &str| Label::of(&node.name, what);
         let upkeep = |upkeep| PackageUpkeep { node: name(), upkeep, usual: usual::upkeep(upkeep, node.kind) };
         // With `move_fs` before it, that has been seen to.
         if !(node.root_dev.is_some() && wanted.scope.stages.contains(&StageName::MoveFs)) {
-            lane.push(STAGE, EarlierWorkEnded { node: name(), but: None });
-            lane.push(STAGE, CloudInitEnded { node: name() });
+            lanes.push(lane, STAGE, EarlierWorkEnded { node: name(), but: None });
+            lanes.push(lane, STAGE, CloudInitEnded { node: name() });
         }
-        lane.push(STAGE, upkeep(Upkeep::Configured));
-        lane.push(STAGE, upkeep(Upkeep::Upgraded)).unsettled_by([step("configured")]);
-        let mut reboot_after = vec![step("upgraded")];
-        if node.nvidia_gpu_node {
-            place_driver(node, lane);
-            reboot_after.push(step("gpu_driver"));
-        }
+        let configured = lanes.push(lane, STAGE, upkeep(Upkeep::Configured)).id();
+        let upgraded = lanes.push(lane, STAGE, upkeep(Upkeep::Upgraded)).unsettled_by([configured]).id();
+        let driver = node.nvidia_gpu_node.then(|| place_driver(node, lane, lanes));
         let usual = usual::reboot(node.kind);
         let within = settings.reboot_timeout;
         let workstation = node.workstation || node.connection.local;
-        let reboot = lane.push(STAGE, Rebooted { node: name(), workstation, usual, within });
-        reboot.unsettled_by(reboot_after);
+        let reboot = lanes.push(lane, STAGE, Rebooted { node: name(), workstation, usual, within });
+        let reboot = reboot.unsettled_by([upgraded]).unsettled_by(driver).id();
         if control_plane {
-            // The control plane last: the others' maintenance needs its API.
-            let others = wanted.nodes().filter(|other| other.name != node.name);
-            reboot.yielding_to(others.map(|other| Label::of(&other.name, "reboot")));
+            control_plane_reboot = Some(reboot);
+        } else {
+            other_reboots.push(reboot);
         }
-        lane.push(STAGE, upkeep(Upkeep::Autoremoved)).unsettled_by([step("upgraded")]);
+        lanes.push(lane, STAGE, upkeep(Upkeep::Autoremoved)).unsettled_by([upgraded]);
         let names = PACKAGES.map(str::to_owned).into();
-        lane.push(STAGE, InstalledPackages { node: name(), purpose: "packages", names });
+        lanes.push(lane, STAGE, InstalledPackages { node: name(), purpose: "packages", names });
         if node.nvidia_gpu_node {
-            place_container_toolkit(node, control_plane, settings, lane);
+            place_container_toolkit(node, control_plane, settings, lane, lanes);
         }
+    }
+    // The control plane last: the others' maintenance needs its API.
+    if let Some(reboot) = control_plane_reboot {
+        lanes.placed(reboot).yielding_to(other_reboots);
     }
 }
 
-fn place_driver(node: &Node, lane: &mut Lane) {
+/// The step that installs the driver.
+fn place_driver(node: &Node, lane: LaneId, lanes: &mut SiteLanes) -> StepId {
     let names = [String::from("ubuntu-drivers-common")].into();
-    lane.push(STAGE, InstalledPackages { node: node.name.clone(), purpose: "gpu_packages", names });
-    lane.push(STAGE, GpuDriverInstalled { node: node.name.clone() });
+    lanes.push(lane, STAGE, InstalledPackages { node: node.name.clone(), purpose: "gpu_packages", names });
+    lanes.push(lane, STAGE, GpuDriverInstalled { node: node.name.clone() }).id()
 }
 
-fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings, lane: &mut Lane) {
+fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings, lane: LaneId, lanes: &mut SiteLanes) {
     let base = &settings.nvidia_toolkit_url;
     let keyring = "/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg";
-    lane.push(
+    lanes.push(
+        lane,
         STAGE,
         AptRepository {
             node: node.name.clone(),
@@ -78,9 +80,9 @@ fn place_container_toolkit(node: &Node, control_plane: bool, settings: &Settings
         },
     );
     let names = [String::from("nvidia-container-toolkit")].into();
-    lane.push(STAGE, InstalledPackages { node: node.name.clone(), purpose: "gpu_toolkit", names });
+    lanes.push(lane, STAGE, InstalledPackages { node: node.name.clone(), purpose: "gpu_toolkit", names });
     // k3s does not start with a default runtime whose program is not there, so that comes first.
-    lane.push(STAGE, NvidiaRuntime { node: node.name.clone() });
+    lanes.push(lane, STAGE, NvidiaRuntime { node: node.name.clone() });
     let role = if control_plane { K3sRole::Server } else { K3sRole::Agent };
-    lane.push(STAGE, UnitNewerThanFile { node: node.name.clone(), role, files: NvidiaRuntime::files() });
+    lanes.push(lane, STAGE, UnitNewerThanFile { node: node.name.clone(), role, files: NvidiaRuntime::files() });
 }

@@ -61,7 +61,7 @@ impl Fault {
         }
     }
 
-    /// What is done inside the BMC to break it, and to mend it.
+    /// What is done inside the BMC to break it, and to fix it.
     fn inside(self) -> Option<[&'static str; 2]> {
         Some(match self {
             Self::BmcdDead => ["kill -9 $(cat /run/bmcd.pid)", "/etc/init.d/S94bmcd start"],
@@ -114,7 +114,7 @@ pub fn break_it(
 }
 
 /// Mends it, whether or not it is broken.
-pub fn mend(testbed: &Testbed, bmc: &Host, fault: Fault, slot: Option<u8>) -> Result<(), Failure> {
+pub fn fix(testbed: &Testbed, bmc: &Host, fault: Fault, slot: Option<u8>) -> Result<(), Failure> {
     let path = path(testbed, bmc, fault, slot)?;
     if path.exists() {
         fs::remove_file(&path).tried(|| format!("remove {}", path.display()))?;

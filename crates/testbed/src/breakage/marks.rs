@@ -22,11 +22,11 @@ pub fn set(testbed: &Testbed, host: &Host, what: &str) -> Result<(), Failure> {
     write_whole(&path(testbed, host, what), b"")
 }
 
-/// Notes that something is mended.
+/// Notes that something is fixed.
 pub fn clear(testbed: &Testbed, host: &Host, what: &str) -> Result<(), Failure> {
     match fs::remove_file(path(testbed, host, what)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(Failure::new(format!("note that {what} of {} is mended", host.name), error))
+            Err(Failure::new(format!("note that {what} of {} is fixed", host.name), error))
         }
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Breaking things in hosts, and mending them.
+//! Breaking things in hosts, and fixing them.
 
 pub mod marks;
 
@@ -52,7 +52,7 @@ impl What {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// The shell that breaks it (`$1` is `break`) and mends it (`mend`) inside; `None` if that is done outside.
+    /// The shell that breaks it (`$1` is `break`) and fixes it (`fix`) inside; `None` if that is done outside.
     fn script(self) -> Option<&'static str> {
         Some(match self {
             Self::RefuseSsh => include_str!("../../breaks/refuse-ssh.sh"),
@@ -73,7 +73,7 @@ impl What {
         })
     }
 
-    /// Whether a reboot or a power cut mends it.
+    /// Whether a reboot or a power cut fixes it.
     fn ends_with_the_boot(self) -> bool {
         matches!(self, Self::FullDisk | Self::AptLock | Self::ReadOnlyRoot)
     }
@@ -91,15 +91,15 @@ pub fn break_it(testbed: &Testbed, host: &Host, what: What) -> Result<(), Failur
 }
 
 /// Mends it, whether or not it is broken.
-pub fn mend(testbed: &Testbed, host: &Host, what: What) -> Result<(), Failure> {
+pub fn fix(testbed: &Testbed, host: &Host, what: What) -> Result<(), Failure> {
     if what == What::WrongDns || what == What::NoReturn {
         marks::clear(testbed, host, &what.name())?;
     }
-    change(testbed, host, what, "mend")?;
+    change(testbed, host, what, "fix")?;
     marks::clear(testbed, host, &what.name())
 }
 
-/// Forgets what a new boot has mended by itself.
+/// Forgets what a new boot has fixed by itself.
 pub fn after_boot(testbed: &Testbed, host: &Host) -> Result<(), Failure> {
     let mut gone = What::value_variants().iter().filter(|what| what.ends_with_the_boot());
     gone.try_for_each(|what| marks::clear(testbed, host, &what.name()))
@@ -117,7 +117,7 @@ fn change(testbed: &Testbed, host: &Host, what: What, verb: &str) -> Result<(), 
             dnsmasq::tell(testbed)?;
             serve::provide(testbed)
         }
-        None if verb == "mend" => power::start(testbed, host),
+        None if verb == "fix" => power::start(testbed, host),
         None => Ok(()),
     }
 }
@@ -138,7 +138,7 @@ mod tests {
     fn every_script_can_break_and_mend() {
         for what in What::value_variants() {
             if let Some(script) = what.script() {
-                assert!(script.contains("break)") && script.contains("mend)"), "{}", what.name());
+                assert!(script.contains("break)") && script.contains("fix)"), "{}", what.name());
             }
         }
         assert_eq!(What::CloseMidCommand.name(), "close-mid-command");

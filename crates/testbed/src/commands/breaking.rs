@@ -1,4 +1,4 @@
-//! `testbed break` and `testbed mend`.
+//! `testbed break` and `testbed fix`.
 
 use clap::ValueEnum;
 
@@ -15,8 +15,8 @@ use crate::tools;
 pub enum Verb {
     /// `break`.
     Break,
-    /// `mend`.
-    Mend,
+    /// `fix`.
+    Fix,
 }
 
 /// Does it.
@@ -28,13 +28,13 @@ pub fn run(testbed: &Testbed, verb: Verb, wanted: &Breaking) -> Result<(), Failu
         let fault: Fault = named(&wanted.what)?;
         return match verb {
             Verb::Break => fault::break_it(testbed, host, fault, wanted.slot, wanted.value.as_deref()),
-            Verb::Mend => fault::mend(testbed, host, fault, wanted.slot),
+            Verb::Fix => fault::fix(testbed, host, fault, wanted.slot),
         };
     }
     let what: What = named(&wanted.what)?;
     match verb {
         Verb::Break => breakage::break_it(testbed, host, what),
-        Verb::Mend => breakage::mend(testbed, host, what),
+        Verb::Fix => breakage::fix(testbed, host, what),
     }
 }
 

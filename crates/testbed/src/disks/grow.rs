@@ -50,7 +50,7 @@ pub fn file_system(partition: &Path) -> Result<(), Failure> {
     if size.trim().parse().is_ok_and(|size: u64| used + SLACK >= size) {
         return Ok(());
     }
-    // 1 says that something was mended, such as a journal that was played back.
+    // 1 says that something was fixed, such as a journal that was played back.
     let checked = Run::new("e2fsck").args(["-f", "-p"]).arg(partition).said()?;
     if !matches!(checked.status.code(), Some(0 | 1)) {
         return Err(Failure::new(format!("check {}", partition.display()), format!("{}{}", checked.out, checked.err)));

@@ -62,8 +62,8 @@ impl Bed {
         self.run(&["break", host, what]);
     }
 
-    pub fn mend(&self, host: &str, what: &str) {
-        self.run(&["mend", host, what]);
+    pub fn fix(&self, host: &str, what: &str) {
+        self.run(&["fix", host, what]);
     }
 
     /// Runs shell inside a host as root; what it printed.

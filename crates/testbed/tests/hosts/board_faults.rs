@@ -248,18 +248,18 @@ fn what_goes_wrong_on_a_board_is_told() {
     bed.run(&["break", "board1", "sd-missing"]);
     let ran = flash(&controller, &[]);
     assert_eq!(ran.outcome("board1/rk1_image"), "blocked", "{:#?}", ran.troubles());
-    bed.run(&["mend", "board1", "sd-missing"]);
+    bed.run(&["fix", "board1", "sd-missing"]);
 
     bed.run(&["break", "board1", "sd-full"]);
     let ran = flash(&controller, &[]);
     ran.fault("board1/rk1_image", &["failed"]);
-    bed.run(&["mend", "board1", "sd-full"]);
+    bed.run(&["fix", "board1", "sd-full"]);
 
     bed.run(&["break", "board1", "bmcd-dead"]);
     let ran = flash(&controller, &[]);
     assert_ne!(ran.status, 0);
     assert!(ran.troubles().keys().any(|step| step.starts_with("board1/") || step.starts_with("node01/")));
-    bed.run(&["mend", "board1", "bmcd-dead"]);
+    bed.run(&["fix", "board1", "bmcd-dead"]);
 
     let wrong = "rk1_image_sha256=0000000000000000000000000000000000000000000000000000000000000000";
     let ran = flash(&controller, &["-e", wrong]);
@@ -269,7 +269,7 @@ fn what_goes_wrong_on_a_board_is_told() {
     let ran = flash(&controller, &["-e", "reboot_timeout=20"]);
     let fault = ran.fault("node01/provisioned_slot", &["timed_out"]);
     assert!(fault["next"].to_string().contains("console"), "{fault:#}");
-    bed.run(&["mend", "board1", "never-boots", "--slot", "1"]);
+    bed.run(&["fix", "board1", "never-boots", "--slot", "1"]);
     // It has power and is silent: to take that needs its name.
     let ran = flash(&controller, &[]);
     assert_eq!(ran.outcome("node01/provisioned_slot"), "blocked", "{:#?}", ran.troubles());

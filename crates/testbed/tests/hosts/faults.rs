@@ -37,10 +37,10 @@ impl Prepared {
     }
 
     /// Mended, it is as it should be after one more run, with nothing left half-written.
-    fn mend(&self, what: &str) {
-        self.bed.mend("node01", what);
+    fn fix(&self, what: &str) {
+        self.bed.fix("node01", what);
         let ran = self.controller.apply(&[]);
-        assert!(ran.converged(), "{what}, mended: {:#?}", ran.troubles());
+        assert!(ran.converged(), "{what}, fixed: {:#?}", ran.troubles());
         let left =
             self.bed.shell("node01", "find /etc/apt /usr/share/keyrings /var/lib/bringup -name '*.??????' -type f");
         assert_eq!(left, "", "{what}: left behind");
@@ -51,7 +51,7 @@ impl Prepared {
     fn is_overcome(&self, what: &str) -> Ran {
         let ran = self.with(what);
         assert!(ran.converged(), "{what}: {:#?}", ran.troubles());
-        self.mend(what);
+        self.fix(what);
         ran
     }
 }
@@ -80,16 +80,16 @@ fn hosts_that_cannot_be_reached_are_told_of() {
     let hosts = Prepared::new("reached");
     let ran = hosts.with("refuse-ssh");
     ran.fault("node01/known_host", &["unreachable"]);
-    hosts.mend("refuse-ssh");
+    hosts.fix("refuse-ssh");
 
     let ran = hosts.with("wrong-dns");
     let fault = ran.fault("node01/known_host", &["unresolved"]);
     assert!(fault["likely"].to_string().contains("local_domain"), "{fault:#}");
-    hosts.mend("wrong-dns");
+    hosts.fix("wrong-dns");
 
     let ran = hosts.with("close-mid-command");
     ran.fault("node01/earlier_work", &["lost"]);
-    hosts.mend("close-mid-command");
+    hosts.fix("close-mid-command");
 
     let ran = hosts.with("changed-host-key");
     assert_eq!(ran.outcome("node01/known_host"), "blocked");
@@ -107,12 +107,12 @@ fn hosts_that_do_not_let_us_work_are_told_of() {
     let hosts = Prepared::new("work");
     let ran = hosts.with("no-sudo");
     ran.fault("node01/earlier_work", &["refused"]);
-    hosts.mend("no-sudo");
+    hosts.fix("no-sudo");
 
     let ran = hosts.with("sudo-password");
     let fault = ran.fault("node01/earlier_work", &["refused"]);
     assert!(fault["next"].to_string().contains("-K"), "{fault:#}");
-    hosts.mend("sudo-password");
+    hosts.fix("sudo-password");
 
     for what in ["full-disk", "read-only-root"] {
         let ran = hosts.with(what);
@@ -123,7 +123,7 @@ fn hosts_that_do_not_let_us_work_are_told_of() {
         let fault = ran.fault(step, &["failed", "passing"]);
         let said = fault["said"].to_string().to_lowercase();
         assert!(said.contains("space") || said.contains("read-only"), "{fault:#}");
-        hosts.mend(what);
+        hosts.fix(what);
     }
 }
 
@@ -152,10 +152,10 @@ fn reboots_that_do_not_happen_or_do_not_end_are_told_of() {
     let ran = hosts.with_words("no-reboot", &soon);
     let fault = ran.fault("node01/reboot", &["passing"]);
     assert!(fault["said"].to_string().contains("same boot id"), "{fault:#}");
-    hosts.mend("no-reboot");
+    hosts.fix("no-reboot");
     wants();
     let ran = hosts.with_words("no-return", &soon);
     let fault = ran.fault("node01/reboot", &["timed_out"]);
     assert!(fault["next"].to_string().contains("console"), "{fault:#}");
-    hosts.mend("no-return");
+    hosts.fix("no-return");
 }

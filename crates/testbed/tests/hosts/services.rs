@@ -60,6 +60,6 @@ fn tools_the_chart_and_the_repository_are_where_the_site_says() {
     assert!(!clone("whole"));
     let broken = bed.run(&["git-commit", "--break", "object"]);
     assert!(clone("broken"));
-    let mended = bed.run(&["git-commit"]);
-    assert!(!clone("mended") && broken != mended);
+    let fixed = bed.run(&["git-commit"]);
+    assert!(!clone("fixed") && broken != fixed);
 }

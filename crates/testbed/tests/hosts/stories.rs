@@ -63,13 +63,13 @@ fn four_hosts_are_prepared_and_mended_as_in_the_simulation() {
         (mishap.real)(&bed, mishap.host);
         simulation.happen(|world| (mishap.simulated)(world, mishap.host));
     }
-    let mended = controller.apply(&[]);
-    assert_eq!(mended.outcomes(), simulation.apply(TAGS), "{:#?}", mended.troubles());
-    assert_eq!(mended.status, 1);
-    assert_eq!(mended.outcome("node01/configured"), "changed");
-    assert_eq!(mended.outcome("node02/packages"), "changed");
-    assert_eq!(mended.outcome("node03/known_host"), "blocked");
-    mended.fault("node04/known_host", &["unreachable"]);
+    let fixed = controller.apply(&[]);
+    assert_eq!(fixed.outcomes(), simulation.apply(TAGS), "{:#?}", fixed.troubles());
+    assert_eq!(fixed.status, 1);
+    assert_eq!(fixed.outcome("node01/configured"), "changed");
+    assert_eq!(fixed.outcome("node02/packages"), "changed");
+    assert_eq!(fixed.outcome("node03/known_host"), "blocked");
+    fixed.fault("node04/known_host", &["unreachable"]);
     let plan = controller.plan();
     assert_eq!(plan.planned()["node01/configured"], "in_sync");
     assert_eq!(plan.planned()["node04/known_host"], "unreachable");
