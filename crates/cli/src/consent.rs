@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use bringup_core::hazard::Hazard;
 use bringup_core::ids::NodeName;
-use bringup_core::secret::Mask;
+use bringup_core::run::hazard::Hazard;
+use bringup_core::text::secret::Mask;
 
 use crate::terminal::Lines;
 use crate::ui::hazard_line;
@@ -83,7 +83,7 @@ fn ask_for_names(hazards: &[&Hazard], mask: &Mask, ask: &mut dyn Ask) -> io::Res
 
 #[cfg(test)]
 mod tests {
-    use bringup_core::hazard::{Disk, Liveness};
+    use bringup_core::run::hazard::{Disk, Liveness};
 
     use super::*;
 

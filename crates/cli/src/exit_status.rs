@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bringup_core::event::Tally;
+use bringup_core::run::event::Tally;
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

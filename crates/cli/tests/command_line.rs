@@ -1,7 +1,7 @@
 //! The real binary: what it says, and with which status it ends.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use bringup_core::event::Log;
+use bringup_core::run::event::Log;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

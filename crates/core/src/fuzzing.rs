@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::Document;
-use crate::k3s_config::{self, Setting};
-use crate::k3s_journal;
-use crate::known_hosts::KnownHosts;
-use crate::kubeconfig::ClusterAccess;
 use crate::site::fuzzing as site;
 use crate::site::{LoadOptions, Source, ansible_cfg, load};
+use crate::text::document::Document;
+use crate::text::k3s_config::{self, Setting};
+use crate::text::k3s_journal;
+use crate::text::known_hosts::KnownHosts;
+use crate::text::kubeconfig::ClusterAccess;
 use crate::version::Version;
 
 /// Reads some bytes, and says whether they were understood. It must not panic, and its work must not grow faster than

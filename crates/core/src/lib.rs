@@ -3,28 +3,16 @@
 //! Nothing here touches a socket, a file, a process, a terminal or the wall clock. All effects go through
 //! a door, the World, as data, so the real world and the simulated one are told the same story.
 
-pub mod change;
+mod ansible;
 pub mod contract;
-pub mod document;
 pub mod engine;
-pub mod event;
-pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-pub mod hazard;
 pub mod ids;
-pub mod k3s_config;
-pub mod k3s_journal;
-pub mod known_hosts;
-pub mod kubeconfig;
-pub mod marked_block;
-pub mod report;
-pub mod resource;
 pub mod resources;
+pub mod run;
 pub mod sabotage;
-pub mod secret;
-pub mod shell_text;
 pub mod site;
 pub mod stages;
+pub mod text;
 pub mod version;
-pub mod world;

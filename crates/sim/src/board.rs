@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bringup_core::contract::{FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase};
 use bringup_core::ids::{NodeName, Slot};
-use bringup_core::known_hosts::HostKey;
+use bringup_core::text::known_hosts::HostKey;
 
 /// How a transfer will end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

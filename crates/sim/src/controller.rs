@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bringup_core::contract::{FileState, KubeconfigState};
 use bringup_core::ids::{NodeName, Sha256};
-use bringup_core::known_hosts::KnownHosts;
+use bringup_core::text::known_hosts::KnownHosts;
 
 /// What was recorded when a file was fetched.
 #[derive(Clone, Debug)]

@@ -19,13 +19,12 @@ mod virtual_time;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bringup_core::contract::world::{BoxFuture, Progress, Speaks, Unit};
 use bringup_core::contract::{Action, Cluster, Contract, Controller};
-use bringup_core::event::Unit;
-use bringup_core::fault::{Cause, Fault};
-use bringup_core::hazard::Liveness;
 use bringup_core::ids::{BoardName, NodeName, Target};
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::run::hazard::Liveness;
 use bringup_core::site::Site;
-use bringup_core::world::{BoxFuture, Progress, Speaks};
 use tokio::time::{Instant, sleep};
 
 pub use crate::faults::{Faults, Lost};

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bringup_core::contract::{FileState, Job, JobPhase, JobStatus, K3sRole};
-use bringup_core::hazard::Liveness;
 use bringup_core::ids::{NodeName, Sha256};
-use bringup_core::known_hosts::HostKey;
+use bringup_core::run::hazard::Liveness;
 use bringup_core::site::Kind;
+use bringup_core::text::known_hosts::HostKey;
 use bringup_core::version::Version;
 
 use crate::durations;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bringup_core::hazard::{Disk, Hazard, Liveness};
 use bringup_core::ids::{DiskPath, NodeName};
+use bringup_core::run::hazard::{Disk, Hazard, Liveness};
 
 /// What the operator of a run gave leave for.
 #[derive(Clone, Debug, Default)]

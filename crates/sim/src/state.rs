@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bringup_core::hazard::Hazard;
 use bringup_core::ids::{BoardName, NodeName, Slot, Target};
-use bringup_core::known_hosts::{HostKey, host_pattern};
+use bringup_core::run::hazard::Hazard;
 use bringup_core::site::{Connection, Kind, Site};
+use bringup_core::text::known_hosts::{HostKey, host_pattern};
 
 use crate::board::Board;
 use crate::cluster::{Cluster, SimNode};
@@ -198,7 +198,7 @@ impl State {
         if connection.local {
             return true;
         }
-        let name = bringup_core::known_hosts::host_pattern(&connection.host, connection.port);
+        let name = bringup_core::text::known_hosts::host_pattern(&connection.host, connection.port);
         let known = self.controller.known_hosts.keys_for(&name);
         match target {
             Target::Bmc(board) => self.boards.get(board).is_some_and(|board| known.contains(&board.host_key)),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bringup_core::contract::{FlashMarkState, FlashPhase};
-use bringup_core::hazard::Liveness;
 use bringup_core::ids::{BoardName, NodeName, Sha256, Slot};
-use bringup_core::known_hosts::KnownHosts;
+use bringup_core::run::hazard::Liveness;
 use bringup_core::site::{Node, Site};
+use bringup_core::text::known_hosts::KnownHosts;
 
 use crate::board::Board;
 use crate::controller::Controller;
@@ -201,7 +201,7 @@ fn known_hosts(state: &State, trusted: bool) -> KnownHosts {
         return known;
     }
     let name = |connection: &bringup_core::site::Connection| {
-        bringup_core::known_hosts::host_pattern(&connection.host, connection.port)
+        bringup_core::text::known_hosts::host_pattern(&connection.host, connection.port)
     };
     for board in &state.site.boards {
         if let Some(sim) = state.boards.get(&board.name) {

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use bringup_core::report::Report;
+use bringup_core::run::report::Report;
 use bringup_core::site::Site;
 use bringup_sim::{SimWorld, Story, in_virtual_time};
 use common::Runner;

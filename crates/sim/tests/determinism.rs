@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 
-use bringup_core::event::{Event, Log};
+use bringup_core::run::event::{Event, Log};
 use bringup_sim::{Faults, SimWorld, Story, in_virtual_time};
 use common::{Runner, approve_all};
 

@@ -6,12 +6,12 @@ mod common;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
+use bringup_core::contract::world::{BoxFuture, Progress, Speaks};
 use bringup_core::contract::{ActionOutline, Cluster, Contract, Controller, controller, node};
-use bringup_core::event::{Event, What};
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{BoardName, NodeName, Sha256, Target};
+use bringup_core::run::event::{Event, What};
+use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::site::Settings;
-use bringup_core::world::{BoxFuture, Progress, Speaks};
 use bringup_sim::{SimWorld, Story, in_virtual_time};
 use common::{Done, Runner, approve_all};
 

@@ -6,9 +6,9 @@ mod common;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use bringup_core::change::{Change, Diff, Outcome, Planned};
-use bringup_core::event::{Event, Pass, What};
 use bringup_core::ids::{BoardName, Label, NodeName, StageName};
+use bringup_core::run::change::{Change, Diff, Outcome, Planned};
+use bringup_core::run::event::{Event, Pass, What};
 use bringup_core::site::Site;
 use bringup_sim::{Condition, SimWorld, Snapshot, Story, in_virtual_time};
 use common::{Done, Runner, approve_all};

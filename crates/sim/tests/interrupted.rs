@@ -7,9 +7,9 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bringup_core::change::Outcome;
-use bringup_core::event::What;
-use bringup_core::fault::Cause;
+use bringup_core::run::change::Outcome;
+use bringup_core::run::event::What;
+use bringup_core::run::fault::Cause;
 use bringup_sim::{SimWorld, Story, in_virtual_time};
 use common::Runner;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bringup_core::ids::Sha256;
-use bringup_core::known_hosts::KnownHosts;
+use bringup_core::text::known_hosts::KnownHosts;
 use bringup_world::ssh::{Logins, Route, Session, Upload};
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,8 +1,12 @@
 //! The parsers of what machines say, each under one name; what `bringup_core::fuzzing` says of its own holds for them.
 //! There in tests and under `cargo fuzz` alone.
 
+use crate::bmc;
+use crate::cluster;
+use crate::controller::known_nodes;
+use crate::image;
+use crate::shell;
 use crate::ssh::ClientConfig;
-use crate::{bmc, cluster, image, known_nodes, shell};
 
 /// Reads some bytes, and says whether they were understood.
 pub type Parser = fn(&[u8]) -> bool;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use bringup_core::contract::Contract;
 use bringup_core::contract::node::{Action, Answer, FetchSnapshot, Question};
-use bringup_core::fault::{Cause, Fault};
+use bringup_core::contract::world::Progress;
 use bringup_core::ids::{NodeName, Target};
-use bringup_core::known_hosts::HostKey;
+use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::site::Connection;
-use bringup_core::world::Progress;
+use bringup_core::text::known_hosts::HostKey;
 
+use crate::node::k3s;
+use crate::node::local;
 use crate::shell::{self, ADMIN_KUBECONFIG, Acting, Asking, Odd, Script, Section};
 use crate::ssh::{Failure, Hosts, Session};
-use crate::{k3s, local};
 
 /// Asks a node some questions: at most one connection and one script.
 pub(crate) async fn ask(hosts: &Hosts, node: &NodeName, questions: &[Question]) -> Vec<Result<Answer, Fault>> {

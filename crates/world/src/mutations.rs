@@ -1,11 +1,11 @@
 //! Recordings with mistakes in them, the same ones each time. Whoever reads what a machine says has to bear them: an error
 //! is fine, a panic or a wait is not.
 
-use bringup_core::document::Document;
-use bringup_core::k3s_config::{self, Setting};
-use bringup_core::k3s_journal;
-use bringup_core::known_hosts::KnownHosts;
-use bringup_core::kubeconfig::ClusterAccess;
+use bringup_core::text::document::Document;
+use bringup_core::text::k3s_config::{self, Setting};
+use bringup_core::text::k3s_journal;
+use bringup_core::text::known_hosts::KnownHosts;
+use bringup_core::text::kubeconfig::ClusterAccess;
 
 /// What is put where it does not belong.
 const PIECES: [&[u8]; 14] = [

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bringup_core::contract::world::{BoxFuture, Progress, Speaks};
 use bringup_core::contract::{self, Action, Contract, Controller, Question, controller, node};
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{BoardName, NodeName, Target};
-use bringup_core::secret::{Mask, Secret};
+use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::site::{Place, Site};
-use bringup_core::world::{BoxFuture, Progress, Speaks};
+use bringup_core::text::secret::{Mask, Secret};
 use futures_util::future::join_all;
 
 use crate::bmc::{self, Boards};

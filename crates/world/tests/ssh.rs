@@ -5,8 +5,8 @@ mod sshd;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bringup_core::known_hosts::{HostKey, KnownHosts};
-use bringup_core::secret::Secret;
+use bringup_core::text::known_hosts::{HostKey, KnownHosts};
+use bringup_core::text::secret::Secret;
 use bringup_world::ssh::{Failure, Logins, Route, Session, Upload};
 use sshd::Sshd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bringup_core::fault::Fault;
 use bringup_core::ids::NodeName;
+use bringup_core::run::fault::Fault;
 use bringup_core::site::{Node, Place, Site};
 use bringup_world::ssh::ClientConfig;
 use bringup_world::{Directories, RealWorld};

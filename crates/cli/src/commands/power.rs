@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use bringup_core::contract::bmc::{Action, FlashJob, PowerOff, PowerOn, SlotPower};
+use bringup_core::contract::world::{Speaks, World};
 use bringup_core::contract::{Contract, JobPhase, Question, node};
-use bringup_core::fault::{Cause, Fault};
+use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::site::{Node, Place};
-use bringup_core::world::{Speaks, World};
 use bringup_world::RunLock;
 
 use crate::args::{PowerArguments, PowerCommand};

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bringup_core::engine::{Expected, Lanes, Run, Stop, Walked, walk};
-use bringup_core::event::{Event, Pass};
-use bringup_core::hazard::Hazard;
-use bringup_core::report::Report;
+use bringup_core::run::event::{Event, Pass};
+use bringup_core::run::hazard::Hazard;
+use bringup_core::run::report::Report;
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{Loaded, Problems, Site, Source};
 use bringup_core::stages::lanes;

@@ -4,12 +4,12 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bringup_core::secret::Secret;
 use bringup_core::site::{
     AnsibleCfg, Inventory, LoadOptions, Loaded, Problem, Problems, Scope, Severity, Source, ansible_cfg, load,
     load_inventory,
 };
 use bringup_core::stages::Options;
+use bringup_core::text::secret::Secret;
 use bringup_world::{LocalSource, site_files};
 
 use crate::args::{RunArguments, SiteArguments};

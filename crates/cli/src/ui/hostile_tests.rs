@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use bringup_core::change::{Change, Diff, Outcome, Planned, Reason};
 use bringup_core::contract::controller::{Content, WriteFile};
+use bringup_core::contract::world::Unit;
 use bringup_core::contract::{Action, ActionOutline, FieldConflict, ObjectId};
-use bringup_core::event::{Awaited, Event, FORMAT, LaneOutline, Log, Notice, Pass, Tally, Unit, What};
-use bringup_core::fault::{Cause, Fault};
-use bringup_core::hazard::{Disk, DiskFound, Hazard, Liveness};
 use bringup_core::ids::{BoardName, DiskPath, Label, NodeName, Slot, Span, StageName, Target};
-use bringup_core::report::Report;
-use bringup_core::secret::Mask;
-use bringup_core::shell_text::Shell;
+use bringup_core::run::change::{Change, Diff, Outcome, Planned, Reason};
+use bringup_core::run::event::{Awaited, Event, FORMAT, LaneOutline, Log, Notice, Pass, Tally, What};
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::run::hazard::{Disk, DiskFound, Hazard, Liveness};
+use bringup_core::run::report::Report;
 use bringup_core::site::{Problem, Problems, Severity, Spot};
+use bringup_core::text::secret::Mask;
+use bringup_core::text::shell::Shell;
 use indicatif::{ProgressDrawTarget, TermLike};
 use proptest::prelude::*;
 
@@ -134,7 +135,8 @@ fn fault(text: &str) -> Fault {
     fault
 }
 
-fn notices(text: &str) -> [Notice; 7] {
+/// Every kind of notice. A new one does not compile until it is here.
+fn notices(text: &str) -> Vec<Notice> {
     let (path, node) = (text.to_owned(), NodeName::new(text));
     let id = ObjectId {
         api_version: "v1".into(),
@@ -143,15 +145,30 @@ fn notices(text: &str) -> [Notice; 7] {
         name: text.to_owned(),
     };
     let fields = vec![FieldConflict { field: text.to_owned(), managers: text.to_owned() }];
-    [
+    let all = vec![
         Notice::ScriptKept { path: path.clone(), purpose: text.to_owned() },
         Notice::CompletionKept { path: path.clone(), tool: text.to_owned(), shell: Shell::Bash },
         Notice::ContainerdTemplateKept { path, node: node.clone() },
         Notice::WorkstationReboot { node: node.clone() },
         Notice::K3sConfigurationKept { node: node.clone(), keys: vec![text.to_owned()] },
         Notice::FieldsKept { id, fields },
+        Notice::K3sConfigurationMissing { node: node.clone() },
         Notice::WithoutWorkers { nodes: [node].into() },
-    ]
+        serde_json::from_value(serde_json::json!({"kind": "words", "words": text})).unwrap(),
+    ];
+    let kinds = all.iter().map(|notice| match notice {
+        Notice::ScriptKept { .. } => 0,
+        Notice::CompletionKept { .. } => 1,
+        Notice::ContainerdTemplateKept { .. } => 2,
+        Notice::WorkstationReboot { .. } => 3,
+        Notice::K3sConfigurationMissing { .. } => 4,
+        Notice::K3sConfigurationKept { .. } => 5,
+        Notice::FieldsKept { .. } => 6,
+        Notice::WithoutWorkers { .. } => 7,
+        Notice::Words(_) => 8,
+    });
+    assert_eq!(kinds.collect::<BTreeSet<_>>().len(), 9, "every kind is here");
+    all
 }
 
 /// Every kind of event, with the text wherever text goes. A new one does not compile until it is here.
@@ -213,7 +230,7 @@ fn events(text: &str) -> Vec<Event> {
         What::ActionEnded { step: step.clone(), target: target.clone(), action, fault: Some(fault(text)) },
         What::Interrupted,
     ]);
-    all.extend(notices(text).map(|notice| What::Noticed { step: step.clone(), notice }));
+    all.extend(notices(text).into_iter().map(|notice| What::Noticed { step: step.clone(), notice }));
     all.extend(
         [
             Outcome::InSync,

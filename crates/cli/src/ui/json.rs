@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use bringup_core::event::Event;
+use bringup_core::run::event::Event;
 
 use super::Screen;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use bringup_core::event::{Event, Pass, What};
 use bringup_core::ids::{Label, StageName};
+use bringup_core::run::event::{Event, Pass, What};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Screen;
@@ -99,7 +99,7 @@ impl Live {
             let step = row.step.as_str().rsplit('/').next().unwrap_or_default();
             let elapsed = clock(at.saturating_sub(row.since));
             let words = match &row.waits_for {
-                Some(wanted) => format!("{:<15} {step:<20.20} {elapsed}  waits for {wanted}", row.stage.tag()),
+                Some(awaited) => format!("{:<15} {step:<20.20} {elapsed}  waits for {awaited}", row.stage.tag()),
                 None => format!("{:<15} {step:<20.20} {elapsed}", row.stage.tag()),
             };
             terminal::set_message(&row.bar, words);
@@ -124,9 +124,9 @@ impl Screen for Live {
             }
             What::StepStarted { lane, stage, step, .. } => self.begin(lane, *stage, step, event.at),
             What::Waiting { step, awaited, .. } => {
-                let wanted = awaited.to_string();
+                let awaited = awaited.to_string();
                 if let Some(row) = self.row_of(step) {
-                    row.waits_for = Some(wanted);
+                    row.waits_for = Some(awaited);
                     row.bar.set_style(style(TEXT_ROW));
                 }
             }

@@ -12,7 +12,7 @@ mod hostile_tests;
 
 use std::io;
 
-use bringup_core::event::Event;
+use bringup_core::run::event::Event;
 
 use crate::exit_status::ExitStatus;
 use crate::terminal::{self, Lines};

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use bringup_core::change::Outcome;
-use bringup_core::event::{Event, Pass, What};
+use bringup_core::run::change::Outcome;
+use bringup_core::run::event::{Event, Pass, What};
 
 use super::Screen;
 use super::words::{clock, details, notice, outcome, span};

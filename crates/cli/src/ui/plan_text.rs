@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bringup_core::change::{Diff, Planned};
-use bringup_core::event::{Event, Pass, Tally, What};
-use bringup_core::hazard::Hazard;
 use bringup_core::ids::Label;
+use bringup_core::run::change::{Diff, Planned};
+use bringup_core::run::event::{Event, Pass, Tally, What};
+use bringup_core::run::hazard::Hazard;
 
 use super::words::{change_lines, fault_lines, hazard_line, notice, why};
 use crate::terminal::Lines;

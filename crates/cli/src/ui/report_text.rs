@@ -1,6 +1,6 @@
 //! What a rehearsal says of the real thing.
 
-use bringup_core::report::Report;
+use bringup_core::run::report::Report;
 
 use super::words::span;
 use crate::terminal::Lines;

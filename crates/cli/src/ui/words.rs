@@ -1,12 +1,12 @@
 //! Words that all screens share.
 
-use bringup_core::change::{Change, Diff, Outcome, Reason};
 use bringup_core::contract::FieldConflict;
-use bringup_core::event::Notice;
-use bringup_core::fault::Fault;
-use bringup_core::hazard::{Disk, DiskFound, Hazard};
 use bringup_core::ids::NodeName;
-use bringup_core::k3s_config;
+use bringup_core::run::change::{Change, Diff, Outcome, Reason};
+use bringup_core::run::event::Notice;
+use bringup_core::run::fault::Fault;
+use bringup_core::run::hazard::{Disk, DiskFound, Hazard};
+use bringup_core::text::k3s_config;
 
 use crate::terminal::value;
 
@@ -48,8 +48,8 @@ pub fn notice(notice: &Notice) -> String {
             format!("{}; move it away to get the {shell} completion of {tool}", kept(path))
         }
         Notice::ContainerdTemplateKept { path, node } => format!(
-            "{} on {node}: it has to name nvidia as the default runtime, and must not define that runtime, because k3s does",
-            kept(path)
+            "{path} on {node} was not written by bringup and is kept; make nvidia the default runtime in it, but do not define \
+             that runtime, because k3s does"
         ),
         Notice::WorkstationReboot { node } => {
             format!("{node} requires a reboot; as it is a workstation, its user decides when")
@@ -58,15 +58,14 @@ pub fn notice(notice: &Notice) -> String {
             format!("{} on {node} is missing; restore it before k3s is restarted there", k3s_config::PATH)
         }
         Notice::K3sConfigurationKept { node, keys } => {
-            format!("{} on {node} already sets {}, which is kept", k3s_config::PATH, keys.join(", "))
+            format!("{} on {node} sets {} already; what it sets is kept", k3s_config::PATH, keys.join(", "))
         }
         Notice::FieldsKept { id, fields } => {
-            let one = |field: &FieldConflict| format!("{} belongs to {}", field.field, field.managers);
-            format!("{id}: {}; left as is", fields.iter().map(one).collect::<Vec<_>>().join(", "))
+            format!("{id}: {}; left as is", fields.iter().map(FieldConflict::to_string).collect::<Vec<_>>().join(", "))
         }
         Notice::WithoutWorkers { nodes } => {
             let nodes: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
-            format!("continuing without {}: not Ready", nodes.join(", "))
+            format!("not Ready: {}; the cluster is set up without them", nodes.join(", "))
         }
         Notice::Words(words) => words.to_string(),
     }

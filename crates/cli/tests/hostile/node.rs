@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use bringup_core::known_hosts::HostKey;
+use bringup_core::text::known_hosts::HostKey;
 use russh::keys::key::safe_rng;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, run_stream};
@@ -53,7 +53,7 @@ impl Honest {
         self
     }
 
-    /// What it prints for a piece. What was not recorded is answered with "there is none", and a deed is done.
+    /// What it prints for a piece. What was not recorded is answered with "there is none", and an action is done.
     fn printed(&self, piece: &str) -> Printed {
         let printed = |out: String, status| Printed { out, err: String::new(), status };
         if let Some((_, added)) = self.added.iter().rfind(|(words, _)| piece.contains(words)) {

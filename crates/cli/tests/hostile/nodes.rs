@@ -296,7 +296,7 @@ const TOKEN: &str = "K1000000000000000000000000000000000000000000000000000000000
 const CONFIGURED: &str = "c0nfig-Sesame";
 
 #[test]
-fn a_node_that_shows_what_a_deed_brought_does_not_get_it_shown() {
+fn a_node_that_shows_what_an_action_brought_does_not_get_it_shown() {
     let worker = || {
         honest("k3s-none")
             .with("k3s-kept/etc/rancher/k3s/config.yaml", format!("agent-token: '{CONFIGURED}'\n."), 0)

@@ -1,9 +1,9 @@
 //! A BMC: its slots, its SD card, and the module that it writes.
 
 use crate::contract::controller::HostKeyPair;
-use crate::contract::{FileState, FlashJobState, FlashMarkState, SdCardState};
+use crate::contract::{FileState, FlashJobState, FlashMarkState, FlashPhase, SdCardState};
 use crate::ids::{BoardName, NodeName, Sha256, Slot};
-use crate::known_hosts::HostKey;
+use crate::text::known_hosts::HostKey;
 
 /// What cloud-init is to make of a flashed module, and the key that the module shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,11 +94,11 @@ vocabulary! { BoardName:
     actions {
         /// Put an image on the SD card, checked there; what the controller has not is fetched meanwhile.
         StageImage {
-            /// From where: `https://`, `http://`, `file://` or an absolute path.
-            url: String,
             /// On the BMC.
             to: String,
         } with {
+            /// From where: `https://`, `http://`, `file://` or an absolute path.
+            url: String,
             /// Its sum.
             sha256: Sha256,
             /// Absolute path where the controller keeps it.
@@ -109,9 +109,12 @@ vocabulary! { BoardName:
         WriteFlashMark {
             /// Which slot.
             slot: Slot,
+            /// How far the flash is.
+            phase: FlashPhase,
+        } with {
             /// What it says.
             mark: FlashMarkState,
-        } = ("mark slot {slot} as {}", mark.phase.word()), within 2 min;
+        } = ("mark slot {slot} as {}", phase.word()), within 2 min;
 
         /// Cut a slot's power.
         PowerOff {
@@ -159,9 +162,11 @@ vocabulary! { BoardName:
         SeedCloudInit {
             /// Which slot.
             slot: Slot,
+            /// Of which node.
+            node: NodeName,
         } with {
             /// What cloud-init shall make of it.
             seed: CloudSeed,
-        } = ("give slot {slot} its identity"), within 5 min, hides (vec![seed.host_key.private.clone()]);
+        } = ("give slot {slot} the identity of {node}"), within 5 min, hides (vec![seed.host_key.private.clone()]);
     }
 }

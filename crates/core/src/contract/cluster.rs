@@ -102,6 +102,7 @@ vocabulary! { Cluster:
         MarkNode {
             /// Which.
             node: NodeName,
+        } with {
             /// Labels to set.
             labels: BTreeMap<String, String>,
             /// Taints to add.
@@ -153,6 +154,7 @@ vocabulary! { Cluster:
         BackUpSealedKeys {
             /// Absolute path of the directory.
             to: String,
+        } with {
             /// For whom: age recipients.
             recipients: Vec<String>,
         } = ("back sealed-secrets' keys up to {to}"), within 2 min;

@@ -4,10 +4,10 @@ use crate::contract::{
     Controller, FileState, KnownHostsState, KubeconfigState, RememberedState, SealedKeysBackupState,
 };
 use crate::ids::{NodeName, Sha256};
-use crate::known_hosts::HostKey;
-use crate::kubeconfig::ClusterAccess;
-use crate::secret::Secret;
-use crate::shell_text::Shell;
+use crate::text::known_hosts::HostKey;
+use crate::text::kubeconfig::ClusterAccess;
+use crate::text::secret::Secret;
+use crate::text::shell::Shell;
 use crate::version::Version;
 
 /// What a file shall hold.

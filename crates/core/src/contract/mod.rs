@@ -13,7 +13,9 @@ pub mod cluster;
 pub mod controller;
 mod job;
 pub mod node;
+mod old_words;
 mod states;
+pub mod world;
 
 use std::fmt::{Debug, Display, Formatter};
 use std::time::Duration;
@@ -21,16 +23,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::job::Job;
+pub use self::old_words::OldWords;
 pub use self::states::{
     CloudInitState, DiskState, FieldConflict, Fields, FileState, FlashFailure, FlashJobState, FlashMarkState,
     FlashPhase, ForeseenState, JobPhase, JobStatus, K3sRole, K3sState, KnownHostsState, KubeNodeState, KubeconfigState,
     ObjectId, ObjectState, ReleaseState, RememberedState, SdCardState, SealedKeysBackupState, SealedKeysState,
     SystemState, UnitState, UpgradeState,
 };
-use crate::event::OldWords;
+use crate::contract::world::{Speaks, World};
 use crate::ids::{BoardName, NodeName, Target};
-use crate::secret::Secret;
-use crate::world::{Speaks, World};
+use crate::text::secret::Secret;
 
 /// The controller, as somebody to ask and to order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -135,7 +137,7 @@ macro_rules! contracts {
         #[serde(tag = "on", rename_all = "snake_case")]
         pub enum ActionOutline {
             $($(#[$doc])* $variant($module::Outline),)+
-            /// One of which a log of format 0 kept nothing but the words.
+            /// Words from a log of format 0.
             Words(OldWords),
         }
 

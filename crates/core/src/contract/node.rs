@@ -9,11 +9,11 @@ use crate::contract::{
     CloudInitState, DiskState, FileState, Job, JobStatus, K3sRole, K3sState, SystemState, UnitState, UpgradeState,
 };
 use crate::ids::{DiskPath, NodeName, Sha256};
-use crate::k3s_config;
-use crate::k3s_journal::Said;
-use crate::known_hosts::HostKey;
-use crate::kubeconfig::ClusterAccess;
-use crate::secret::Secret;
+use crate::text::k3s_config;
+use crate::text::k3s_journal::Said;
+use crate::text::known_hosts::HostKey;
+use crate::text::kubeconfig::ClusterAccess;
+use crate::text::secret::Secret;
 use crate::version::Version;
 
 /// What an agent needs to join.

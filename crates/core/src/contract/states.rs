@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::hazard::Liveness;
 use crate::ids::{NodeName, Sha256, Slot};
-use crate::known_hosts::HostKey;
+use crate::run::hazard::Liveness;
+use crate::text::known_hosts::HostKey;
 use crate::version::Version;
 
 /// A file.
@@ -38,7 +38,7 @@ pub struct KnownHostsState {
 pub struct KubeconfigState {
     /// The API's URL.
     pub server: String,
-    /// [`ClusterAccess::sha256`](crate::kubeconfig::ClusterAccess::sha256) of what is in it. `None`: it holds what we would
+    /// [`ClusterAccess::sha256`](crate::text::kubeconfig::ClusterAccess::sha256) of what is in it. `None`: it holds what we would
     /// not write there, a program to run for one.
     pub credentials_sha256: Option<Sha256>,
     /// Permission bits of the file.
@@ -78,7 +78,7 @@ impl FlashPhase {
 }
 
 /// Our mark of a slot's flash, kept on the BMC.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlashMarkState {
     /// For which node.
     pub node: NodeName,
@@ -401,6 +401,12 @@ pub struct FieldConflict {
     pub field: String,
     /// Its owners, as they call themselves.
     pub managers: String,
+}
+
+impl std::fmt::Display for FieldConflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} belongs to {}", self.field, self.managers)
+    }
 }
 
 /// The keys of sealed-secrets.

@@ -164,9 +164,9 @@ macro_rules! vocabulary {
                 }
 
                 #[allow(unused_variables, reason = "most actions hide nothing")]
-                fn secrets(&self) -> Vec<crate::secret::Secret> {
+                fn secrets(&self) -> Vec<crate::text::secret::Secret> {
                     let Self { $($named,)* $($($with),*)? } = self;
-                    let secrets: Vec<crate::secret::Secret> = Vec::new();
+                    let secrets: Vec<crate::text::secret::Secret> = Vec::new();
                     $(let secrets = $hidden;)?
                     secrets
                 }
@@ -218,7 +218,7 @@ macro_rules! vocabulary {
                 }
             }
 
-            fn secrets(&self) -> Vec<crate::secret::Secret> {
+            fn secrets(&self) -> Vec<crate::text::secret::Secret> {
                 match self {
                     $(Self::$action(action) => action.secrets(),)+
                 }

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Walk;
 use super::gates::End;
 use super::lanes::{Need, Placed, StepId};
 use super::look::{Act, Look};
-use super::{Walk, ms};
-use crate::change::{Outcome, Reason};
+use super::ms;
 use crate::contract::Asked;
-use crate::event::{Awaited, Pass, What};
-use crate::fault::{Cause, Fault};
-use crate::hazard::Hazard;
+use crate::engine::resource::Expectation;
 use crate::ids::{Label, Span, Target};
-use crate::resource::Expectation;
+use crate::run::change::{Outcome, Reason};
+use crate::run::event::{Awaited, Pass, What};
+use crate::run::fault::{Cause, Fault};
+use crate::run::hazard::Hazard;
 use crate::sabotage::{Guard, Guards};
 
 /// A step under way: what it may look at, do and wait for.

@@ -33,9 +33,13 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// Nothing has ended yet.
+    /// Nothing has ended yet, but lanes that no step stands in: nobody walks them.
     pub fn new(lanes: &Lanes) -> Self {
-        Self { steps: Mutex::new(ByStep::of(lanes)), lanes: Mutex::new(ByLane::of(lanes)) }
+        let ends = Self { steps: Mutex::new(ByStep::of(lanes)), lanes: Mutex::new(ByLane::of(lanes)) };
+        for lane in lanes.empty() {
+            ends.close(Need::Ended(lane), End { holds: true, by: lanes.name(lane).clone() });
+        }
+        ends
     }
 
     fn with<T>(&self, need: Need, change: impl FnOnce(&mut EndState) -> T) -> T {
@@ -61,7 +65,7 @@ impl Ends {
         self.with(need, |state| state.end.clone())
     }
 
-    /// Waits for an end; `None` if nobody is left to bring it about.
+    /// Waits for an end; `None` where the walk is given up before.
     pub async fn wait(&self, need: Need) -> Option<End> {
         let receiver = self.with(need, |state| match &state.end {
             Some(end) => Err(end.clone()),

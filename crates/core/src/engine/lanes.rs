@@ -1,7 +1,7 @@
 //! Lanes: which steps stand in which order, and what they wait for.
 
+use crate::engine::resource::{Resource, Step};
 use crate::ids::{Label, StageName};
-use crate::resource::{Resource, Step};
 
 /// A step of these lanes. Only placing a step makes one, so an edge to nothing cannot be written; where the other end may be out
 /// of scope, the edge is an `Option`.
@@ -114,6 +114,11 @@ impl Lanes {
         self.order.iter().copied().filter(|lane| !self.steps_of(*lane).is_empty())
     }
 
+    /// The lanes that no step stands in.
+    pub(crate) fn empty(&self) -> impl Iterator<Item = LaneId> + '_ {
+        self.order.iter().copied().filter(|lane| self.steps_of(*lane).is_empty())
+    }
+
     /// Every step, in the order in which they were placed.
     pub(crate) fn all(&self) -> &[Placed] {
         &self.steps
@@ -159,7 +164,7 @@ impl<T: Default> ByStep<T> {
 }
 
 impl<T> ByStep<T> {
-    /// A step's value; `None`: it is one of other lanes.
+    /// A step's value; `None`: these lanes have no such step.
     pub fn get(&self, step: StepId) -> Option<&T> {
         self.0.get(step.0)
     }

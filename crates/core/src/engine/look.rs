@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::StepContext;
+use crate::contract::world::Unit;
 use crate::contract::{Action, ActionOutline, Answered, Asked, Contract, Question};
-use crate::event::{Awaited, Unit, What};
-use crate::fault::{Cause, Fault};
 use crate::ids::{Span, Target};
+use crate::run::event::{Awaited, What};
+use crate::run::fault::{Cause, Fault};
 use crate::sabotage::Guards;
 
 /// How long an answer may stand for the target it came from. Others act on boards, cluster and controller too.

@@ -6,6 +6,7 @@ mod context;
 mod gates;
 mod lanes;
 mod look;
+pub(crate) mod resource;
 mod stop;
 mod way_to_go;
 
@@ -25,13 +26,13 @@ pub use self::lanes::{LaneId, Lanes, Need, Placed, StepId};
 use self::look::Answers;
 pub use self::look::{Act, Look, Wait};
 pub use self::stop::Stop;
-use crate::change::{Diff, Outcome, Planned, Reason};
-use crate::event::{self, Event, LaneOutline, Pass, Tally, What};
-use crate::hazard::Hazard;
+use crate::contract::world::World;
+use crate::engine::resource::{Concluded, Renewal};
 use crate::ids::{Label, Target};
-use crate::resource::{Concluded, Renewal};
+use crate::run::change::{Diff, Outcome, Planned, Reason};
+use crate::run::event::{self, Event, LaneOutline, Pass, Tally, What};
+use crate::run::hazard::Hazard;
 use crate::sabotage::Guards;
-use crate::world::World;
 
 /// One pass over the lanes: with what, for whom, how far.
 pub struct Run<'a> {
@@ -57,7 +58,7 @@ pub struct Run<'a> {
     pub guards: Guards,
 }
 
-/// Which steps a plan expects to do something. By default, all.
+/// Which steps of the same lanes a plan expects to do something. By default, all.
 #[derive(Clone, Debug, Default)]
 pub struct Expected(Option<Arc<ByStep<Option<bool>>>>);
 

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use super::renewed;
-use crate::change::{Change, Diff, Reason};
 use crate::contract::bmc::{self, FlashMark};
 use crate::contract::controller::{EditKnownHosts, KnownHostLines};
 use crate::contract::{Asked, Contract, Controller, KnownHostsState, node};
+use crate::engine::resource::{Applied, Renewal, Resource};
 use crate::engine::{Act, Look};
-use crate::fault::{Cause, Fault};
-use crate::hazard::Hazard;
 use crate::ids::{BoardName, Label, NodeName, Slot, Span, Target};
-use crate::known_hosts::{HostKey, host_pattern};
-use crate::resource::{Applied, Renewal, Resource};
+use crate::run::change::{Change, Diff, Reason};
+use crate::run::fault::{Cause, Fault};
+use crate::run::hazard::Hazard;
 use crate::sabotage::Guard;
+use crate::text::known_hosts::{HostKey, host_pattern};
 
 /// A machine that is dialled over SSH.
 #[derive(Clone, PartialEq, Eq, Debug)]

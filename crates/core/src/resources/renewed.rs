@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::contract::{Answered, Asked, CloudInitState, ForeseenState, SealedKeysState, cluster, node};
+use crate::engine::resource::Renewal;
 use crate::ids::{NodeName, Target};
-use crate::resource::Renewal;
 
 /// A node that will be flashed.
 pub(super) fn node(node: &NodeName) -> Renewal {

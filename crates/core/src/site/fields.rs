@@ -1,14 +1,15 @@
 //! Typed variables of a host or of the site: what is of another type is a problem at its place.
 
+use crate::text::home::expand;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::inventory::{Inventory, Variable, Variables};
-use super::problem::{Problem, Severity};
-use super::template::Resolved;
-use super::yaml::Origin;
-use crate::secret::{HIDDEN, Secret};
+use crate::ansible::inventory::{Inventory, Variable, Variables};
+use crate::ansible::template::Resolved;
+use crate::text::problem::{Problem, Severity};
+use crate::text::secret::{HIDDEN, Secret};
+use crate::text::yaml::Origin;
 
 /// Problems as they are found, each once.
 #[derive(Default)]
@@ -150,13 +151,4 @@ impl<'a> Fields<'a> {
             _ => None,
         })
     }
-}
-
-/// A path with the user's home in it.
-pub(crate) fn expand(path: &str, home: &str) -> String {
-    let path = match path.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{home}{rest}"),
-        _ => path.to_owned(),
-    };
-    path.replace("${HOME}", home).replace("$HOME", home)
 }

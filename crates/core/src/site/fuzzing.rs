@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::inventory::Variables;
-use super::problem::Problems;
-use super::range;
-use super::template::Templates;
-use super::vault::Vault;
-use super::yaml::{FileText, Origin, parse};
+use crate::ansible::inventory::Variables;
+use crate::ansible::range;
+use crate::ansible::template::Templates;
+use crate::ansible::vault::Vault;
 use crate::fuzzing::text;
-use crate::secret::Secret;
+use crate::text::problem::Problems;
+use crate::text::secret::Secret;
+use crate::text::yaml::{FileText, Origin, parse};
 
 pub(crate) fn host_range(bytes: &[u8]) -> bool {
     let text = text(bytes);

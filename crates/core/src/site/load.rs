@@ -1,21 +1,22 @@
 //! From a directory's text to a site.
 
+use crate::text::home::expand;
 use std::collections::BTreeSet;
 
-use super::ansible_cfg::join;
 use super::fields::{Fields, Found};
-use super::hosts_file;
-use super::inventory::{Groups, Inventory, Variables};
 use super::machines;
 use super::model::{Site, Stated};
-use super::nearest::nearest;
-use super::problem::{Problem, Problems, Severity};
 use super::settings;
-use super::source::Source;
-use super::template::{Lookup, Templates};
-use super::vault::{self, Vault};
-use super::yaml::{FileText, Origin, Raw, parse};
-use crate::secret::Secret;
+use crate::ansible::cfg::join;
+use crate::ansible::hosts_file;
+use crate::ansible::inventory::{Groups, Inventory, Variables};
+use crate::ansible::source::Source;
+use crate::ansible::template::{Lookup, Templates};
+use crate::ansible::vault::{self, Vault};
+use crate::text::nearest::nearest;
+use crate::text::problem::{Problem, Problems, Severity};
+use crate::text::secret::Secret;
+use crate::text::yaml::{FileText, Origin, Raw, parse};
 
 /// What to load, and how.
 #[derive(Clone, Debug, Default)]
@@ -278,7 +279,7 @@ fn variables_in(files: Files<'_>, path: &str, problems: &mut Vec<Problem>) -> Va
 /// What `-e` gives.
 fn extra_vars(files: Files<'_>, text: &str, problems: &mut Vec<Problem>) -> Variables {
     if let Some(path) = text.strip_prefix('@') {
-        let path = super::fields::expand(path, &files.source.home());
+        let path = expand(path, &files.source.home());
         if matches!(files.source.read(&path), Ok(None)) {
             let message = format!("there is no {path}, which -e names");
             problems.push(Problem { severity: Severity::Error, message, spot: None, help: None });
@@ -300,8 +301,8 @@ fn extra_vars(files: Files<'_>, text: &str, problems: &mut Vec<Problem>) -> Vari
             continue;
         };
         // As Ansible has it, k=v gives texts; what wants a yes or a number reads it from there.
-        let raw = Raw { value: super::yaml::RawValue::Text(value.to_owned()), origin: Origin::file(&file) };
-        let key = super::yaml::Key { text: name.to_owned(), origin: Origin::file(&file) };
+        let raw = Raw { value: crate::text::yaml::RawValue::Text(value.to_owned()), origin: Origin::file(&file) };
+        let key = crate::text::yaml::Key { text: name.to_owned(), origin: Origin::file(&file) };
         let (name, variable) = Variables::entry(&key, raw);
         variables.0.insert(name, variable);
     }
@@ -337,7 +338,7 @@ fn answer_lookups(source: &dyn Source, templates: &Templates, directory: &str) -
         let text = match lookup {
             Lookup::Env => source.env(term).unwrap_or_default(),
             Lookup::File => {
-                let path = super::fields::expand(term, &source.home());
+                let path = expand(term, &source.home());
                 let places = if path.starts_with('/') {
                     vec![path]
                 } else {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::fields::{Fields, Found};
-use super::inventory::Inventory;
 use super::model::{Board, Connection, Kind, Node, Place, Settings, Stated};
-use super::nearest::did_you_mean;
-use super::yaml::Origin;
+use crate::ansible::inventory::Inventory;
 use crate::ids::{BoardName, DiskPath, NodeName, Slot};
+use crate::text::nearest::did_you_mean;
+use crate::text::yaml::Origin;
 
 /// The names of a site's nodes, in the inventory's order, with the board of those that sit in one.
 pub(crate) struct Roll<'a> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::ids::{BoardName, DiskPath, NodeName, Sha256, Slot};
-use crate::secret::Secret;
+use crate::text::secret::Secret;
 use crate::version::Version;
 
 /// A value, and whether the site states it or it is our default.

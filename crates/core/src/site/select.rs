@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::inventory::Inventory;
 use super::model::Site;
-use super::nearest::did_you_mean;
-use super::problem::{Problem, Problems, Severity};
 use super::scope::Scope;
+use crate::ansible::inventory::Inventory;
 use crate::ids::{BoardName, NodeName, StageName};
+use crate::text::nearest::did_you_mean;
+use crate::text::problem::{Problem, Problems, Severity};
 
 impl Scope {
     /// Selects as Ansible does. A node brings its board along; a board does not bring its nodes. The controller, and

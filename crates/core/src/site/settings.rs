@@ -1,5 +1,6 @@
 //! What the site says once for all, with what stands where it says nothing.
 
+use crate::text::home::expand;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,8 +8,8 @@ use serde_json::{Value, json};
 use super::downloads::{self, Download, DownloadVariables};
 use super::fields::{Fields, Found};
 use super::model::{BmcInterface, DownloadSource, FlashTransport, Image, Service, Settings, Stated, Toolchain};
-use super::nearest::did_you_mean;
 use crate::ids::{NodeName, Sha256};
+use crate::text::nearest::did_you_mean;
 use crate::version::Version;
 
 /// Variables that the site as a whole may set.
@@ -121,8 +122,7 @@ pub(crate) fn read(
     let mut yes = |name: &str| fields.yes(name, found).unwrap_or(false);
     let (do_flash, flash_force) = (yes("do_flash"), yes("flash_force"));
     let (k3s_force, cluster_force) = (yes("k3s_force"), yes("cluster_force"));
-    let mut path =
-        |name: &str, default: &str| fields.path(name, found).unwrap_or_else(|| super::fields::expand(default, home));
+    let mut path = |name: &str, default: &str| fields.path(name, found).unwrap_or_else(|| expand(default, home));
     let kubeconfig = path("kubeconfig", kubeconfig.as_deref().unwrap_or("~/.kube/config"));
     let known_hosts = path("known_hosts", "~/.ssh/known_hosts");
     let flash_transport = transport(fields, found);
@@ -189,7 +189,7 @@ pub(crate) fn read(
 fn bin_directory(fields: &Fields<'_>, home: &str, from_env: Option<String>, found: &mut Found) -> String {
     const WANTED: &str = "an absolute path without `:` and line breaks, such as `~/bin`";
     let good = |path: &str| {
-        let path = super::fields::expand(path, home);
+        let path = expand(path, home);
         (path.starts_with('/') && !path.contains(|character: char| character == ':' || character.is_control()))
             .then_some(path)
     };
@@ -198,8 +198,8 @@ fn bin_directory(fields: &Fields<'_>, home: &str, from_env: Option<String>, foun
     }
     let given = from_env.unwrap_or_else(|| "~/bin".to_owned());
     good(&given).unwrap_or_else(|| {
-        found.push(super::problem::Problem {
-            severity: super::problem::Severity::Error,
+        found.push(crate::text::problem::Problem {
+            severity: crate::text::problem::Severity::Error,
             message: format!("the environment's `BIN_DIR` is {WANTED}, not `{given}`"),
             spot: None,
             help: None,
@@ -246,8 +246,8 @@ fn stated(
 fn control_plane(fields: &Fields<'_>, nodes: &[&str], found: &mut Found) -> Option<NodeName> {
     let Some(name) = fields.text("control_plane", found) else {
         if !nodes.is_empty() && fields.origin("control_plane").is_none() {
-            found.push(super::problem::Problem {
-                severity: super::problem::Severity::Error,
+            found.push(crate::text::problem::Problem {
+                severity: crate::text::problem::Severity::Error,
                 message: "`control_plane` is not set: it names the node that is the control plane".to_owned(),
                 spot: None,
                 help: Some(format!("in group_vars/all.yml, for example `control_plane: {}`", nodes[0])),

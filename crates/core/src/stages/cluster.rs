@@ -48,7 +48,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     let workers: BTreeSet<_> =
         wanted.site.nodes.iter().filter(|node| node.name != control_plane.name).map(|node| node.name.clone()).collect();
     let alone = workers.is_empty();
-    let nodes = lanes.nodes().into_iter().map(Need::Ended);
+    let nodes: Vec<Need> = lanes.nodes().map(Need::Ended).collect();
     let server = lanes.server.map(Need::Held);
     lanes
         .push(lane, STAGE, ReadyWorkers { control_plane: control_plane.name.clone(), workers })

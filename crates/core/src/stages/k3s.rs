@@ -7,12 +7,12 @@ use super::lanes::SiteLanes;
 use crate::contract::K3sRole;
 use crate::engine::Need;
 use crate::ids::{Sha256, StageName};
-use crate::k3s_config::Setting;
 use crate::resources::{
     ArtifactSource, FetchedFile, K3sAgent, K3sServer, K3sWanted, KernelReady, Kubeconfig, MadeDirectory,
     MaintenanceEnded, NodeMarks, SealedKeysKept, SystemDeployments,
 };
 use crate::site::{Kind, Node, Settings};
+use crate::text::k3s_config::Setting;
 
 const STAGE: StageName = StageName::K3s;
 

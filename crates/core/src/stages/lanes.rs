@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Options;
+use crate::engine::resource::Resource;
 use crate::engine::{LaneId, Lanes, Placed, StepId};
 use crate::ids::{BoardName, Label, NodeName, StageName};
-use crate::known_hosts::host_pattern;
-use crate::resource::Resource;
 use crate::resources::{Host, KnownHost, SlotOfNode};
 use crate::site::{Board, Connection, Kind, Node, Place, Scope, Site};
+use crate::text::known_hosts::host_pattern;
 
 /// What a stage is given.
 pub struct Wanted<'a> {
@@ -177,9 +177,9 @@ impl SiteLanes {
         self.nodes.get(node).copied()
     }
 
-    /// The nodes' lanes that hold a step so far.
-    pub fn nodes(&self) -> Vec<LaneId> {
-        self.lanes.order().filter(|lane| self.ranks.get(lane) == Some(&Rank::Node)).collect()
+    /// The lanes of the nodes in scope.
+    pub fn nodes(&self) -> impl Iterator<Item = LaneId> + '_ {
+        self.nodes.values().copied()
     }
 
     /// Puts a step at the end of a lane.

@@ -5,8 +5,8 @@ use super::lanes::SiteLanes;
 use crate::engine::LaneId;
 use crate::ids::{Sha256, StageName};
 use crate::resources::{Completion, HelmPluginInstalled, MarkedScript, PinnedTool, ShellBlock, ToolSource};
-use crate::shell_text::{self, Forward, Shell};
 use crate::site::Settings;
+use crate::text::shell::{self, Forward, Shell};
 use crate::version::Version;
 
 const STAGE: StageName = StageName::Tools;
@@ -145,8 +145,7 @@ const THEME_BLOCK: &str = "bringup-theme";
 
 fn place_shell(settings: &Settings, home: &str, lane: LaneId, lanes: &mut SiteLanes) {
     for shell in [Shell::Bash, Shell::Zsh] {
-        let (path, text) =
-            (format!("{home}/{}", shell.start_up_file()), shell_text::start_up(shell, &settings.bin_dir));
+        let (path, text) = (format!("{home}/{}", shell.start_up_file()), shell::start_up(shell, &settings.bin_dir));
         lanes.push(lane, STAGE, ShellBlock { path, name: BLOCK, text, if_present: None });
     }
     if let Some(theme) = &settings.zsh_theme {
@@ -156,7 +155,7 @@ fn place_shell(settings: &Settings, home: &str, lane: LaneId, lanes: &mut SiteLa
             ShellBlock {
                 path: format!("{home}/.zshrc"),
                 name: THEME_BLOCK,
-                text: shell_text::zsh_theme(theme),
+                text: shell::zsh_theme(theme),
                 if_present: Some(format!("{home}/.oh-my-zsh")),
             },
         );

@@ -7,9 +7,9 @@ use bringup_core::contract::bmc::{
     StartFlash, WriteFlashMark,
 };
 use bringup_core::contract::{Contract, FileState, JobPhase, SdCardState};
-use bringup_core::fault::{Cause, Fault};
-use bringup_core::hazard::Liveness;
 use bringup_core::ids::{BoardName, NodeName, Slot, Target};
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::run::hazard::Liveness;
 use bringup_core::site::Kind;
 
 use super::{Simulated, absent, reach};
@@ -61,7 +61,7 @@ impl Simulated for BoardName {
                 board.images.insert(to.clone(), staged.clone());
                 state.controller.files.insert(cached.clone(), staged);
             }
-            Action::WriteFlashMark(WriteFlashMark { slot, mark }) => {
+            Action::WriteFlashMark(WriteFlashMark { slot, mark, .. }) => {
                 board.marks.insert(*slot, mark.clone());
             }
             Action::ClearStoredUsbBoot(ClearStoredUsbBoot { slot }) => {

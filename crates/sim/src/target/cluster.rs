@@ -10,10 +10,10 @@ use bringup_core::contract::cluster::{
 use bringup_core::contract::{
     Cluster, ForeseenState, KubeNodeState, ObjectId, ObjectState, ReleaseState, SealedKeysState,
 };
-use bringup_core::fault::{Cause, Fault};
-use bringup_core::hazard::Hazard;
 use bringup_core::ids::{NodeName, Target};
 use bringup_core::resources::{UNINSTALLED, value_sums};
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::run::hazard::Hazard;
 use serde_json::{Value, json};
 
 use super::Simulated;

@@ -5,11 +5,11 @@ use bringup_core::contract::controller::{
     WriteBlock, WriteCompletion, WriteFile,
 };
 use bringup_core::contract::{Controller, KnownHostsState, KubeconfigState, RememberedState};
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
-use bringup_core::known_hosts::KnownHosts;
-use bringup_core::secret::Secret;
+use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::site::Kind;
+use bringup_core::text::known_hosts::KnownHosts;
+use bringup_core::text::secret::Secret;
 
 use super::{SECRET_MARK, Simulated, file, written};
 use crate::controller::Fetched;

@@ -9,8 +9,8 @@ use bringup_core::contract::controller::Content;
 use std::fmt;
 
 use bringup_core::contract::{Contract, FileState};
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
+use bringup_core::run::fault::{Cause, Fault};
 
 pub(crate) use self::node::installed_by_hand;
 use crate::state::State;

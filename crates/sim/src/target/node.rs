@@ -9,14 +9,14 @@ use bringup_core::contract::node::{
 use bringup_core::contract::{
     CloudInitState, Contract, DiskState, Job, JobPhase, K3sRole, K3sState, SystemState, UnitState, UpgradeState,
 };
-use bringup_core::fault::{Cause, Fault};
-use bringup_core::hazard::Hazard;
 use bringup_core::ids::{DiskPath, NodeName, Sha256, Target};
-use bringup_core::k3s_config;
-use bringup_core::k3s_journal::Said;
-use bringup_core::kubeconfig::ClusterAccess;
-use bringup_core::secret::Secret;
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::run::hazard::Hazard;
 use bringup_core::site::Kind;
+use bringup_core::text::k3s_config;
+use bringup_core::text::k3s_journal::Said;
+use bringup_core::text::kubeconfig::ClusterAccess;
+use bringup_core::text::secret::Secret;
 
 use super::cluster::one_in_maintenance;
 use super::{SECRET_MARK, Simulated, absent, file, reach, written};

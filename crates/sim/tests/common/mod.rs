@@ -6,10 +6,11 @@ pub mod swarm;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use bringup_core::contract::world::World;
 use bringup_core::engine::{Expected, Run, Stop, Walked, walk};
-use bringup_core::event::{Event, Pass};
-use bringup_core::hazard::{Hazard, Liveness};
 use bringup_core::ids::{BoardName, DiskPath, NodeName, Sha256, Slot, StageName};
+use bringup_core::run::event::{Event, Pass};
+use bringup_core::run::hazard::{Hazard, Liveness};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{
     BmcInterface, Board, Connection, DownloadSource, FlashTransport, Image, Kind, Node, Place, Scope, Service,
@@ -17,7 +18,6 @@ use bringup_core::site::{
 };
 use bringup_core::stages::{Options, lanes};
 use bringup_core::version::Version;
-use bringup_core::world::World;
 use bringup_sim::{Leave, SimWorld};
 use tokio::sync::watch;
 
@@ -198,7 +198,7 @@ impl Done {
 
     /// The steps that do not hold, with why.
     pub fn troubles(&self) -> Vec<String> {
-        use bringup_core::event::What;
+        use bringup_core::run::event::What;
         let outcomes = self.events.iter().filter_map(|event| match &event.what {
             What::StepEnded { step, outcome, .. } if !outcome.holds() => Some(format!("{step}: {outcome:?}")),
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bringup_core::hazard::Hazard;
+use bringup_core::run::hazard::Hazard;
 use bringup_core::sabotage::Guards;
 use bringup_core::site::Site;
 use bringup_sim::{Condition, Faults, SECRET_MARK, SimWorld, Snapshot, Story, in_virtual_time};
@@ -84,8 +84,8 @@ fn with_k3s_force(site: &Arc<Site>) -> Arc<Site> {
 
 /// The steps of a run that changed something.
 pub fn changed(done: &Done) -> Vec<String> {
-    use bringup_core::change::Outcome;
-    use bringup_core::event::What;
+    use bringup_core::run::change::Outcome;
+    use bringup_core::run::event::What;
     let steps = done.events.iter().filter_map(|event| match &event.what {
         What::StepEnded { step, outcome, .. } if *outcome != Outcome::InSync => Some(format!("{step}: {outcome:?}")),
         _ => None,

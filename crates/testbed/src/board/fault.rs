@@ -113,7 +113,7 @@ pub fn break_it(
     }
 }
 
-/// Mends it, whether or not it is broken.
+/// Fixes it, whether or not it is broken.
 pub fn fix(testbed: &Testbed, bmc: &Host, fault: Fault, slot: Option<u8>) -> Result<(), Failure> {
     let path = path(testbed, bmc, fault, slot)?;
     if path.exists() {

@@ -90,7 +90,7 @@ pub fn break_it(testbed: &Testbed, host: &Host, what: What) -> Result<(), Failur
     broken
 }
 
-/// Mends it, whether or not it is broken.
+/// Fixes it, whether or not it is broken.
 pub fn fix(testbed: &Testbed, host: &Host, what: What) -> Result<(), Failure> {
     if what == What::WrongDns || what == What::NoReturn {
         marks::clear(testbed, host, &what.name())?;

@@ -36,7 +36,7 @@ impl Prepared {
         ran
     }
 
-    /// Mended, it is as it should be after one more run, with nothing left half-written.
+    /// Fixed, it is as it should be after one more run, with nothing left half-written.
     fn fix(&self, what: &str) {
         self.bed.fix("node01", what);
         let ran = self.controller.apply(&[]);

@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use bringup_core::contract::cluster::{Cordon, Drain, Uncordon};
 use bringup_core::contract::node::BootId;
+use bringup_core::contract::world::{BoxFuture, Progress, Speaks};
 use bringup_core::contract::{
     Cluster, Contract, Controller, K3sRole, K3sState, KubeNodeState, Question, cluster, node,
 };
 use bringup_core::engine::{Expected, Run, Stop, walk};
-use bringup_core::event::Pass;
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{BoardName, NodeName, Target};
+use bringup_core::run::event::Pass;
+use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{LoadOptions, Scope, load};
 use bringup_core::stages::{Options, lanes};
 use bringup_core::version::Version;
-use bringup_core::world::{BoxFuture, Progress, Speaks};
 use bringup_world::ssh::{ClientConfig, Logins};
 use bringup_world::{Directories, LocalSource, RealWorld};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bringup_core::engine::{Expected, Run, Stop, walk};
-use bringup_core::event::{Event, Pass, What};
+use bringup_core::run::event::{Event, Pass, What};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{LoadOptions, Loaded, Scope, load};
 use bringup_core::stages::{Options, lanes};

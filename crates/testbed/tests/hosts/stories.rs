@@ -36,7 +36,7 @@ const MISHAPS: [Mishap; 4] = [
 
 #[test]
 #[ignore = "needs root and real hosts"]
-fn four_hosts_are_prepared_and_mended_as_in_the_simulation() {
+fn four_hosts_are_prepared_and_fixed_as_in_the_simulation() {
     let bed = Bed::up("stories", &["--nodes", "4", "--workstation", "ws01"]);
     let hosts = [("node01", ""), ("node02", ""), ("node03", ""), ("node04", "")];
     let workstation = [("ws01", "workstation: true, nvidia_gpu_node: true")];

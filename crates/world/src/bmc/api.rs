@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use bringup_core::contract::world::BoxFuture;
 use bringup_core::ids::Slot;
-use bringup_core::world::BoxFuture;
 use serde_json::Value;
 
 use super::api_reply::{self, Transfer, UsbRoute};

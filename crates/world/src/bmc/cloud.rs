@@ -47,8 +47,8 @@ pub(super) fn meta_data(seed: &CloudSeed) -> String {
 #[cfg(test)]
 mod tests {
     use bringup_core::contract::controller::HostKeyPair;
-    use bringup_core::known_hosts::HostKey;
-    use bringup_core::secret::Secret;
+    use bringup_core::text::known_hosts::HostKey;
+    use bringup_core::text::secret::Secret;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What a BMC does with its slots, whichever way it is told.
 
+use bringup_core::contract::world::BoxFuture;
 use bringup_core::ids::Slot;
-use bringup_core::world::BoxFuture;
 
 use super::api_reply::{Transfer, UsbRoute};
 use super::trouble::Trouble;

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use bringup_core::contract::bmc::{Answer, Question};
 use bringup_core::contract::{FileState, FlashFailure, FlashJobState, FlashMarkState, JobPhase, SdCardState};
-use bringup_core::fault::Fault;
 use bringup_core::ids::Slot;
+use bringup_core::run::fault::Fault;
 
 use super::api_reply::Transfer;
 use super::board::Bmc;

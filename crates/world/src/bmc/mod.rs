@@ -26,10 +26,10 @@ use bringup_core::contract::bmc::{
     Action, Answer, ClearStoredUsbBoot, PowerOff, PowerOn, Question, RestartBmcDaemon, SeedCloudInit, StageImage,
     StartFlash, WriteFlashMark,
 };
-use bringup_core::fault::Fault;
+use bringup_core::contract::world::Progress;
 use bringup_core::ids::{BoardName, Slot, Target};
+use bringup_core::run::fault::Fault;
 use bringup_core::site::Site;
-use bringup_core::world::Progress;
 
 use self::board::Bmc;
 pub(crate) use self::board::Boards;
@@ -102,7 +102,7 @@ impl Bmc<'_> {
             Action::StageImage(StageImage { url, sha256, cached, to }) => {
                 self.stage(Staging { url, sha256: *sha256, cached, to }, progress).await
             }
-            Action::WriteFlashMark(WriteFlashMark { slot, mark }) => {
+            Action::WriteFlashMark(WriteFlashMark { slot, mark, .. }) => {
                 self.keep(&record::mark_name(*slot), &record::write_mark(mark)).await
             }
             Action::PowerOff(PowerOff { slot }) => self.power_off(*slot).await,
@@ -117,7 +117,7 @@ impl Bmc<'_> {
                 controls.normal_mode(*slot).await
             }
             Action::RestartBmcDaemon(RestartBmcDaemon { slot }) => self.restart_daemon(*slot).await,
-            Action::SeedCloudInit(SeedCloudInit { slot, seed }) => {
+            Action::SeedCloudInit(SeedCloudInit { slot, seed, .. }) => {
                 self.works_on(*slot);
                 self.seed(site, *slot, seed).await
             }

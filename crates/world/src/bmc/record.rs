@@ -1,9 +1,9 @@
 //! What we keep on a BMC: a mark a slot, and a record of the last transfer that we started.
 
 use bringup_core::contract::{FlashFailure, FlashJobState, FlashMarkState, FlashPhase, JobPhase};
-use bringup_core::hazard::Liveness;
 use bringup_core::ids::{NodeName, Sha256, Slot};
-use bringup_core::known_hosts::HostKey;
+use bringup_core::run::hazard::Liveness;
+use bringup_core::text::known_hosts::HostKey;
 use serde::{Deserialize, Serialize};
 
 use super::api_reply::Transfer;

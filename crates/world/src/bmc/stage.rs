@@ -5,9 +5,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bringup_core::contract::bmc::ImageSource;
-use bringup_core::event::Unit;
+use bringup_core::contract::world::{Progress, Unit};
 use bringup_core::ids::Sha256;
-use bringup_core::world::Progress;
 use tokio::io::duplex;
 
 use super::board::Bmc;

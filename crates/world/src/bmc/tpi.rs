@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bringup_core::contract::world::BoxFuture;
 use bringup_core::ids::Slot;
-use bringup_core::world::BoxFuture;
 
 use super::api_reply::{Transfer, UsbRoute};
 use super::controls::Controls;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Slot, Target};
+use bringup_core::run::fault::{Cause, Fault};
 
 use crate::image::NoImage;
 use crate::ssh::{self, Failure};

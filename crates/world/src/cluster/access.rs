@@ -4,13 +4,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use bringup_core::contract::node::{AdminKubeconfig, K3s};
+use bringup_core::contract::world::BoxFuture;
 use bringup_core::contract::{K3sRole, Question};
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
-use bringup_core::kubeconfig::{ClusterAccess, Identity};
-use bringup_core::secret::Mask;
+use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::site::{Node, Site};
-use bringup_core::world::BoxFuture;
+use bringup_core::text::kubeconfig::{ClusterAccess, Identity};
+use bringup_core::text::secret::Mask;
 
 use crate::host;
 use crate::ssh::Hosts;

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bringup_core::kubeconfig::{ClusterAccess, Identity};
+use bringup_core::text::kubeconfig::{ClusterAccess, Identity};
 use x509_parser::pem::parse_x509_pem;
 
 /// How long our own certificate is valid, in a sentence; empty if that cannot be told.

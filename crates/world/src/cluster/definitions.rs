@@ -1,6 +1,6 @@
 //! The custom resource definitions of a release: with one of them goes every object of its kind.
 
-use bringup_core::document::{Document, Malformed};
+use bringup_core::text::document::{Document, Malformed};
 
 const KIND: &str = "CustomResourceDefinition";
 

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bringup_core::event::Unit;
-use bringup_core::fault::{Cause, Fault};
+use bringup_core::contract::world::{Progress, Unit};
 use bringup_core::ids::{NodeName, Target};
-use bringup_core::world::Progress;
+use bringup_core::run::fault::{Cause, Fault};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;

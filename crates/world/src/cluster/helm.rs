@@ -4,15 +4,15 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
+use bringup_core::run::fault::{Cause, Fault};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::release::DESCRIPTION;
 use super::session::Session;
-use crate::program;
+use crate::controller::program;
 
 /// How long helm itself waits for what it waits for; the action is bounded to more.
 const TIMEOUT: &str = "10m";
@@ -206,8 +206,8 @@ fn failed(said: &str, fault: impl Fn(Cause) -> Fault) -> Fault {
 mod tests {
     use std::path::Path;
 
-    use bringup_core::fault::{Cause, Fault};
     use bringup_core::ids::Target;
+    use bringup_core::run::fault::{Cause, Fault};
     use serde_json::json;
 
     use super::{Install, failed, install_words};

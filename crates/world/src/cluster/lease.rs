@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
+use bringup_core::run::fault::{Cause, Fault};
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};

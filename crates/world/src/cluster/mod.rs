@@ -32,9 +32,9 @@ use bringup_core::contract::cluster::{
     Action, Answer, ApplyObject, BackUpSealedKeys, Cordon, DeleteNode, Drain, InstallRelease, MarkNode, Question,
     RestartWorkload, RestoreSealedKeys, Uncordon, UninstallRelease,
 };
-use bringup_core::fault::{Cause, Fault};
+use bringup_core::contract::world::Progress;
 use bringup_core::ids::{NodeName, Target};
-use bringup_core::world::Progress;
+use bringup_core::run::fault::{Cause, Fault};
 use futures_util::future::{join, join_all};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};

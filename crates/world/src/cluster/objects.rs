@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bringup_core::contract::cluster::ForeseenObject;
 use bringup_core::contract::{FieldConflict, ForeseenState, ObjectId, ObjectState};
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
+use bringup_core::run::fault::{Cause, Fault};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -10,9 +10,9 @@ use std::path::Path;
 use age::x25519;
 use bringup_core::contract::controller::Content;
 use bringup_core::contract::{SealedKeysBackupState, SealedKeysState};
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
-use bringup_core::secret::{Mask, Secret};
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::text::secret::{Mask, Secret};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::nodes::{items, name};
 use super::session::{FIELD_MANAGER, Sent, Session};
 use super::trouble::Trouble;
-use crate::local_files;
+use crate::controller::local_files;
 
 /// The label of the keys, whatever its value: one that is not used to seal any more still unseals.
 const KEYS: &str = "/api/v1/secrets?labelSelector=sealedsecrets.bitnami.com%2Fsealed-secrets-key";

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
-use bringup_core::kubeconfig::ClusterAccess;
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::text::kubeconfig::ClusterAccess;
 use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
@@ -209,7 +209,7 @@ fn config(access: &ClusterAccess) -> Result<Config, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use bringup_core::kubeconfig::ClusterAccess;
+    use bringup_core::text::kubeconfig::ClusterAccess;
 
     use super::config;
     use crate::cluster::tests::rig::{Authority, kubeconfig};

@@ -1,8 +1,8 @@
 //! What an API says no with, or does not say at all, as the operator needs it.
 
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
-use bringup_core::kubeconfig::ClusterAccess;
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::text::kubeconfig::ClusterAccess;
 use serde::Deserialize;
 use tokio_rustls::rustls;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
+use bringup_core::run::fault::{Cause, Fault};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -10,9 +10,9 @@ use bringup_core::contract::{
     CloudInitState, DiskState, FileState, JobPhase, JobStatus, K3sRole, K3sState, SystemState, UnitState, UpgradeState,
 };
 use bringup_core::ids::Sha256;
-use bringup_core::k3s_journal::Said;
-use bringup_core::kubeconfig::{ClusterAccess, Refused};
-use bringup_core::secret::Secret;
+use bringup_core::text::k3s_journal::Said;
+use bringup_core::text::kubeconfig::{ClusterAccess, Refused};
+use bringup_core::text::secret::Secret;
 use bringup_core::version::Version;
 use serde::Deserialize;
 

@@ -6,7 +6,7 @@
 
 use bringup_core::contract::K3sRole;
 use bringup_core::contract::node::{FetchK3s, InstallK3s, KeptFiles};
-use bringup_core::k3s_config;
+use bringup_core::text::k3s_config;
 
 use super::questions::NONE;
 use super::quote::word;

@@ -1,12 +1,12 @@
 //! The one way of a value into a script: that of `core`, which the operator's own shell files take, too.
 
-pub(crate) use bringup_core::shell_text::word;
+pub(crate) use bringup_core::text::shell::word;
 
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
-    use bringup_core::shell_text::{Forward, Shell, start_up, zsh_theme};
+    use bringup_core::text::shell::{Forward, Shell, start_up, zsh_theme};
     use proptest::prelude::*;
 
     use super::word;

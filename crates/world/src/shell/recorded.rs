@@ -18,7 +18,7 @@ use bringup_core::contract::node::{
 };
 use bringup_core::contract::{Job, K3sRole};
 use bringup_core::ids::{DiskPath, Sha256};
-use bringup_core::secret::Secret;
+use bringup_core::text::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::every_question::{k3s_questions, questions};

@@ -1,8 +1,8 @@
 //! What keeps a host from being spoken to, as the operator needs it.
 
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::Target;
-use bringup_core::known_hosts::HostKey;
+use bringup_core::run::fault::{Cause, Fault};
+use bringup_core::text::known_hosts::HostKey;
 
 /// Why a host could not be spoken to.
 #[derive(Clone, Debug)]

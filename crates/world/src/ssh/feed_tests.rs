@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bringup_core::ids::Sha256;
-use bringup_core::known_hosts::{HostKey, KnownHosts};
+use bringup_core::text::known_hosts::{HostKey, KnownHosts};
 
 use super::super::{Logins, Route};
 use super::*;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use bringup_core::known_hosts::{HostKey, KnownHosts};
+use bringup_core::text::known_hosts::{HostKey, KnownHosts};
 use russh::client;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
 
 use super::wildcard::list_matches;
-use crate::site_files;
+use crate::controller::site_files;
 
 /// What known_hosts says of a host's names.
 #[derive(Clone, Debug, Default)]

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bringup_core::ids::Target;
-use bringup_core::known_hosts::{HostKey, KnownHosts, host_pattern};
 use bringup_core::site::{Connection, Site};
+use bringup_core::text::known_hosts::{HostKey, KnownHosts, host_pattern};
 
 use super::session::{Route, Session};
 use super::{ClientConfig, Failure, HostConfig, Logins, resolve};
-use crate::known_hosts_file;
+use crate::controller::known_hosts_file;
 
 type Place = Arc<tokio::sync::Mutex<Option<Arc<Session>>>>;
 

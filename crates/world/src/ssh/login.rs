@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bringup_core::known_hosts::HostKey;
-use bringup_core::secret::Secret;
+use bringup_core::text::known_hosts::HostKey;
+use bringup_core::text::secret::Secret;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -13,7 +13,7 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
 use super::Failure;
 use super::host_key::Doorkeeper;
-use crate::site_files;
+use crate::controller::site_files;
 
 /// How many keys are offered: sshd closes a connection after six attempts (`MaxAuthTries`).
 const KEYS_OFFERED: usize = 5;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bringup_core::known_hosts::{HostKey, KnownHosts};
-use bringup_core::secret::Secret;
+use bringup_core::text::known_hosts::{HostKey, KnownHosts};
+use bringup_core::text::secret::Secret;
 use russh::client::{self, Handle};
 use russh::{ChannelMsg, ChannelOpenFailure, Disconnect, Preferred, cipher};
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bringup_core::secret::Secret;
+use bringup_core::text::secret::Secret;
 use russh::ChannelMsg;
 use tokio::time::timeout;
 

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use super::fetch::{Fetch, LONGEST_IMAGE, STALL_BOUND, fetch, part_of};
 use super::sums::file_state;
 use super::trouble::Trouble;
-use crate::cache;
+use crate::controller::cache;
 
 /// How much is read and handed on at once.
 const PIECE: usize = 256 << 10;

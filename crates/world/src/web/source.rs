@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use super::client;
 use super::sink::{Part, Sink, Whole};
 use super::trouble::Trouble;
-use crate::site_files;
+use crate::controller::site_files;
 
 const PIECE: usize = 256 << 10;
 

@@ -21,7 +21,7 @@ pub(crate) async fn text(address: &str) -> Result<String, Trouble> {
         Address::File(path) => {
             let local = |error| Trouble::Local(path.display().to_string(), error);
             let mut bytes = Vec::new();
-            let file = crate::site_files::open(&path).map_err(local)?;
+            let file = crate::controller::site_files::open(&path).map_err(local)?;
             file.take(MOST as u64 + 1).read_to_end(&mut bytes).map_err(local)?;
             bytes
         }

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use bringup_core::fault::{Cause, Fault};
 use bringup_core::ids::{Sha256, Target};
+use bringup_core::run::fault::{Cause, Fault};
 
 /// Why something could not be fetched.
 #[derive(Debug)]

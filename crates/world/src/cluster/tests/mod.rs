@@ -6,7 +6,7 @@ mod stories;
 
 use bringup_core::contract::cluster::{Action, ApiReady};
 use bringup_core::contract::{self, Question};
-use bringup_core::fault::{Cause, Fault};
+use bringup_core::run::fault::{Cause, Fault};
 
 use self::rig::Rig;
 use super::access::Access;

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bringup_core::fault::Fault;
-use bringup_core::kubeconfig::ClusterAccess;
-use bringup_core::secret::Secret;
-use bringup_core::world::BoxFuture;
+use bringup_core::contract::world::BoxFuture;
+use bringup_core::run::fault::Fault;
+use bringup_core::text::kubeconfig::ClusterAccess;
+use bringup_core::text::secret::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
 };

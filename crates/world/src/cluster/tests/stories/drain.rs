@@ -1,8 +1,8 @@
 //! Drains, and budgets that hold them up.
 
 use bringup_core::contract::cluster::Drain;
-use bringup_core::fault::Cause;
 use bringup_core::ids::NodeName;
+use bringup_core::run::fault::Cause;
 use http::Method;
 use serde_json::{Value, json};
 

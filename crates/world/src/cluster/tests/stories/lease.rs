@@ -1,8 +1,8 @@
 //! One writer at a time.
 
 use bringup_core::contract::cluster::{Cordon, Uncordon};
-use bringup_core::fault::Cause;
 use bringup_core::ids::NodeName;
+use bringup_core::run::fault::Cause;
 use http::Method;
 use serde_json::{Value, json};
 

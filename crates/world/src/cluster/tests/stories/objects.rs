@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bringup_core::contract::cluster::{ApplyObject, ForeseenObject, KubeObject};
 use bringup_core::contract::{Fields, ForeseenState, ObjectId};
-use bringup_core::fault::Cause;
+use bringup_core::run::fault::Cause;
 use http::Method;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Helm's releases, as the secrets that Helm keeps.
 
 use bringup_core::contract::cluster::{HelmRelease, InstallRelease, UninstallRelease};
-use bringup_core::fault::Cause;
+use bringup_core::run::fault::Cause;
 use http::Method;
 use serde_json::{Value, json};
 

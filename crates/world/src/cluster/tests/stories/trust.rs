@@ -1,7 +1,7 @@
 //! Who believes whom.
 
 use bringup_core::contract::cluster::ApiReady;
-use bringup_core::fault::Cause;
+use bringup_core::run::fault::Cause;
 
 use crate::cluster::tests::rig::{Authority, Rig, Told, kubeconfig};
 use crate::cluster::tests::{ask, impatient};

@@ -1,0 +1,269 @@
+//! A Helm release is installed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::contract::cluster::{HelmRelease, InstallRelease, UninstallRelease};
+use crate::contract::{Asked, Cluster, Contract, ReleaseState};
+use crate::engine::resource::{Applied, Resource};
+use crate::engine::{Act, Look};
+use crate::ids::{Label, Sha256, Target};
+use crate::run::change::{Change, Diff, Reason};
+use crate::run::fault::Fault;
+use crate::run::hazard::Hazard;
+use crate::site::Stated;
+use crate::version::Version;
+
+/// The status of a release that was uninstalled, and whose values Helm still has.
+pub const UNINSTALLED: &str = "uninstalled";
+
+/// A release. An installed one keeps its version unless the site states another, and every value that the site does not
+/// give.
+#[derive(Debug)]
+pub struct HelmReleaseInstalled {
+    /// In which namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The chart.
+    pub chart: String,
+    /// Its version.
+    pub version: Stated<Version>,
+    /// Values, an object.
+    pub values: Value,
+    /// It is installed anew, once a run.
+    pub force: bool,
+}
+
+/// What a look finds.
+#[derive(Debug)]
+pub struct Seen {
+    release: Option<ReleaseState>,
+    forced_already: bool,
+}
+
+impl HelmReleaseInstalled {
+    fn question(&self) -> HelmRelease {
+        HelmRelease { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    fn reinstalls(&self, seen: &Seen) -> bool {
+        let installed = seen.release.as_ref().is_some_and(|release| release.status != UNINSTALLED);
+        self.force && !seen.forced_already && installed
+    }
+}
+
+/// SHA-256 of values in their canonical form: JSON with its keys sorted.
+pub fn values_sha256(values: &Value) -> Sha256 {
+    let mut sorted = values.clone();
+    sorted.sort_all_objects();
+    Sha256::of(sorted.to_string())
+}
+
+/// SHA-256 of each value by its path, of JSON with its keys sorted. Lists are values; so are maps without a key.
+pub fn value_sums(values: &Value) -> BTreeMap<String, Sha256> {
+    let mut sums = BTreeMap::new();
+    if values.as_object().is_some_and(|values| !values.is_empty()) {
+        add_sums(values, "", &mut sums);
+    }
+    sums
+}
+
+fn add_sums(value: &Value, path: &str, sums: &mut BTreeMap<String, Sha256>) {
+    match value.as_object().filter(|fields| !fields.is_empty()) {
+        Some(fields) => {
+            for (key, value) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                add_sums(value, &path, sums);
+            }
+        }
+        None => {
+            sums.insert(path.to_owned(), values_sha256(value));
+        }
+    }
+}
+
+impl Resource for HelmReleaseInstalled {
+    type State = Seen;
+
+    fn label(&self) -> Label {
+        Label::of("cluster", format_args!("{}-release", self.name))
+    }
+
+    fn target(&self) -> Target {
+        Target::Cluster
+    }
+
+    fn questions(&self) -> Vec<Asked> {
+        vec![Cluster.asks(self.question())]
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Result<Seen, Fault> {
+        let release = look.ask(&Cluster, self.question()).await?;
+        let forced_already = release.as_ref().is_some_and(|release| release.run.as_deref() == Some(look.run()));
+        Ok(Seen { release, forced_already })
+    }
+
+    fn diff(&self, seen: &Seen) -> Diff {
+        let field = format!("release {}/{}", self.namespace, self.name);
+        let Some(release) = &seen.release else {
+            return Diff::Change(vec![Change::add(field, format!("{} {}", self.chart, self.version.value))]);
+        };
+        let mut changes = Vec::new();
+        if self.reinstalls(seen) {
+            changes.push(Change::new(&field, "installed", "installed anew (cluster_force)"));
+        }
+        if release.status.starts_with("pending-") || release.status == "uninstalling" {
+            return Diff::Blocked(Reason::new(
+                format!("{field} is {}: a helm is at work on it, or died at it", release.status),
+                format!(
+                    "see that no helm is at work; then `helm -n {namespace} history {name}` shows what is there, and \
+                     `helm -n {namespace} rollback {name}` goes back to the last revision that was deployed. If there is \
+                     none, delete the secret of the pending revision: `kubectl -n {namespace} delete secret -l \
+                     owner=helm,name={name},status={status}`. Then run again",
+                    namespace = self.namespace,
+                    name = self.name,
+                    status = release.status,
+                ),
+            ));
+        }
+        if release.status != "deployed" {
+            changes.push(Change::new(format!("status of {field}"), &release.status, "deployed"));
+        }
+        if self.version.stated && self.version.value.is_older_than(&release.version) {
+            return Diff::Blocked(Reason::new(
+                format!("{field} has chart {}, the site states the older {}", release.version, self.version.value),
+                "a chart that goes back takes its custom resources' definitions back too: state the newer version",
+            ));
+        }
+        if self.version.stated && release.version != self.version.value {
+            changes.push(Change::new(
+                format!("version of {field}"),
+                release.version.as_str(),
+                self.version.value.as_str(),
+            ));
+        }
+        for (path, sha256) in value_sums(&self.values) {
+            match release.values.get(&path) {
+                Some(present) if *present == sha256 => {}
+                // Values may be secrets.
+                Some(_) => changes.push(Change::new(format!("{path} of {field}"), "another", "as the site has it")),
+                None => changes.push(Change::add(format!("{path} of {field}"), "as the site has it")),
+            }
+        }
+        Diff::of(changes)
+    }
+
+    fn hazards(&self, seen: Option<&Seen>) -> Vec<Hazard> {
+        match seen {
+            Some(seen) if self.reinstalls(seen) => {
+                vec![Hazard::Delete { object: format!("release {}/{}", self.namespace, self.name) }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
+        let (namespace, name) = (self.namespace.clone(), self.name.clone());
+        let version = match &seen.release {
+            Some(release) if !self.version.stated => release.version.clone(),
+            _ => self.version.value.clone(),
+        };
+        let chart = self.chart.clone();
+        if self.reinstalls(seen) {
+            let (namespace, name, version) = (namespace.clone(), name.clone(), version.clone());
+            let chart = chart.clone();
+            act.act(&Cluster, UninstallRelease { namespace, name, chart, version }).await?;
+        }
+        let install = InstallRelease {
+            namespace,
+            name,
+            chart,
+            version,
+            values: self.values.clone(),
+            run: self.force.then(|| act.run().to_owned()),
+        };
+        act.act(&Cluster, install).await?;
+        Ok(Applied::Changed)
+    }
+
+    fn estimate(&self) -> Duration {
+        Duration::from_secs(90)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::{HelmReleaseInstalled, Seen, value_sums};
+    use crate::contract::ReleaseState;
+    use crate::engine::resource::Resource;
+    use crate::run::change::Diff;
+    use crate::site::Stated;
+    use crate::version::Version;
+
+    fn wanted(version: Option<&str>, values: Value) -> HelmReleaseInstalled {
+        HelmReleaseInstalled {
+            namespace: "argo-cd".to_owned(),
+            name: "argocd".to_owned(),
+            chart: "oci://charts/argo-cd".to_owned(),
+            version: Stated { stated: version.is_some(), value: Version::parse(version.unwrap_or("7.8.3")).unwrap() },
+            values,
+            force: false,
+        }
+    }
+
+    fn seen(version: &str, status: &str, values: &Value) -> Seen {
+        let release = ReleaseState {
+            version: Version::parse(version).unwrap(),
+            status: status.to_owned(),
+            values: value_sums(values),
+            run: None,
+        };
+        Seen { release: Some(release), forced_already: false }
+    }
+
+    #[test]
+    fn what_is_installed_stays_unless_the_site_states_another() {
+        let dex = json!({"configs": {"cm": {"dex.config": "theirs"}}, "server": {"replicas": 2}});
+        for (what, wanted, seen, expected) in [
+            ("newer, unstated", wanted(None, json!({})), seen("9.1.0", "deployed", &dex), "in sync"),
+            ("newer, stated", wanted(Some("7.8.3"), json!({})), seen("9.1.0", "deployed", &dex), "blocked"),
+            ("older, stated", wanted(Some("9.1.0"), json!({})), seen("7.8.3", "deployed", &dex), "1 changes"),
+            (
+                "a value of ours",
+                wanted(None, json!({"server": {"replicas": 2}})),
+                seen("9.1.0", "deployed", &dex),
+                "in sync",
+            ),
+            (
+                "others",
+                wanted(None, json!({"server": {"replicas": 1, "x": []}})),
+                seen("9.1.0", "deployed", &dex),
+                "2 changes",
+            ),
+            ("failed", wanted(None, json!({})), seen("7.8.3", "failed", &dex), "1 changes"),
+            ("stuck", wanted(None, json!({})), seen("7.8.3", "pending-install", &dex), "blocked"),
+        ] {
+            let told = match wanted.diff(&seen) {
+                Diff::InSync => "in sync".to_owned(),
+                Diff::Change(changes) => format!("{} changes", changes.len()),
+                Diff::Blocked(_) => "blocked".to_owned(),
+            };
+            assert_eq!(told, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_keys_says_nothing() {
+        let one: Value = serde_json::from_str(r#"{"a": [{"x": 1, "y": 2}], "b": {}}"#).unwrap();
+        let other: Value = serde_json::from_str(r#"{"b": {}, "a": [{"y": 2, "x": 1}]}"#).unwrap();
+        assert_eq!(value_sums(&one), value_sums(&other));
+        assert_eq!(value_sums(&json!({})), BTreeMap::new());
+    }
+}
