@@ -15,7 +15,6 @@ use futures_util::future::join_all;
 use crate::bmc::{self, Boards};
 use crate::cluster::{Cluster, OverSsh};
 use crate::controller::Controller as ThisMachine;
-use crate::host;
 use crate::ssh::{ClientConfig, Hosts, Logins};
 
 /// Real machines.
@@ -190,7 +189,7 @@ impl Speaks<NodeName> for RealWorld {
         of: &'a NodeName,
         questions: &'a [node::Question],
     ) -> BoxFuture<'a, Vec<Result<node::Answer, Fault>>> {
-        Box::pin(self.asked(of, questions, host::ask(&self.hosts, of, questions)))
+        Box::pin(self.asked(of, questions, crate::node::ask(&self.hosts, of, questions)))
     }
 
     fn act<'a>(
@@ -199,7 +198,7 @@ impl Speaks<NodeName> for RealWorld {
         action: &'a node::Action,
         progress: Progress<'a>,
     ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(self.acted(on, action, host::act(&self.hosts, on, action, &self.controller.site, progress)))
+        Box::pin(self.acted(on, action, crate::node::act(&self.hosts, on, action, &self.controller.site, progress)))
     }
 }
 

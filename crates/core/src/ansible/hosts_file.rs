@@ -1,7 +1,8 @@
 //! Reads `hosts.yml`: groups, their hosts, variables and children.
 
-use crate::ansible::inventory::{Groups, Variables};
+use crate::ansible::inventory::Groups;
 use crate::ansible::range;
+use crate::ansible::variables::Variables;
 use crate::text::problem::Problem;
 use crate::text::yaml::{Key, Raw, RawValue};
 

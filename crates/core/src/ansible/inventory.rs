@@ -6,41 +6,14 @@
 //! Ansible's `VARIABLE_PRECEDENCE` and `sort_groups`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::ansible::template::{Resolved, Templates};
+use crate::ansible::variables::Variables;
 use crate::text::problem::Problem;
 use crate::text::secret::HIDDEN;
 use crate::text::yaml::{Key, Origin, Raw, RawValue};
-
-/// A variable: where its name stands, and its value.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Variable {
-    pub name: Origin,
-    pub raw: Raw,
-}
-
-/// Variables by name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Variables(pub BTreeMap<String, Arc<Variable>>);
-
-impl Variables {
-    pub fn entry(key: &Key, raw: Raw) -> (String, Arc<Variable>) {
-        (key.text.clone(), Arc::new(Variable { name: key.origin.clone(), raw }))
-    }
-
-    fn extend(&mut self, stronger: &Self) {
-        self.0.extend(stronger.0.iter().map(|(name, variable)| (name.clone(), Arc::clone(variable))));
-    }
-}
-
-impl FromIterator<(String, Arc<Variable>)> for Variables {
-    fn from_iter<I: IntoIterator<Item = (String, Arc<Variable>)>>(entries: I) -> Self {
-        Self(entries.into_iter().collect())
-    }
-}
 
 /// A group.
 #[derive(Clone, Debug)]

@@ -7,4 +7,5 @@ pub(crate) mod range;
 pub(crate) mod source;
 pub(crate) mod template;
 mod template_work;
+pub(crate) mod variables;
 pub(crate) mod vault;

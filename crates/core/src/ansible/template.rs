@@ -11,8 +11,8 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Jinja
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::ansible::inventory::Variables;
 use crate::ansible::template_work::{self, Work};
+use crate::ansible::variables::Variables;
 use crate::ansible::vault::Vault;
 use crate::text::nearest::did_you_mean;
 use crate::text::problem::Problem;

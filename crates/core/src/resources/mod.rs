@@ -12,7 +12,7 @@ pub use bmc::provisioned_slot::ProvisionedSlot;
 pub use bmc::staged_image::StagedImage;
 pub use bmc::usb_mode::UsbMode;
 pub use cluster::application_healthy::ApplicationHealthy;
-pub use cluster::helm_release::{HelmReleaseInstalled, UNINSTALLED, value_sums, values_sha256};
+pub use cluster::helm_release::{HelmReleaseInstalled, UNINSTALLED};
 pub use cluster::kube_object::AppliedObject;
 pub use cluster::kubeconfig::Kubeconfig;
 pub use cluster::node_marks::NodeMarks;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::ansible::inventory::{Inventory, Variable, Variables};
+use crate::ansible::inventory::Inventory;
 use crate::ansible::template::Resolved;
+use crate::ansible::variables::{Variable, Variables};
 use crate::text::problem::{Problem, Severity};
 use crate::text::secret::{HIDDEN, Secret};
 use crate::text::yaml::Origin;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::ansible::inventory::Variables;
 use crate::ansible::range;
 use crate::ansible::template::Templates;
+use crate::ansible::variables::Variables;
 use crate::ansible::vault::Vault;
 use crate::fuzzing::text;
 use crate::text::problem::Problems;

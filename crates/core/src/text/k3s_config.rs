@@ -3,8 +3,8 @@
 //! What the user wrote stays as it is. Where both set the same, the user's stands and ours is left out: k3s would take
 //! a key that is there twice in ways that nobody should have to know.
 
-use crate::site::Severity;
 use crate::text::marked_block;
+use crate::text::problem::Severity;
 use crate::text::secret::Secret;
 use crate::text::yaml::{Budget, FileText, Raw, RawValue, parse_within};
 

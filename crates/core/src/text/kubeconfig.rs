@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 pub use self::read::Refused;
 pub use self::users::{Entry, NotAKubeconfig, UserConfig};
 use crate::ids::Sha256;
-use crate::resources::values_sha256;
 use crate::text::document::Document;
 use crate::text::secret::Secret;
+use crate::text::value_sums::values_sha256;
 
 /// Where an API server is: `https://HOST:PORT`.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -11,4 +11,5 @@ pub(crate) mod nearest;
 pub(crate) mod problem;
 pub mod secret;
 pub mod shell;
+pub mod value_sums;
 pub(crate) mod yaml;

@@ -11,9 +11,10 @@ use bringup_core::contract::{
     Cluster, ForeseenState, KubeNodeState, ObjectId, ObjectState, ReleaseState, SealedKeysState,
 };
 use bringup_core::ids::{NodeName, Target};
-use bringup_core::resources::{UNINSTALLED, value_sums};
+use bringup_core::resources::UNINSTALLED;
 use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::run::hazard::Hazard;
+use bringup_core::text::value_sums::value_sums;
 use serde_json::{Value, json};
 
 use super::Simulated;

@@ -12,7 +12,7 @@ use bringup_core::site::{Node, Site};
 use bringup_core::text::kubeconfig::{ClusterAccess, Identity};
 use bringup_core::text::secret::Mask;
 
-use crate::host;
+use crate::node;
 use crate::ssh::Hosts;
 
 /// Where the access is read.
@@ -40,7 +40,7 @@ impl Access for OverSsh<'_> {
         Box::pin(async move {
             let Some(node) = self.site.control_plane() else { return Err(silent("the site names no control plane")) };
             let questions = [K3s {}.into(), AdminKubeconfig {}.into()];
-            let mut answers = host::ask(self.hosts, &node.name, &questions).await.into_iter();
+            let mut answers = node::ask(self.hosts, &node.name, &questions).await.into_iter();
             let mut next = || answers.next().unwrap_or_else(|| Err(silent(format!("{} did not answer", node.name))));
             // A control plane that cannot be logged in to, for whatever reason, answers for no cluster.
             let k3s = next().map_err(|fault| {

@@ -8,6 +8,7 @@ pub(crate) mod journal;
 pub(crate) mod known_hosts_file;
 pub(crate) mod known_nodes;
 pub(crate) mod kubeconfig_file;
+pub(crate) mod local;
 pub(crate) mod local_files;
 pub(crate) mod local_source;
 pub(crate) mod program;

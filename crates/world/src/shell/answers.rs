@@ -16,7 +16,7 @@ use bringup_core::text::secret::Secret;
 use bringup_core::version::Version;
 use serde::Deserialize;
 
-use super::questions::NONE;
+use super::script::NONE;
 use super::script::Section;
 
 /// Why what came back is no answer.

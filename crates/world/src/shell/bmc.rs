@@ -3,9 +3,7 @@
 use bringup_core::ids::Sha256;
 
 use super::quote::word;
-
-/// Exit status that says "there is none".
-pub(crate) const NONE: i32 = 44;
+pub(crate) use super::script::NONE;
 
 /// Where marks and records live. The overlay keeps it over reboots, as it does root's `authorized_keys`; an SD card may be
 /// pulled, and a board that is flashed by streaming has none.

@@ -8,6 +8,7 @@ use bringup_core::contract::node::{
 use bringup_core::ids::Sha256;
 
 use super::quote::word;
+use super::script::no_room;
 use super::{jobs, k3s};
 
 /// How an action on a node is brought about.
@@ -48,12 +49,6 @@ pub(crate) fn acting(action: &Action) -> Acting<'_> {
         Action::HandOverK3s(hand_over) => return Acting::HandOver(hand_over),
         Action::FetchSnapshot(fetch) => return Acting::Snapshot(fetch),
     })
-}
-
-/// A function of shell that says so when a directory's file system has no room: some shells call that an I/O error.
-pub(super) fn no_room() -> &'static str {
-    "no_room() { set -- \"$1\" $(df -Pk \"$1\" | tail -n 1)\n\
-     [ \"${5:-9999}\" -gt 64 ] || echo \"no space left for $1: $5 KiB are free\" >&2; }"
 }
 
 /// Written beside its place, seen by nobody else until it is whole, and moved there in one go. `printf` is part of the

@@ -6,9 +6,8 @@
 
 use bringup_core::contract::Job;
 
-use super::effects::no_room;
-use super::questions::NONE;
 use super::quote::word;
+use super::script::{NONE, no_room};
 
 const DIRECTORY: &str = "/var/lib/bringup/jobs";
 

@@ -8,8 +8,8 @@ use bringup_core::contract::K3sRole;
 use bringup_core::contract::node::{FetchK3s, InstallK3s, KeptFiles};
 use bringup_core::text::k3s_config;
 
-use super::questions::NONE;
 use super::quote::word;
+use super::script::NONE;
 
 /// Directory on a node for what is handed over or fetched.
 pub(crate) const HANDED: &str = "/var/lib/bringup/k3s";

@@ -3,10 +3,9 @@
 use bringup_core::contract::node::{Addresses, HostKeys, Question, SshBanner};
 
 use super::quote::word;
+use super::script::NONE;
 use super::{jobs, k3s};
 
-/// Exit status that says "there is none", in answers that may be nothing.
-pub(super) const NONE: i32 = 44;
 /// Where k3s keeps the kubeconfig of its administrator.
 pub(crate) const ADMIN_KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 

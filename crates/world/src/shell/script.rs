@@ -6,6 +6,14 @@
 
 use std::fmt::Write as _;
 
+/// Exit status that says "there is none", in answers that may be nothing.
+pub(crate) const NONE: i32 = 44;
+/// A function of shell that says so when a directory's file system has no room: some shells call that an I/O error.
+pub(super) fn no_room() -> &'static str {
+    "no_room() { set -- \"$1\" $(df -Pk \"$1\" | tail -n 1)\n\
+     [ \"${5:-9999}\" -gt 64 ] || echo \"no space left for $1: $5 KiB are free\" >&2; }"
+}
+
 /// A script that is being put together.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::coming::Coming;
 use super::fetch::{Fetch, LONGEST_IMAGE, STALL_BOUND, fetch, part_of};
 use super::sums::file_state;
 use super::trouble::Trouble;
@@ -18,17 +19,6 @@ use crate::controller::cache;
 
 /// How much is read and handed on at once.
 const PIECE: usize = 256 << 10;
-
-/// How far a file is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Coming {
-    /// Bytes that can be read.
-    pub length: u64,
-    /// Bytes in all, 0 while that is not known.
-    total: u64,
-    /// How it ended.
-    over: Option<Result<(), Arc<Trouble>>>,
-}
 
 /// The files that come just now.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use hyper::Uri;
 use tokio::sync::watch;
 
 use super::address::Address;
-use super::arrivals::Coming;
+use super::coming::Coming;
 use super::sink::{Part, Whole};
 use super::source::{Told, forget, from_file, from_web};
 use super::trouble::Trouble;

@@ -5,6 +5,7 @@ mod address;
 mod archive;
 mod arrivals;
 mod client;
+mod coming;
 mod fetch;
 mod fetched;
 mod sink;

@@ -11,7 +11,7 @@ use sha2::Digest;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::arrivals::Coming;
+use super::coming::Coming;
 use super::trouble::Trouble;
 
 /// How many pieces may wait for the disk; each is some kilobytes.

@@ -1,6 +1,5 @@
 //! A Helm release is installed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,11 +8,12 @@ use crate::contract::cluster::{HelmRelease, InstallRelease, UninstallRelease};
 use crate::contract::{Asked, Cluster, Contract, ReleaseState};
 use crate::engine::resource::{Applied, Resource};
 use crate::engine::{Act, Look};
-use crate::ids::{Label, Sha256, Target};
+use crate::ids::{Label, Target};
 use crate::run::change::{Change, Diff, Reason};
 use crate::run::fault::Fault;
 use crate::run::hazard::Hazard;
 use crate::site::Stated;
+use crate::text::value_sums::value_sums;
 use crate::version::Version;
 
 /// The status of a release that was uninstalled, and whose values Helm still has.
@@ -52,36 +52,6 @@ impl HelmReleaseInstalled {
     fn reinstalls(&self, seen: &Seen) -> bool {
         let installed = seen.release.as_ref().is_some_and(|release| release.status != UNINSTALLED);
         self.force && !seen.forced_already && installed
-    }
-}
-
-/// SHA-256 of values in their canonical form: JSON with its keys sorted.
-pub fn values_sha256(values: &Value) -> Sha256 {
-    let mut sorted = values.clone();
-    sorted.sort_all_objects();
-    Sha256::of(sorted.to_string())
-}
-
-/// SHA-256 of each value by its path, of JSON with its keys sorted. Lists are values; so are maps without a key.
-pub fn value_sums(values: &Value) -> BTreeMap<String, Sha256> {
-    let mut sums = BTreeMap::new();
-    if values.as_object().is_some_and(|values| !values.is_empty()) {
-        add_sums(values, "", &mut sums);
-    }
-    sums
-}
-
-fn add_sums(value: &Value, path: &str, sums: &mut BTreeMap<String, Sha256>) {
-    match value.as_object().filter(|fields| !fields.is_empty()) {
-        Some(fields) => {
-            for (key, value) in fields {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                add_sums(value, &path, sums);
-            }
-        }
-        None => {
-            sums.insert(path.to_owned(), values_sha256(value));
-        }
     }
 }
 
@@ -200,11 +170,12 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{HelmReleaseInstalled, Seen, value_sums};
+    use super::{HelmReleaseInstalled, Seen};
     use crate::contract::ReleaseState;
     use crate::engine::resource::Resource;
     use crate::run::change::Diff;
     use crate::site::Stated;
+    use crate::text::value_sums::value_sums;
     use crate::version::Version;
 
     fn wanted(version: Option<&str>, values: Value) -> HelmReleaseInstalled {
