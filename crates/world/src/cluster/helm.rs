@@ -234,13 +234,31 @@ mod tests {
     #[test]
     fn what_helm_says_is_understood() {
         let fault = |cause| Fault::new(cause, Target::Cluster, "install");
-        for (said, cause) in [
-            ("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress", Cause::Refused),
-            ("Error: failed to do request: Head \"https://x\": dial tcp: lookup x: no such host", Cause::Unreachable),
-            ("Error: x:5000/argo-cd:9.9.9: not found", Cause::Failed),
+        for (said, cause, likely) in [
+            (
+                "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
+                Cause::Refused,
+                Some("a helm is at work on this release, or died at it"),
+            ),
+            (
+                "Error: failed to do request: Head \"https://x\": dial tcp: lookup x: no such host",
+                Cause::Unreachable,
+                Some("the chart's registry cannot be reached from here"),
+            ),
+            (
+                "Error: x:5000/argo-cd:9.9.9: not found",
+                Cause::Failed,
+                Some("the registry has no such chart, or not in this version"),
+            ),
+            (
+                "Error: Unable to continue with install: invalid ownership metadata; label validation error",
+                Cause::Refused,
+                Some("what the chart brings was installed by other means than Helm"),
+            ),
+            ("Error: something that helm has never said", Cause::Failed, None),
         ] {
             let fault = failed(said, fault);
-            assert_eq!(fault.cause, cause, "{said}");
+            assert_eq!((fault.cause, fault.likely.as_deref()), (cause, likely), "{said}");
             assert!(fault.next.is_some());
         }
     }
