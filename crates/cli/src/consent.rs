@@ -1,4 +1,4 @@
-//! The operator's leave: asked once, for exactly the set that was shown.
+//! The operator's approval: asked once, for exactly the set that was shown.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -9,7 +9,7 @@ use bringup_core::run::event::Tally;
 pub enum ExitStatus {
     /// Done, or nothing to do.
     Done,
-    /// A target failed, or something was not done for want of leave.
+    /// A target failed, or something was not done for want of approval.
     Failed,
     /// Wrong usage, or a site with errors.
     Usage,

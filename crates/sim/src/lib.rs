@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep};
 
 pub use crate::faults::{Faults, Lost};
 use crate::machine::Boot;
-pub use crate::referee::Leave;
+pub use crate::referee::Approval;
 use crate::state::State;
 pub use crate::story::{Condition, Story};
 pub use crate::target::SECRET_MARK;
@@ -74,10 +74,10 @@ impl SimWorld {
         self.lock().faults = faults;
     }
 
-    /// Tells the referee what the operator of the next run gives leave for.
-    pub fn set_leave(&self, leave: Leave) {
+    /// Tells the referee what the operator of the next run approves.
+    pub fn set_approval(&self, approval: Approval) {
         let mut state = self.lock();
-        state.referee.leave = leave;
+        state.referee.approval = approval;
         // What an earlier run switched off is not alive now: it is one that may be.
         for machine in state.machines.values_mut().filter(|machine| machine.boot == Boot::Off) {
             machine.when_cut = machine.when_cut.min(Liveness::Doubtful);

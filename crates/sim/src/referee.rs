@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use bringup_core::ids::{DiskPath, NodeName};
 use bringup_core::run::hazard::{Disk, Hazard, Liveness};
 
-/// What the operator of a run gave leave for.
+/// What the operator of a run approved.
 #[derive(Clone, Debug, Default)]
-pub struct Leave {
+pub struct Approval {
     /// What was approved.
     pub approved: Vec<Hazard>,
     /// Flashes are forced.
@@ -19,7 +19,7 @@ pub struct Leave {
 /// The referee.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Referee {
-    pub leave: Leave,
+    pub approval: Approval,
     pub violations: Vec<String>,
 }
 
@@ -30,14 +30,14 @@ impl Referee {
 
     /// Something hazardous happens: it was approved, or else.
     pub fn hazard(&mut self, hazard: &Hazard) {
-        if !self.leave.approved.iter().any(|approved| approved.covers(hazard)) {
+        if !self.approval.approved.iter().any(|approved| approved.covers(hazard)) {
             self.violation(format!("not approved: {hazard}"));
         }
     }
 
     /// A root file system is copied to a disk, whose model and serial the approval may name.
     pub fn moved(&mut self, node: &NodeName, disk: &DiskPath) {
-        let approved = self.leave.approved.iter().any(|approved| match approved {
+        let approved = self.approval.approved.iter().any(|approved| match approved {
             Hazard::Erase { node: other, disk: Disk::At { path, .. }, .. } => other == node && path == disk,
             _ => false,
         });
@@ -50,18 +50,18 @@ impl Referee {
     pub fn cut(&mut self, node: &NodeName, condition: Liveness) {
         let erase = Hazard::Erase { node: node.clone(), disk: Disk::Emmc, liveness: condition };
         let cut = Hazard::CutPower { node: node.clone() };
-        let approved = self.leave.approved.iter().any(|approved| approved.covers(&erase) || approved.covers(&cut));
+        let approved = self.approval.approved.iter().any(|approved| approved.covers(&erase) || approved.covers(&cut));
         if condition != Liveness::Idle && !approved {
-            self.violation(format!("the power of {node}, which was {condition:?}, was cut without leave"));
+            self.violation(format!("the power of {node}, which was {condition:?}, was cut without approval"));
         }
     }
 
     /// A module is erased that was in this condition when its power was cut.
     pub fn erased(&mut self, node: &NodeName, condition: Liveness) {
-        if condition == Liveness::Living && !self.leave.forced {
+        if condition == Liveness::Living && !self.approval.forced {
             self.violation(format!("{node} was alive and was flashed unforced"));
         }
-        if condition != Liveness::Idle && !self.leave.named.contains(node) {
+        if condition != Liveness::Idle && !self.approval.named.contains(node) {
             self.violation(format!("{node} was {condition:?} and was flashed unnamed"));
         }
         self.hazard(&Hazard::Erase { node: node.clone(), disk: Disk::Emmc, liveness: condition });

@@ -83,7 +83,7 @@ fn files_of_a_target_are_read_or_refused() {
         assert_eq!(known.render(), text, "what is not ours stays as it is");
     }
     for text in of_text(journal, 500) {
-        count(k3s_journal::Trouble::of(&text).is_some());
+        count(k3s_journal::StartFailure::of(&text).is_some());
     }
     assert!(read > 100 && refused > 100, "{read} read, {refused} refused: the mistakes are too few, or too bad");
 }

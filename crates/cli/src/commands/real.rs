@@ -266,7 +266,7 @@ impl Real<'_> {
         ExitStatus::of_apply(applied.tally, applied.interrupted)
     }
 
-    /// Asks for leave where the run goes on meanwhile: an interrupt is heard. `None`: it was.
+    /// Asks for approval where the run goes on meanwhile: an interrupt is heard. `None`: it was.
     async fn decide(&self, hazards: &[Hazard], yes: bool) -> Option<io::Result<Decision>> {
         let (hazards, named, mask) = (hazards.to_vec(), self.scope.named.clone(), self.world.mask());
         let asking = tokio::task::spawn_blocking(move || decide(&hazards, yes, &named, &mask, &mut Terminal));

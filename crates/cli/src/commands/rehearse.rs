@@ -10,7 +10,7 @@ use bringup_core::run::report::Report;
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{Loaded, Problems, Site, Source};
 use bringup_core::stages::lanes;
-use bringup_sim::{Faults, Leave, SimWorld, Story, in_virtual_time};
+use bringup_sim::{Approval, Faults, SimWorld, Story, in_virtual_time};
 
 use crate::args::Rehearse;
 use crate::commands::site::{self, UserDirectories};
@@ -169,7 +169,7 @@ impl Rehearsal<'_> {
     ) -> (Walked, Vec<Event>) {
         let named = approved.iter().filter_map(Hazard::needs_name).cloned().collect();
         let forced = self.site.settings.flash_force;
-        world.set_leave(Leave { approved: approved.clone(), forced, named });
+        world.set_approval(Approval { approved: approved.clone(), forced, named });
         let events = Mutex::new(Vec::new());
         let run = Run {
             world,

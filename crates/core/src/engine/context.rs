@@ -158,13 +158,13 @@ impl<'a> StepContext<'a> {
             return Ok(());
         }
         let placed = self.placed();
-        for first in &placed.yields_to {
+        for first in &placed.after {
             self.wait_for_end(Need::Held(*first)).await?;
         }
         let (label, awaited) = (self.label(), Awaited::Span { span: span.clone() });
-        let way_to_go = self.walk.ways_to_go[self.id];
+        let remaining = self.walk.remaining[self.id];
         let long = !placed.step.estimate_in_span().is_zero();
-        let taking = self.walk.spans.take(&span, &label, way_to_go, long);
+        let taking = self.walk.spans.take(&span, &label, remaining, long);
         let (grant, waited) = self.announced(&awaited, taking).await?;
         if let Some(ms) = waited {
             self.tell(What::Waited { step: label.clone(), awaited, freed_by: grant.after, ms });

@@ -116,12 +116,12 @@ impl Spans {
     /// dropped waiter goes to the next.
     ///
     /// `long`: it is held for so long that the first grant waits for others who come at nearly the same time.
-    pub async fn take(&self, span: &Span, step: &Label, way_to_go: Duration, long: bool) -> Grant {
+    pub async fn take(&self, span: &Span, step: &Label, remaining: Duration, long: bool) -> Grant {
         let (sender, mut granted) = oneshot::channel();
         let settled_at = {
             let mut spans = self.lock();
             let state = spans.entry(span.clone()).or_default();
-            state.waiting.insert((Reverse(way_to_go), step.clone()), sender);
+            state.waiting.insert((Reverse(remaining), step.clone()), sender);
             let settling = if long { SETTLE } else { Duration::ZERO };
             *state.settled_at.get_or_insert_with(|| Instant::now() + settling)
         };

@@ -29,8 +29,8 @@ pub struct Placed {
     pub(crate) stage: StageName,
     pub(crate) step: Box<dyn Step>,
     pub(crate) needs: Vec<Need>,
-    pub(crate) yields_to: Vec<StepId>,
-    pub(crate) unsettled_by: Vec<StepId>,
+    pub(crate) after: Vec<StepId>,
+    pub(crate) known_after: Vec<StepId>,
 }
 
 impl Placed {
@@ -46,14 +46,14 @@ impl Placed {
     }
 
     /// Waits, before taking its span, until these steps have ended, whichever way.
-    pub fn yielding_to(&mut self, steps: impl IntoIterator<Item = StepId>) -> &mut Self {
-        self.yields_to.extend(steps);
+    pub fn after(&mut self, steps: impl IntoIterator<Item = StepId>) -> &mut Self {
+        self.after.extend(steps);
         self
     }
 
     /// In a plan, can only be known once these steps have run, if they are to change anything.
-    pub fn unsettled_by(&mut self, steps: impl IntoIterator<Item = StepId>) -> &mut Self {
-        self.unsettled_by.extend(steps);
+    pub fn known_after(&mut self, steps: impl IntoIterator<Item = StepId>) -> &mut Self {
+        self.known_after.extend(steps);
         self
     }
 }
@@ -93,8 +93,8 @@ impl Lanes {
             stage,
             step: Box::new(resource),
             needs: Vec::new(),
-            yields_to: Vec::new(),
-            unsettled_by: Vec::new(),
+            after: Vec::new(),
+            known_after: Vec::new(),
         });
         &mut self.steps[id.0]
     }

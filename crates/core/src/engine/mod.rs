@@ -6,9 +6,9 @@ mod context;
 mod gates;
 mod lanes;
 mod look;
+mod remaining;
 pub(crate) mod resource;
 mod stop;
-mod way_to_go;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -157,7 +157,7 @@ struct Walk<'a> {
     ends: Ends,
     spans: Spans,
     forks: Semaphore,
-    ways_to_go: ByStep<Duration>,
+    remaining: ByStep<Duration>,
     answers: Mutex<Answers>,
     found: Mutex<Found>,
 }
@@ -171,9 +171,9 @@ impl<'a> Walk<'a> {
             ends: Ends::new(lanes),
             spans: Spans::default(),
             forks: Semaphore::new(run.forks.max(1)),
-            ways_to_go: match run.pass {
+            remaining: match run.pass {
                 Pass::Plan => ByStep::of(lanes),
-                Pass::Apply => way_to_go::ways_to_go(lanes, |step| run.expected.acts(step)),
+                Pass::Apply => remaining::remaining(lanes, |step| run.expected.acts(step)),
             },
             answers: Mutex::default(),
             found: Mutex::new(Found {
@@ -252,7 +252,7 @@ impl<'a> Walk<'a> {
             return (false, by);
         }
         let unsettled = (self.run.pass == Pass::Plan)
-            .then(|| placed.unsettled_by.iter().find(|by| self.found().acts[**by] == Some(true)))
+            .then(|| placed.known_after.iter().find(|by| self.found().acts[**by] == Some(true)))
             .flatten()
             .map(|by| self.lanes.get(*by).step.label());
         let concluded = match unsettled {

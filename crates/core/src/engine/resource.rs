@@ -100,7 +100,7 @@ pub trait Resource: Debug + Send + Sync {
         Duration::ZERO
     }
 
-    /// How long leave that is missing may be waited for, because what asks for it may pass by itself: a node that is
+    /// How long an approval that is missing may be waited for, because what asks for it may pass by itself: a node that is
     /// silent may be booting. Within `patience`.
     fn settles_within(&self, seen: &Self::State) -> Duration {
         let _ = seen;
@@ -212,7 +212,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How long to let someone else be busy before looking again.
 const BUSY_PAUSE: Duration = Duration::from_secs(15);
 
-/// Observe, compare, ask leave, act, look again.
+/// Observe, compare, ask for approval, act, look again.
 async fn converge<R: Resource>(resource: &R, context: &StepContext<'_>) -> Outcome {
     let began = Instant::now();
     let mut attempt = 0;

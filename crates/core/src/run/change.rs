@@ -54,7 +54,7 @@ pub enum Diff {
     InSync,
     /// These fields.
     Change(Vec<Change>),
-    /// Something that we do not do, or not without more leave.
+    /// Something that we do not do, or not without an approval that is missing.
     Blocked(Reason),
 }
 
@@ -99,7 +99,7 @@ pub enum Outcome {
     TookOver,
     /// Not tried, because of what went before.
     Skipped(Reason),
-    /// Not done, because leave is missing or it is beyond what we do.
+    /// Not done, because an approval is missing or it is beyond what we do.
     Blocked(Reason),
     /// Acted, looked again, and it does not hold.
     NotConverged(Diff),

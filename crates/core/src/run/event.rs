@@ -65,7 +65,7 @@ pub struct Tally {
     pub later: usize,
     /// Not tried.
     pub skipped: usize,
-    /// Not done for want of leave.
+    /// Not done for want of approval.
     pub blocked: usize,
     /// Acted and do not hold.
     pub not_converged: usize,

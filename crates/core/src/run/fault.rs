@@ -43,7 +43,7 @@ pub enum Cause {
     Passing,
     /// Nobody can know it before an earlier step has run; only in a plan.
     NotYet,
-    /// It would do more than the operator's leave or the cluster's own rules allow.
+    /// It would do more than the operator's approval or the cluster's own rules allow.
     NotAllowed,
 }
 

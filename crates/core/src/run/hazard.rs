@@ -185,9 +185,9 @@ impl fmt::Display for Hazard {
 mod tests {
     use super::*;
 
-    /// Leave to erase a disk is leave for that one, whatever its own words are.
+    /// Approval to erase a disk is for that one, whatever its own words are.
     #[test]
-    fn leave_for_a_disk_covers_no_other() {
+    fn approval_for_a_disk_covers_no_other() {
         let found = |model: &str, holds: &[&str]| DiskFound {
             model: model.to_owned(),
             serial: "S1".to_owned(),

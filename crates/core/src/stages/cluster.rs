@@ -61,7 +61,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     let (directory, identity) = (wanted.sealed_keys(), settings.sealed_secrets_identity.clone());
     // What a control plane that is made anew has kept for it is known once that was done.
     let kept = lanes.sealed_keys;
-    lanes.push(lane, STAGE, SealedKeysRestored { directory, identity }).unsettled_by(kept);
+    lanes.push(lane, STAGE, SealedKeysRestored { directory, identity }).known_after(kept);
     for service in &settings.cluster_install_list {
         match service {
             Service::Argocd => place_argocd(lanes, settings, wanted.options.force_conflicts),

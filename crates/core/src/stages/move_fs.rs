@@ -31,6 +31,6 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     }
     // The control plane last: the others' maintenance needs its API.
     if let Some(control_plane) = control_plane {
-        lanes.placed(control_plane).yielding_to(others);
+        lanes.placed(control_plane).after(others);
     }
 }

@@ -31,19 +31,19 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
             lanes.push(lane, STAGE, CloudInitEnded { node: name() });
         }
         let configured = lanes.push(lane, STAGE, upkeep(Upkeep::Configured)).id();
-        let upgraded = lanes.push(lane, STAGE, upkeep(Upkeep::Upgraded)).unsettled_by([configured]).id();
+        let upgraded = lanes.push(lane, STAGE, upkeep(Upkeep::Upgraded)).known_after([configured]).id();
         let driver = node.nvidia_gpu_node.then(|| place_driver(node, lane, lanes));
         let usual = usual::reboot(node.kind);
         let within = settings.reboot_timeout;
         let workstation = node.workstation || node.connection.local;
         let reboot = lanes.push(lane, STAGE, Rebooted { node: name(), workstation, usual, within });
-        let reboot = reboot.unsettled_by([upgraded]).unsettled_by(driver).id();
+        let reboot = reboot.known_after([upgraded]).known_after(driver).id();
         if control_plane {
             control_plane_reboot = Some(reboot);
         } else {
             other_reboots.push(reboot);
         }
-        lanes.push(lane, STAGE, upkeep(Upkeep::Autoremoved)).unsettled_by([upgraded]);
+        lanes.push(lane, STAGE, upkeep(Upkeep::Autoremoved)).known_after([upgraded]);
         let names = PACKAGES.map(str::to_owned).into();
         lanes.push(lane, STAGE, InstalledPackages { node: name(), purpose: "packages", names });
         if node.nvidia_gpu_node {
@@ -52,7 +52,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
     }
     // The control plane last: the others' maintenance needs its API.
     if let Some(reboot) = control_plane_reboot {
-        lanes.placed(reboot).yielding_to(other_reboots);
+        lanes.placed(reboot).after(other_reboots);
     }
 }
 

@@ -9,7 +9,7 @@ pub struct Said {
     /// In its words, without time and level.
     pub message: String,
     /// What that means, where it is known.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<StartFailure>,
 }
 
 impl Said {
@@ -19,10 +19,12 @@ impl Said {
         let mut unknown = None;
         for line in newest_first.filter(|line| !line.is_empty() && !is_noise(line)) {
             let mut message = message(line);
-            match Trouble::of(line) {
+            match StartFailure::of(line) {
                 Some(trouble) => {
                     // Of containerd's end k3s knows the exit status alone.
-                    if trouble == Trouble::Containerd && message.contains("containerd exited") && !containerd.is_empty()
+                    if trouble == StartFailure::Containerd
+                        && message.contains("containerd exited")
+                        && !containerd.is_empty()
                     {
                         message = format!("{message}: {containerd}");
                     }
@@ -45,7 +47,7 @@ fn is_noise(line: &str) -> bool {
 
 /// What an error line means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Trouble {
+pub enum StartFailure {
     /// The control plane does not know the token.
     WrongToken,
     /// The token belongs to another cluster.
@@ -62,7 +64,7 @@ pub enum Trouble {
     Containerd,
 }
 
-impl Trouble {
+impl StartFailure {
     /// What a line says; `None` where it says nothing that is known.
     pub fn of(line: &str) -> Option<Self> {
         let says = |words: &[&str]| words.iter().any(|words| line.contains(words));
@@ -140,7 +142,7 @@ impl Trouble {
             ),
             Self::RefusedPassword => format!(
                 "if no other machine has the name, run again: the Node {node} and its node-password secret are deleted \
-                 with your leave, and it joins by itself"
+                 once you approve that, and it joins by itself"
             ),
             Self::UnknownSetting => {
                 format!("correct that setting on {node}, in /etc/rancher/k3s/config.yaml or its unit; then run again")
@@ -191,23 +193,23 @@ mod tests {
         for (line, trouble) in [
             (
                 r#"time="<t>" level=error msg="Failed to configure agent: failed to retrieve configuration from server: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized""#,
-                Some(Trouble::WrongToken),
+                Some(StartFailure::WrongToken),
             ),
             (
                 r#"time="<t>" level=error msg="token CA hash does not match the Cluster CA certificate hash: <ca-hash> != <ca-hash>""#,
-                Some(Trouble::WrongAuthority),
+                Some(StartFailure::WrongAuthority),
             ),
             (
                 r#"time="<t>" level=error msg="failed to get CA certs: Get \"https://127.0.0.1:6444/cacerts\": read tcp 127.0.0.1:<p>->127.0.0.1:6444: read: connection reset by peer""#,
-                Some(Trouble::DeadServer),
+                Some(StartFailure::DeadServer),
             ),
             (
                 r#"time="<t>" level=error msg="failed to get CA certs: Get \"https://127.0.0.1:6444/cacerts\": EOF""#,
-                Some(Trouble::DeadServer),
+                Some(StartFailure::DeadServer),
             ),
             (
                 r#"time="<t>" level=error msg="Failed to configure agent: Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag""#,
-                Some(Trouble::RefusedPassword),
+                Some(StartFailure::RefusedPassword),
             ),
             (
                 r#"time="<t>" level=warning msg="Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a CA hash. Use the full token from the server's node-token file to enable Cluster CA validation.""#,
@@ -215,44 +217,44 @@ mod tests {
             ),
             (
                 r#"time="<t>" level=error msg="Waiting to retrieve agent configuration; server is not ready: failed to retrieve configuration from server: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized""#,
-                Some(Trouble::WrongToken),
+                Some(StartFailure::WrongToken),
             ),
             (
                 r#"time="<t>" level=error msg="Failed to validate connection to cluster at https://10.0.0.1:6443: failed to get CA certs: Get \"https://10.0.0.1:6443/cacerts\": dial tcp 10.0.0.1:6443: connect: connection refused""#,
-                Some(Trouble::DeadServer),
+                Some(StartFailure::DeadServer),
             ),
             (
                 r#"time="<t>" level=info msg="Waiting to retrieve agent configuration; server is not ready: failed to retrieve configuration from server: not authorized""#,
-                Some(Trouble::WrongToken),
+                Some(StartFailure::WrongToken),
             ),
             (
                 r#"time="<t>" level=info msg="Waiting to retrieve agent configuration; server is not ready: /var/lib/rancher/k3s/agent/serving-kubelet.crt: Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag""#,
-                Some(Trouble::RefusedPassword),
+                Some(StartFailure::RefusedPassword),
             ),
             (
                 r#"time="<t>" level=info msg="Waiting for file \"/etc/rancher/k3s/bringup-token\" to be created\n""#,
-                Some(Trouble::NoTokenFile),
+                Some(StartFailure::NoTokenFile),
             ),
             // As 1.21 words it.
             (
                 r#"time="<t>" level=info msg="Waiting for /etc/rancher/k3s/bringup-token to be available\n""#,
-                Some(Trouble::NoTokenFile),
+                Some(StartFailure::NoTokenFile),
             ),
             (
                 r#"time="<t>" level=fatal msg="Error: flag provided but not defined: -nonsense-flag""#,
-                Some(Trouble::UnknownSetting),
+                Some(StartFailure::UnknownSetting),
             ),
             (
                 r#"time="<t>" level=error msg="Shutdown request received: \"failed to start container runtime: default runtime nvidia was not found\"""#,
-                Some(Trouble::Containerd),
+                Some(StartFailure::Containerd),
             ),
             (
                 r#"time="<t>" level=error msg="Shutdown request received: \"containerd exited: exit status 1\"""#,
-                Some(Trouble::Containerd),
+                Some(StartFailure::Containerd),
             ),
             (r#"time="<t>" level=error msg="runtime core not ready""#, None),
         ] {
-            assert_eq!(Trouble::of(line), trouble, "{line}");
+            assert_eq!(StartFailure::of(line), trouble, "{line}");
         }
     }
 
@@ -280,7 +282,7 @@ mod tests {
         for (lines, containerd, expected) in [
             (vec![], "", None),
             (vec![sysctl, early, ""], "containerd: x", None),
-            (vec![unknown, dead, wrong], "", Some(("failed to get CA certs: EOF", Some(Trouble::DeadServer)))),
+            (vec![unknown, dead, wrong], "", Some(("failed to get CA certs: EOF", Some(StartFailure::DeadServer)))),
             (vec![sysctl, unknown], "", Some(("something else", None))),
             (
                 vec![ended],
@@ -288,7 +290,7 @@ mod tests {
                 Some((
                     "Shutdown request received: \"containerd exited: exit status 1\": containerd: failed to unmarshal TOML: \
                      toml: table nvidia already exists",
-                    Some(Trouble::Containerd),
+                    Some(StartFailure::Containerd),
                 )),
             ),
         ] {
@@ -301,13 +303,13 @@ mod tests {
     fn each_says_what_to_do() {
         let mut told = std::collections::BTreeSet::new();
         for trouble in [
-            Trouble::WrongToken,
-            Trouble::WrongAuthority,
-            Trouble::DeadServer,
-            Trouble::RefusedPassword,
-            Trouble::NoTokenFile,
-            Trouble::UnknownSetting,
-            Trouble::Containerd,
+            StartFailure::WrongToken,
+            StartFailure::WrongAuthority,
+            StartFailure::DeadServer,
+            StartFailure::RefusedPassword,
+            StartFailure::NoTokenFile,
+            StartFailure::UnknownSetting,
+            StartFailure::Containerd,
         ] {
             assert!(trouble.next("node03").contains("node03"));
             assert!(told.insert((trouble.likely(), trouble.next("node03"))), "{trouble:?} says what another says");

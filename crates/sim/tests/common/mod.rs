@@ -18,7 +18,7 @@ use bringup_core::site::{
 };
 use bringup_core::stages::{Options, lanes};
 use bringup_core::version::Version;
-use bringup_sim::{Leave, SimWorld};
+use bringup_sim::{Approval, SimWorld};
 use tokio::sync::watch;
 
 fn connection(name: &str, user: &str) -> Connection {
@@ -234,7 +234,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Plans, asks leave, applies. `None`: it died.
+    /// Plans, asks for approval, applies. `None`: it died.
     pub async fn run(&self, world: &SimWorld) -> Option<Done> {
         self.run_through(world, world).await
     }
@@ -279,7 +279,7 @@ impl<'a> Runner<'a> {
                 planned.hazards.iter().filter(|hazard| (self.approve)(hazard)).cloned().collect();
             let named = approved.iter().filter_map(Hazard::needs_name).cloned().collect();
             let forced = self.site.settings.flash_force;
-            sim.set_leave(Leave { approved: approved.clone(), forced, named });
+            sim.set_approval(Approval { approved: approved.clone(), forced, named });
             let applied = walk(&lanes, &run(Pass::Apply, approved, planned.expected.clone())).await;
             (planned, applied)
         };

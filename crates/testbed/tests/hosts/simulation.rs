@@ -8,7 +8,7 @@ use bringup_core::run::event::{Event, Pass, What};
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{LoadOptions, Loaded, Scope, load};
 use bringup_core::stages::{Options, lanes};
-use bringup_sim::{Leave, SimWorld, Snapshot, Story, in_virtual_time};
+use bringup_sim::{Approval, SimWorld, Snapshot, Story, in_virtual_time};
 use bringup_world::LocalSource;
 
 use crate::controller::{Controller, word};
@@ -71,7 +71,7 @@ impl Simulation {
             };
             let planned = walk(&lanes, &run(Pass::Plan, Vec::new(), Expected::default())).await;
             let approved = planned.hazards.clone();
-            world.set_leave(Leave { approved: approved.clone(), ..Leave::default() });
+            world.set_approval(Approval { approved: approved.clone(), ..Approval::default() });
             walk(&lanes, &run(Pass::Apply, approved, planned.expected)).await;
             assert_eq!(world.violations(), [""; 0]);
             world.stop()

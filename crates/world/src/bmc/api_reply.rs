@@ -3,7 +3,7 @@
 use bringup_core::ids::Slot;
 use serde_json::Value;
 
-use super::trouble::Trouble;
+use super::error::BmcError;
 
 /// The one transfer of a BMC.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,7 +31,7 @@ pub(crate) enum Transfer {
 }
 
 /// Takes the result out of an answer: what stands in `response`, or the whole where there is no such frame.
-pub(crate) fn result(status: u16, body: &str) -> Result<Value, Trouble> {
+pub(crate) fn result(status: u16, body: &str) -> Result<Value, BmcError> {
     let value: Option<Value> = serde_json::from_str(body).ok();
     let framed = value.as_ref().and_then(|value| value.get("response")?.get(0)).cloned();
     if (200..300).contains(&status) {
@@ -41,16 +41,16 @@ pub(crate) fn result(status: u16, body: &str) -> Result<Value, Trouble> {
         return match (framed, value) {
             (Some(framed), _) => Ok(framed.get("result").cloned().unwrap_or(framed)),
             (None, Some(value)) => Ok(value),
-            (None, None) => Err(Trouble::Odd(format!("status {status} with {}", shortened(body)))),
+            (None, None) => Err(BmcError::Odd(format!("status {status} with {}", shortened(body)))),
         };
     }
     // Errors of flash and upload are plain text; all others are framed.
     let said = framed.as_ref().and_then(|framed| framed.get("result")?.as_str()).unwrap_or(body).trim();
     // Two words for one thing, from two parts of the firmware.
     if said.contains("USB interface not found") || said.contains("No supported USB devices found") {
-        return Err(Trouble::NoModule(shortened(said)));
+        return Err(BmcError::NoModule(shortened(said)));
     }
-    Err(Trouble::Said(status, shortened(said)))
+    Err(BmcError::Said(status, shortened(said)))
 }
 
 fn shortened(text: &str) -> String {
@@ -58,12 +58,12 @@ fn shortened(text: &str) -> String {
     text.trim().chars().take(MOST).collect()
 }
 
-fn odd(value: &Value) -> Trouble {
-    Trouble::Odd(shortened(&value.to_string()))
+fn odd(value: &Value) -> BmcError {
+    BmcError::Odd(shortened(&value.to_string()))
 }
 
 /// Which slots have power.
-pub(crate) fn power(value: &Value) -> Result<[bool; 4], Trouble> {
+pub(crate) fn power(value: &Value) -> Result<[bool; 4], BmcError> {
     let mut powered = [false; 4];
     for (number, powered) in (1..).zip(&mut powered) {
         let said = value.get(0).and_then(|slots| slots.get(format!("node{number}")));
@@ -79,7 +79,7 @@ pub(crate) fn power(value: &Value) -> Result<[bool; 4], Trouble> {
 }
 
 /// The slot whose stored USB mode is `flash`. Older firmware answers in other shapes, which tell nothing.
-pub(crate) fn stored_usb_boot(value: &Value) -> Result<Option<Slot>, Trouble> {
+pub(crate) fn stored_usb_boot(value: &Value) -> Result<Option<Slot>, BmcError> {
     let text = |name: &str| value.get(0).and_then(|usb| usb.get(name)).and_then(Value::as_str);
     match text("mode").unwrap_or_default() {
         "Flash" => text("node").and_then(slot_of_process).map(Some).ok_or_else(|| odd(value)),
@@ -121,7 +121,7 @@ impl UsbRoute {
 }
 
 /// That it was done.
-pub(crate) fn ok(value: &Value) -> Result<(), Trouble> {
+pub(crate) fn ok(value: &Value) -> Result<(), BmcError> {
     match value.as_str() {
         Some("ok") => Ok(()),
         _ => Err(odd(value)),
@@ -129,12 +129,12 @@ pub(crate) fn ok(value: &Value) -> Result<(), Trouble> {
 }
 
 /// The handle of a transfer that was announced.
-pub(crate) fn handle(value: &Value) -> Result<u64, Trouble> {
+pub(crate) fn handle(value: &Value) -> Result<u64, BmcError> {
     value.get("handle").and_then(Value::as_u64).ok_or_else(|| odd(value))
 }
 
 /// How the transfer stands.
-pub(crate) fn transfer(value: &Value) -> Result<Transfer, Trouble> {
+pub(crate) fn transfer(value: &Value) -> Result<Transfer, BmcError> {
     if value.as_str() == Some("Ready") {
         return Ok(Transfer::Ready);
     }
@@ -160,7 +160,7 @@ fn slot_of_process(name: &str) -> Option<Slot> {
 }
 
 /// What a serial console said, of its last 16 KiB.
-pub(crate) fn console(value: &Value) -> Result<String, Trouble> {
+pub(crate) fn console(value: &Value) -> Result<String, BmcError> {
     let text = value.get("uart").or(Some(value)).and_then(Value::as_str);
     text.map(str::to_owned).ok_or_else(|| odd(value))
 }

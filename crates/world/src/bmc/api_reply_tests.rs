@@ -42,11 +42,11 @@ fn every_answer_of_the_recordings_is_understood() {
                 let read = understood(path, &value);
                 assert!(read.is_ok(), "{path}: {body}: {read:?}");
             }
-            Err(Trouble::Said(told, said)) => {
+            Err(BmcError::Said(told, said)) => {
                 assert_eq!(told, *status, "{path}: {body}");
                 assert!(!said.is_empty() && !said.contains('{') || said.ends_with("{}"), "{path}: {said}");
             }
-            Err(Trouble::NoModule(said)) => assert!(said.contains("USB"), "{said}"),
+            Err(BmcError::NoModule(said)) => assert!(said.contains("USB"), "{said}"),
             Err(other) => panic!("{path}: {body}: {other:?}"),
         }
     }
@@ -107,12 +107,14 @@ fn how_a_transfer_stands() {
 #[test]
 fn errors_are_plain_text_or_framed_and_never_a_result() {
     let trouble = |status, body: &str| result(status, body).unwrap_err();
-    assert!(matches!(trouble(500, "missing 626 kB bytes"), Trouble::Said(500, said) if said == "missing 626 kB bytes"));
+    assert!(
+        matches!(trouble(500, "missing 626 kB bytes"), BmcError::Said(500, said) if said == "missing 626 kB bytes")
+    );
     let framed = "{\"response\":[{\"result\":\"Parameter `node` is out of range 0..3 of node IDs\"}]}";
-    assert!(matches!(trouble(400, framed), Trouble::Said(400, said) if said.starts_with("Parameter")));
-    assert!(matches!(trouble(500, "No supported USB devices found"), Trouble::NoModule(_)));
-    assert!(matches!(trouble(200, "<html>"), Trouble::Odd(_)));
-    assert!(matches!(trouble(502, ""), Trouble::Said(502, _)));
+    assert!(matches!(trouble(400, framed), BmcError::Said(400, said) if said.starts_with("Parameter")));
+    assert!(matches!(trouble(500, "No supported USB devices found"), BmcError::NoModule(_)));
+    assert!(matches!(trouble(200, "<html>"), BmcError::Odd(_)));
+    assert!(matches!(trouble(502, ""), BmcError::Said(502, _)));
 }
 
 #[test]

@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep};
 use super::api::Api;
 use super::api_reply::{self, Versions};
 use super::controls::Controls;
+use super::error::{BmcError, RESTART_IT};
 use super::line::Port;
 use super::lock::{self, Holder};
 use super::query;
 use super::tpi::Tpi;
-use super::trouble::{RESTART_IT, Trouble};
 use super::upload::Upload;
 use crate::shell::{Section, bmc};
 use crate::ssh::{Failure, Hold, Hosts, Session};
@@ -133,12 +133,12 @@ impl<'a> Bmc<'a> {
         Some(Self { hosts, boards, target, connection, board })
     }
 
-    pub(super) async fn session(&self) -> Result<Arc<Session>, Trouble> {
+    pub(super) async fn session(&self) -> Result<Arc<Session>, BmcError> {
         Ok(self.hosts.session(self.target, self.connection).await?)
     }
 
     /// Runs a piece of script as root.
-    pub(super) async fn piece(&self, piece: &str) -> Result<Section, Trouble> {
+    pub(super) async fn piece(&self, piece: &str) -> Result<Section, BmcError> {
         let session = self.session().await?;
         let result = session.piece(piece).await;
         if matches!(result, Err(Failure::Lost(_))) {
@@ -148,25 +148,25 @@ impl<'a> Bmc<'a> {
     }
 
     /// What a piece of script prints, if it ends well; `None` if it says that there is nothing.
-    pub(super) async fn read(&self, piece: &str) -> Result<Option<String>, Trouble> {
+    pub(super) async fn read(&self, piece: &str) -> Result<Option<String>, BmcError> {
         let section = self.piece(piece).await?;
         match section.status {
             0 => Ok(Some(section.out)),
             bmc::NONE => Ok(None),
             status => {
                 let said = if section.err.is_empty() { section.out } else { section.err };
-                Err(Trouble::Script(format!("{}\nexit status {status}", said.trim()).trim_start().to_owned()))
+                Err(BmcError::Script(format!("{}\nexit status {status}", said.trim()).trim_start().to_owned()))
             }
         }
     }
 
     /// Keeps a text on the BMC under a name.
-    pub(super) async fn keep(&self, name: &str, text: &str) -> Result<(), Trouble> {
+    pub(super) async fn keep(&self, name: &str, text: &str) -> Result<(), BmcError> {
         self.read(&bmc::write_state(name, text)).await.map(|_| ())
     }
 
     /// Makes us the board's one writer, if we are not already.
-    pub(super) async fn hold(&self) -> Result<(), Trouble> {
+    pub(super) async fn hold(&self) -> Result<(), BmcError> {
         // Whoever else wants it for this run waits for the one attempt.
         let mut hold = self.board.hold.lock().await;
         if hold.as_ref().is_some_and(Hold::lasts) {
@@ -181,7 +181,7 @@ impl<'a> Bmc<'a> {
     }
 
     /// The way to this BMC: found out when it is first needed.
-    pub(super) async fn way(&self) -> Result<Way, Trouble> {
+    pub(super) async fn way(&self) -> Result<Way, BmcError> {
         let mut way = self.board.way.lock().await;
         if let Some(way) = way.as_ref() {
             return Ok(way.clone());
@@ -191,10 +191,10 @@ impl<'a> Bmc<'a> {
         Ok(found)
     }
 
-    async fn find_way(&self) -> Result<Way, Trouble> {
+    async fn find_way(&self) -> Result<Way, BmcError> {
         let api = match self.versions(Port::Secure).await {
             Ok(versions) => Ok(Way { by: By::Api(Port::Secure), versions }),
-            Err(Trouble::Host(failure)) => return Err(Trouble::Host(failure)),
+            Err(BmcError::Host(failure)) => return Err(BmcError::Host(failure)),
             Err(trouble) => match self.versions(Port::Plain).await {
                 Ok(versions) => Ok(Way { by: By::Api(Port::Plain), versions }),
                 Err(_) => Err(trouble),
@@ -206,7 +206,7 @@ impl<'a> Bmc<'a> {
             (BmcInterface::Auto, Ok(way)) => Ok(way),
             (BmcInterface::Tpi, _) => match self.read(bmc::TPI_VERSION).await? {
                 Some(_) => Ok(Way { by: By::Tpi, versions }),
-                None => Err(Trouble::Unable(
+                None => Err(BmcError::Unable(
                     "the site says bmc_interface: tpi, and there is no tpi on this BMC".to_owned(),
                     "set bmc_interface: auto, or install tpi there",
                 )),
@@ -222,19 +222,19 @@ impl<'a> Bmc<'a> {
         }
     }
 
-    async fn versions(&self, port: Port) -> Result<Versions, Trouble> {
+    async fn versions(&self, port: Port) -> Result<Versions, BmcError> {
         let api = Api { session: self.session().await?, port };
         let value = match api.ask(&query::get("about")).await {
             Ok(value) => value,
             // Older ones do not know that word.
-            Err(Trouble::Said(..)) => api.ask(&query::get("other")).await?,
+            Err(BmcError::Said(..)) => api.ask(&query::get("other")).await?,
             Err(trouble) => return Err(trouble),
         };
         Ok(api_reply::versions(&value))
     }
 
     /// The BMC's API; `None` where it is told by `tpi`.
-    pub(super) async fn api(&self) -> Result<Option<Api>, Trouble> {
+    pub(super) async fn api(&self) -> Result<Option<Api>, BmcError> {
         Ok(match self.way().await?.by {
             By::Api(port) => Some(Api { session: self.session().await?, port }),
             By::Tpi => None,
@@ -242,19 +242,19 @@ impl<'a> Bmc<'a> {
     }
 
     /// What tells this BMC what to do.
-    pub(super) async fn controls(&self) -> Result<Box<dyn Controls>, Trouble> {
+    pub(super) async fn controls(&self) -> Result<Box<dyn Controls>, BmcError> {
         Ok(match self.api().await? {
             Some(api) => Box::new(api),
             None => Box::new(self.tpi().await?),
         })
     }
 
-    pub(super) async fn tpi(&self) -> Result<Tpi, Trouble> {
+    pub(super) async fn tpi(&self) -> Result<Tpi, BmcError> {
         Ok(Tpi { session: self.session().await? })
     }
 
     /// Which slots have power.
-    pub(super) async fn power(&self) -> Result<[bool; 4], Trouble> {
+    pub(super) async fn power(&self) -> Result<[bool; 4], BmcError> {
         let powered = self.controls().await?.power().await?;
         self.known_power().seen = Some(powered);
         Ok(powered)
@@ -269,7 +269,7 @@ impl<'a> Bmc<'a> {
         self.known_power().ours.insert(slot);
     }
 
-    pub(super) async fn power_off(&self, slot: Slot) -> Result<(), Trouble> {
+    pub(super) async fn power_off(&self, slot: Slot) -> Result<(), BmcError> {
         self.controls().await?.set_power(slot, false).await?;
         self.known_power().set(slot, false);
         sleep(SETTLE).await;
@@ -277,7 +277,7 @@ impl<'a> Bmc<'a> {
     }
 
     /// A module that was a disk would be one again.
-    pub(super) async fn power_on(&self, slot: Slot) -> Result<(), Trouble> {
+    pub(super) async fn power_on(&self, slot: Slot) -> Result<(), BmcError> {
         let controls = self.controls().await?;
         controls.normal_mode(slot).await?;
         self.read(bmc::NO_DISK_NOTED).await?;
@@ -303,7 +303,7 @@ impl<'a> Bmc<'a> {
     }
 
     /// Restarts a daemon whose flash of this slot stalls.
-    pub(super) async fn restart_daemon(&self, flashed: Slot) -> Result<(), Trouble> {
+    pub(super) async fn restart_daemon(&self, flashed: Slot) -> Result<(), BmcError> {
         self.works_on(flashed);
         let mut revived = self.board.revived.lock().await;
         *revived = Some(Instant::now());
@@ -313,14 +313,17 @@ impl<'a> Bmc<'a> {
     /// The daemon takes its lines anew when it starts, without a value, and then sets what it stored: slots that have power may
     /// lose it (bmcd issue 90). So it is not started while others have power than those that this run works on. Theirs is set
     /// once more before, until that is stored, and given again after; that of a slot whose flash ends with the daemon is not.
-    async fn start_anew(&self, flashed: Option<Slot>) -> Result<(), Trouble> {
+    async fn start_anew(&self, flashed: Option<Slot>) -> Result<(), BmcError> {
         // One that is dead or hangs does not tell: what it was told last is what it will set.
         let answers = self.power().await.is_ok();
         let power = self.known_power().clone();
         let others = power.of_others();
         if !others.is_empty() {
             let slots = others.iter().map(Slot::to_string).collect::<Vec<_>>().join(", ");
-            return Err(Trouble::Unable(format!("its restart may cut the power of other slots ({slots})"), RESTART_IT));
+            return Err(BmcError::Unable(
+                format!("its restart may cut the power of other slots ({slots})"),
+                RESTART_IT,
+            ));
         }
         let before: BTreeSet<Slot> = power.on().filter(|slot| Some(*slot) != flashed).collect();
         if answers {
@@ -348,7 +351,7 @@ impl<'a> Bmc<'a> {
 }
 
 /// Gives power to those of these slots that have none.
-async fn give_power(controls: &dyn Controls, slots: &BTreeSet<Slot>) -> Result<(), Trouble> {
+async fn give_power(controls: &dyn Controls, slots: &BTreeSet<Slot>) -> Result<(), BmcError> {
     let powered = controls.power().await?;
     for slot in slots.iter().filter(|slot| !powered[usize::from(slot.number() - 1)]) {
         controls.set_power(*slot, true).await?;

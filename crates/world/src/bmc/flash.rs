@@ -17,10 +17,10 @@ use super::api::Api;
 use super::api_reply::{self, Transfer};
 use super::board::{Bmc, By, Way};
 use super::controls::Controls;
+use super::error::BmcError;
 use super::line::Connection;
 use super::query;
 use super::record::{self, Record};
-use super::trouble::Trouble;
 use super::upload::{Sending, Upload};
 use crate::image::{Image, NoImage, examine, xz_dictionary};
 use crate::shell::bmc;
@@ -44,7 +44,7 @@ impl Bmc<'_> {
         order: &str,
         source: &ImageSource,
         sha256: Sha256,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), BmcError> {
         let (image, way) = self.image_and_way(source, sha256).await?;
         match (way.by, source) {
             // Whether the BMC can unpack it was looked at before the module lost its power: `fit`.
@@ -62,7 +62,7 @@ impl Bmc<'_> {
     }
 
     /// Makes sure that it is an image, and that the way to this BMC can bring it to a module.
-    pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(), Trouble> {
+    pub(super) async fn fit(&self, source: &ImageSource, sha256: Sha256) -> Result<(), BmcError> {
         let (image, way) = self.image_and_way(source, sha256).await?;
         match source {
             // Where the BMC cannot unpack it, the controller does: who does is decided when it is sent.
@@ -71,11 +71,11 @@ impl Bmc<'_> {
         }
     }
 
-    async fn image_and_way(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way), Trouble> {
+    async fn image_and_way(&self, source: &ImageSource, sha256: Sha256) -> Result<(Image, Way), BmcError> {
         let image = self.image(sha256, source).await?;
         let way = self.way().await?;
         if let (By::Tpi, ImageSource::Streamed(_)) = (&way.by, source) {
-            return Err(Trouble::Unable(
+            return Err(BmcError::Unable(
                 "tpi cannot take an image that is streamed".to_owned(),
                 "set flash_transport: staged, or bmc_interface: api",
             ));
@@ -84,7 +84,7 @@ impl Bmc<'_> {
     }
 
     /// Who unpacks it, if that can be done.
-    async fn unpacked(&self, source: &ImageSource, image: &Image, way: &Way) -> Result<Unpacked, Trouble> {
+    async fn unpacked(&self, source: &ImageSource, image: &Image, way: &Way) -> Result<Unpacked, BmcError> {
         match (self.unable(source, image, way).await?, source) {
             (None, _) => Ok(Unpacked::There),
             (Some(unable), ImageSource::Staged(_)) => Err(unable.staged()),
@@ -94,7 +94,7 @@ impl Bmc<'_> {
     }
 
     /// Why the BMC cannot unpack an image, if it cannot.
-    async fn unable(&self, source: &ImageSource, image: &Image, way: &Way) -> Result<Option<Unable>, Trouble> {
+    async fn unable(&self, source: &ImageSource, image: &Image, way: &Way) -> Result<Option<Unable>, BmcError> {
         match unknown_there(image, way) {
             _ if !image.xz => Ok(None),
             Some(unknown) => Ok(Some(unknown)),
@@ -104,7 +104,7 @@ impl Bmc<'_> {
 
     /// What keeps bmcd from unpacking it: its decoder may use the memory that is free when the flash begins, and no more
     /// (bmcd, `data_transfer.rs`: `_SC_AVPHYS_PAGES`).
-    async fn too_large(&self, source: &ImageSource) -> Result<Option<Unable>, Trouble> {
+    async fn too_large(&self, source: &ImageSource) -> Result<Option<Unable>, BmcError> {
         let (head, margin) = match source {
             ImageSource::Streamed(path) => (head_here(path.into()).await?, MARGIN),
             ImageSource::Staged(path) => (self.poured(&bmc::head_of(path, HEAD), HEAD).await?, 0),
@@ -117,7 +117,7 @@ impl Bmc<'_> {
     }
 
     /// What a piece of script prints, as bytes, up to `most` of them: what it prints beyond is left.
-    async fn poured(&self, piece: &str, most: u64) -> Result<Vec<u8>, Trouble> {
+    async fn poured(&self, piece: &str, most: u64) -> Result<Vec<u8>, BmcError> {
         let session = self.session().await?;
         let (pieces, mut queue) = mpsc::channel::<Bytes>(8);
         let (poured, bytes) = tokio::join!(session.pour(piece, pieces), async {
@@ -138,7 +138,7 @@ impl Bmc<'_> {
     }
 
     /// What an image is: kept on the BMC for whoever asks next, and read from the image where it is not.
-    pub(super) async fn image(&self, sha256: Sha256, source: &ImageSource) -> Result<Image, Trouble> {
+    pub(super) async fn image(&self, sha256: Sha256, source: &ImageSource) -> Result<Image, BmcError> {
         let name = record::image_name(sha256);
         let kept = self.read(&bmc::read_state(&name)).await?;
         if let Some(image) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
@@ -153,10 +153,10 @@ impl Bmc<'_> {
     }
 
     /// An image that only the card has: read from there as far as is needed.
-    async fn examine_there(&self, path: &str) -> Result<Image, Trouble> {
-        let missing = || Trouble::Image(format!("there is no {path} on the BMC"));
+    async fn examine_there(&self, path: &str) -> Result<Image, BmcError> {
+        let missing = || BmcError::Image(format!("there is no {path} on the BMC"));
         let size = self.read(&bmc::size_of(path)).await?.ok_or_else(missing)?;
-        let size: u64 = size.trim().parse().map_err(|_| Trouble::Script(format!("{path}: {size}")))?;
+        let size: u64 = size.trim().parse().map_err(|_| BmcError::Script(format!("{path}: {size}")))?;
         let session = self.session().await?;
         let end = self.poured(&bmc::end_of(path, END), END).await?;
         let bytes_of = bmc::bytes_of(path);
@@ -164,24 +164,24 @@ impl Bmc<'_> {
         let examining = spawn_blocking(move || examine(Queue { queue, piece: Bytes::new() }, size, &end));
         let (poured, examined) = tokio::join!(session.pour(&bytes_of, pieces), examining);
         poured?;
-        Ok(examined.map_err(|error| Trouble::Local(error.to_string()))??)
+        Ok(examined.map_err(|error| BmcError::Local(error.to_string()))??)
     }
 
     /// Makes sure that the one transfer is free, and gives what it was named before.
-    async fn free_transfer(&self, api: &Api) -> Result<Option<u64>, Trouble> {
+    async fn free_transfer(&self, api: &Api) -> Result<Option<u64>, BmcError> {
         let (_, record) = self.record().await?;
         for _ in 0..CANCELLED.1 {
             let transfer = api.transfer().await?;
             let Transfer::Running { handle, slot, .. } = transfer else { return Ok(None) };
             let ours = record::judge(record.as_ref(), transfer).is_some_and(|job| job.order.is_some());
-            let Some(handle) = handle.filter(|_| ours) else { return Err(Trouble::Transferring(slot)) };
+            let Some(handle) = handle.filter(|_| ours) else { return Err(BmcError::Transferring(slot)) };
             api.ask(&query::cancel(handle)).await?;
             sleep(CANCELLED.0).await;
         }
-        Err(Trouble::Transferring(None))
+        Err(BmcError::Transferring(None))
     }
 
-    async fn new_record(&self, slot: Slot, order: &str, image: &Image, size: u64) -> Result<Record, Trouble> {
+    async fn new_record(&self, slot: Slot, order: &str, image: &Image, size: u64) -> Result<Record, BmcError> {
         let (boot, _) = self.record().await?;
         Ok(Record {
             slot: slot.number(),
@@ -195,12 +195,12 @@ impl Bmc<'_> {
         })
     }
 
-    async fn write(&self, record: &Record) -> Result<(), Trouble> {
+    async fn write(&self, record: &Record) -> Result<(), BmcError> {
         self.keep(record::TRANSFER, &record.text()).await
     }
 
-    async fn flash_staged(&self, slot: Slot, order: &str, path: &str, image: &Image) -> Result<(), Trouble> {
-        let api = self.api().await?.ok_or_else(|| Trouble::Silent("there is no API".to_owned()))?;
+    async fn flash_staged(&self, slot: Slot, order: &str, path: &str, image: &Image) -> Result<(), BmcError> {
+        let api = self.api().await?.ok_or_else(|| BmcError::Silent("there is no API".to_owned()))?;
         let before = self.free_transfer(&api).await?;
         let mut record = Record { before, ..self.new_record(slot, order, image, image.size).await? };
         self.write(&record).await?;
@@ -208,11 +208,11 @@ impl Bmc<'_> {
         self.write(&record).await
     }
 
-    async fn flash_by_tpi(&self, slot: Slot, order: &str, path: &str, image: &Image) -> Result<(), Trouble> {
+    async fn flash_by_tpi(&self, slot: Slot, order: &str, path: &str, image: &Image) -> Result<(), BmcError> {
         let tpi = self.tpi().await?;
         let (_, record) = self.record().await?;
         if record.is_some_and(|record| record.by_tpi) && matches!(tpi.transfer().await?, Transfer::Running { .. }) {
-            return Err(Trouble::Transferring(None));
+            return Err(BmcError::Transferring(None));
         }
         let record = Record { by_tpi: true, ..self.new_record(slot, order, image, image.size).await? };
         self.write(&record).await?;
@@ -226,8 +226,8 @@ impl Bmc<'_> {
         image: &Image,
         sending: Sending,
         sum: Option<Sha256>,
-    ) -> Result<(), Trouble> {
-        let api = self.api().await?.ok_or_else(|| Trouble::Silent("there is no API".to_owned()))?;
+    ) -> Result<(), BmcError> {
+        let api = self.api().await?.ok_or_else(|| BmcError::Silent("there is no API".to_owned()))?;
         let before = self.free_transfer(&api).await?;
         let mut record = Record { before, ..self.new_record(slot, order, image, sending.length).await? };
         self.write(&record).await?;
@@ -288,7 +288,7 @@ impl Unable {
     }
 
     /// For an image that the BMC would read from its own card.
-    pub(super) fn staged(self) -> Trouble {
+    pub(super) fn staged(self) -> BmcError {
         let next = match self {
             Self::Unknown => {
                 "set flash_transport: stream, which unpacks on the controller, or update the BMC's firmware to 2.1.0 or later"
@@ -297,11 +297,11 @@ impl Unable {
                 "set flash_transport: stream (and bmc_interface: api): then the controller unpacks what the BMC cannot"
             }
         };
-        Trouble::Unable(self.why(), next)
+        BmcError::Unable(self.why(), next)
     }
 
     /// For an image that the controller cannot unpack either: whoever sends one has to say how many bytes come.
-    fn streamed(self) -> Trouble {
+    fn streamed(self) -> BmcError {
         let why = format!("{}; and the image does not say what it unpacks to", self.why());
         let next = match self {
             Self::Unknown => {
@@ -309,7 +309,7 @@ impl Unable {
             }
             Self::TooLarge { .. } => "unpack the image, or pack it again with `xz`, in one stream",
         };
-        Trouble::Unable(why, next)
+        BmcError::Unable(why, next)
     }
 }
 
@@ -319,19 +319,19 @@ pub(super) fn unknown_there(image: &Image, way: &Way) -> Option<Unable> {
 }
 
 /// The first bytes of an image that the controller has.
-async fn head_here(path: PathBuf) -> Result<Vec<u8>, Trouble> {
+async fn head_here(path: PathBuf) -> Result<Vec<u8>, BmcError> {
     let name = path.display().to_string();
     let read = spawn_blocking(move || -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
         File::open(path)?.take(HEAD).read_to_end(&mut head)?;
         Ok(head)
     });
-    let read = read.await.map_err(|error| Trouble::Local(error.to_string()))?;
-    read.map_err(|error| Trouble::Local(format!("{name}: {error}")))
+    let read = read.await.map_err(|error| BmcError::Local(error.to_string()))?;
+    read.map_err(|error| BmcError::Local(format!("{name}: {error}")))
 }
 
 /// An image that the controller has.
-async fn examine_here(path: PathBuf) -> Result<Image, Trouble> {
+async fn examine_here(path: PathBuf) -> Result<Image, BmcError> {
     let name = path.display().to_string();
     let examined = spawn_blocking(move || -> io::Result<Result<Image, NoImage>> {
         let mut file = File::open(path)?;
@@ -342,8 +342,8 @@ async fn examine_here(path: PathBuf) -> Result<Image, Trouble> {
         file.seek(SeekFrom::Start(0))?;
         Ok(examine(file, size, &end))
     });
-    let examined = examined.await.map_err(|error| Trouble::Local(error.to_string()))?;
-    Ok(examined.map_err(|error| Trouble::Local(format!("{name}: {error}")))??)
+    let examined = examined.await.map_err(|error| BmcError::Local(error.to_string()))?;
+    Ok(examined.map_err(|error| BmcError::Local(format!("{name}: {error}")))??)
 }
 
 /// Pieces as they come, for a thread that reads.

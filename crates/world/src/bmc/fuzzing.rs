@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::api_reply;
+use super::error::BmcError;
 use super::record::{Record, read_mark};
 use super::tpi_reply::{self, Printed};
-use super::trouble::Trouble;
 use crate::fuzzing::head_and_rest;
 
 /// Below a line with the status and the path that was asked, the body.
@@ -17,7 +17,7 @@ pub(crate) fn bmcd_reply(bytes: &[u8]) -> bool {
 }
 
 /// Reads an answer as the sender of its request does.
-pub(super) fn understood(path: &str, value: &Value) -> Result<String, Trouble> {
+pub(super) fn understood(path: &str, value: &Value) -> Result<String, BmcError> {
     let kind = path.split("type=").nth(1).map(|rest| rest.split('&').next().unwrap_or_default());
     Ok(match (path.contains("opt=get"), kind) {
         (true, Some("power")) => format!("{:?}", api_reply::power(value)?),

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::trouble::Trouble;
+use super::error::BmcError;
 use super::tunnel::trusting_the_tunnel;
 use crate::ssh::Session;
 
@@ -54,7 +54,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     /// Connects to the daemon of the BMC at the other end of a session.
-    pub async fn open(session: &Session, port: Port) -> Result<Self, Trouble> {
+    pub async fn open(session: &Session, port: Port) -> Result<Self, BmcError> {
         let opening = async {
             let number = match port {
                 Port::Secure => 443,
@@ -62,28 +62,28 @@ where
             };
             let stream = session.forward("127.0.0.1", number).await;
             let stream = stream.map_err(|failure| {
-                if session.is_closed() { Trouble::Host(failure) } else { Trouble::Gone(words(&failure)) }
+                if session.is_closed() { BmcError::Host(failure) } else { BmcError::Gone(words(&failure)) }
             })?;
             match port {
                 Port::Plain => Self::over(stream).await,
                 Port::Secure => {
                     static TLS: OnceLock<Option<TlsConnector>> = OnceLock::new();
                     let tls = TLS.get_or_init(|| trusting_the_tunnel().ok().map(TlsConnector::from));
-                    let tls = tls.as_ref().ok_or_else(|| Trouble::Odd("this build speaks no TLS".to_owned()))?;
+                    let tls = tls.as_ref().ok_or_else(|| BmcError::Odd("this build speaks no TLS".to_owned()))?;
                     let name = ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into());
                     let stream = tls.connect(name, stream).await;
-                    Self::over(stream.map_err(|error| Trouble::Silent(format!("no TLS with bmcd: {error}")))?).await
+                    Self::over(stream.map_err(|error| BmcError::Silent(format!("no TLS with bmcd: {error}")))?).await
                 }
             }
         };
-        let silent = || Trouble::Silent(format!("bmcd takes no connection within {} s", CONNECT_BOUND.as_secs()));
+        let silent = || BmcError::Silent(format!("bmcd takes no connection within {} s", CONNECT_BOUND.as_secs()));
         timeout(CONNECT_BOUND, opening).await.map_err(|_| silent())?
     }
 
     /// Speaks over a stream that leads to it.
-    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, Trouble> {
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, BmcError> {
         let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| Trouble::Silent(error.to_string()))?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| BmcError::Silent(error.to_string()))?;
         let task = tokio::spawn(async move {
             // Whoever waits for an answer is told by its absence.
             let _ = connection.await;
@@ -92,8 +92,8 @@ where
     }
 
     /// Sends a request; status and text of what comes back, however long that takes.
-    pub async fn send(&mut self, request: Request<B>) -> Result<(u16, String), Trouble> {
-        let lost = |error: &dyn std::error::Error| Trouble::Silent(format!("bmcd broke off: {error}"));
+    pub async fn send(&mut self, request: Request<B>) -> Result<(u16, String), BmcError> {
+        let lost = |error: &dyn std::error::Error| BmcError::Silent(format!("bmcd broke off: {error}"));
         let response: Response<_> = self.sender.send_request(request).await.map_err(|error| lost(&error))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MOST).collect().await.map_err(|error| lost(&*error))?;
@@ -102,11 +102,11 @@ where
 }
 
 /// Asks for a path; status and text of the answer.
-pub(crate) async fn get(session: &Session, port: Port, path: &str) -> Result<(u16, String), Trouble> {
+pub(crate) async fn get(session: &Session, port: Port, path: &str) -> Result<(u16, String), BmcError> {
     let mut connection = Connection::open(session, port).await?;
     let request = request(Method::GET, path).body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| Trouble::Odd(format!("{path}: {error}")))?;
-    let silent = || Trouble::Silent(format!("bmcd does not answer within {} s", ANSWER_BOUND.as_secs()));
+    let request = request.map_err(|error| BmcError::Odd(format!("{path}: {error}")))?;
+    let silent = || BmcError::Silent(format!("bmcd does not answer within {} s", ANSWER_BOUND.as_secs()));
     timeout(ANSWER_BOUND, connection.send(request)).await.map_err(|_| silent())?
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::trouble::Trouble;
+use super::error::BmcError;
 use crate::shell::bmc;
 use crate::ssh::{Hold, Session};
 
@@ -37,11 +37,11 @@ impl Holder {
 
 /// Takes the board at the other end of a session. It is given back when what is returned is dropped, and when the
 /// connection dies.
-pub(crate) async fn take(session: &Arc<Session>, holder: &Holder) -> Result<Hold, Trouble> {
+pub(crate) async fn take(session: &Arc<Session>, holder: &Holder) -> Result<Hold, BmcError> {
     let (said, hold) = session.hold(&bmc::lock(&holder.token, &holder.words), BEAT).await?;
     match said.strip_prefix("busy") {
         None => Ok(hold),
-        Some(who) if who.trim().is_empty() => Err(Trouble::Held("someone who does not say who".to_owned())),
-        Some(who) => Err(Trouble::Held(who.trim().to_owned())),
+        Some(who) if who.trim().is_empty() => Err(BmcError::Held("someone who does not say who".to_owned())),
+        Some(who) => Err(BmcError::Held(who.trim().to_owned())),
     }
 }

@@ -11,8 +11,8 @@ use bringup_core::run::fault::Fault;
 use super::api_reply::Transfer;
 use super::board::Bmc;
 use super::controls::Controls as _;
+use super::error::BmcError;
 use super::record::{self, Record};
-use super::trouble::Trouble;
 use crate::host::Outside;
 use crate::shell::bmc;
 
@@ -21,7 +21,7 @@ const CONSOLE_LINES: usize = 40;
 
 impl Bmc<'_> {
     /// The inner error is of what was seen from outside, without the board's daemon.
-    pub(super) async fn answer(&self, question: &Question) -> Result<Result<Answer, Fault>, Trouble> {
+    pub(super) async fn answer(&self, question: &Question) -> Result<Result<Answer, Fault>, BmcError> {
         let outside = Outside { hosts: self.hosts, target: self.target, connection: self.connection };
         Ok(Ok(match question {
             Question::Addresses(question) => return Ok(outside.addresses().await.map(|found| question.answer(found))),
@@ -49,16 +49,16 @@ impl Bmc<'_> {
 
     /// A module that is a disk of the BMC has power and runs nothing: a run that died while it gave one its identity leaves
     /// it so, and nobody is to take that for a node that may live.
-    async fn has_power(&self, slot: Slot) -> Result<bool, Trouble> {
+    async fn has_power(&self, slot: Slot) -> Result<bool, BmcError> {
         let powered = self.power().await?;
         Ok(powered[usize::from(slot.number() - 1)] && self.read(&bmc::is_disk(slot.number())).await?.is_none())
     }
 
-    async fn mark(&self, name: &str) -> Result<Option<FlashMarkState>, Trouble> {
+    async fn mark(&self, name: &str) -> Result<Option<FlashMarkState>, BmcError> {
         let Some(text) = self.read(&bmc::read_state(name)).await? else { return Ok(None) };
         // Without it nobody knows whether the node lived when its power was cut, so it is not passed over.
         record::read_mark(&text).map(Some).ok_or_else(|| {
-            Trouble::Unable(
+            BmcError::Unable(
                 format!("the mark {name} below /root/.bringup on the BMC makes no sense"),
                 "see in what state that slot's node is; then take the file away and run again",
             )
@@ -66,13 +66,13 @@ impl Bmc<'_> {
     }
 
     /// The record of the last transfer that we started in this boot of the BMC, and that boot.
-    pub(super) async fn record(&self) -> Result<(String, Option<Record>), Trouble> {
+    pub(super) async fn record(&self) -> Result<(String, Option<Record>), BmcError> {
         let text = self.read(&bmc::read_transfer()).await?.unwrap_or_default();
         let (boot, text) = text.split_once('\n').unwrap_or((&text, ""));
         Ok((boot.trim().to_owned(), Record::read(text, boot.trim())))
     }
 
-    async fn flash_job(&self) -> Result<Option<FlashJobState>, Trouble> {
+    async fn flash_job(&self) -> Result<Option<FlashJobState>, BmcError> {
         let (_, mut record) = self.record().await?;
         let transfer = match record.as_ref().filter(|record| record.by_tpi) {
             Some(_) => self.tpi().await?.transfer().await?,
@@ -113,22 +113,22 @@ impl Bmc<'_> {
         record.handle = record.handle.or(known);
     }
 
-    async fn image_file(&self, path: &str) -> Result<Option<FileState>, Trouble> {
+    async fn image_file(&self, path: &str) -> Result<Option<FileState>, BmcError> {
         let sums = || self.board.sums.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sums().get(path).cloned();
         let known = known.as_ref().map(|(like, sum)| (like.as_str(), *sum));
         let doubted = self.board.doubted.load(Ordering::Relaxed);
         let Some(text) = self.read(&bmc::image_file(path, known, doubted)).await? else { return Ok(None) };
-        let file = crate::shell::file(&text).ok_or_else(|| Trouble::Script(format!("{path}: {text}")))?;
+        let file = crate::shell::file(&text).ok_or_else(|| BmcError::Script(format!("{path}: {text}")))?;
         sums().insert(path.to_owned(), (format!("{} {}", file.size, file.modified), file.sha256));
         Ok(Some(file))
     }
 
     /// Free bytes of the card that images are on; `None`: there is no card.
-    pub(super) async fn free(&self) -> Result<Option<u64>, Trouble> {
+    pub(super) async fn free(&self) -> Result<Option<u64>, BmcError> {
         let Some(text) = self.read(&bmc::sd_card(&self.boards.images)).await? else { return Ok(None) };
         let bytes = text.trim().parse::<u64>().ok().and_then(|kilobytes| kilobytes.checked_mul(1024));
-        Ok(Some(bytes.ok_or_else(|| Trouble::Script(format!("df: {text}")))?))
+        Ok(Some(bytes.ok_or_else(|| BmcError::Script(format!("df: {text}")))?))
     }
 }
 

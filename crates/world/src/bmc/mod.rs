@@ -5,6 +5,7 @@ mod api_reply;
 mod board;
 mod cloud;
 mod controls;
+mod error;
 mod flash;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -17,7 +18,6 @@ mod seed;
 mod stage;
 mod tpi;
 mod tpi_reply;
-mod trouble;
 mod tunnel;
 mod upload;
 
@@ -33,8 +33,8 @@ use bringup_core::site::Site;
 
 use self::board::Bmc;
 pub(crate) use self::board::Boards;
+use self::error::BmcError;
 use self::stage::Staging;
-use self::trouble::Trouble;
 use crate::host;
 use crate::ssh::Hosts;
 
@@ -72,7 +72,7 @@ pub(crate) async fn act(
     let Some(bmc) = Bmc::of(hosts, boards, &target) else { return Err(host::unknown(&target, action.to_string())) };
     let mut done = bmc.act(site, action, progress).await;
     // It took no connection, so nothing of the action that it had to do was done.
-    if matches!(done, Err(Trouble::Gone(_))) && bmc.revive().await {
+    if matches!(done, Err(BmcError::Gone(_))) && bmc.revive().await {
         done = bmc.act(site, action, progress).await;
     }
     done.map_err(|trouble| trouble.fault(&target, &action.to_string()))
@@ -88,14 +88,14 @@ pub(crate) async fn console(hosts: &Hosts, boards: &Boards, target: &Target, slo
 
 impl Bmc<'_> {
     /// The outer error is the board's trouble; what was seen from outside has a fault of its own.
-    async fn answer_or_revive(&self, question: &Question) -> Result<Result<Answer, Fault>, Trouble> {
+    async fn answer_or_revive(&self, question: &Question) -> Result<Result<Answer, Fault>, BmcError> {
         match self.answer(question).await {
-            Err(Trouble::Gone(_)) if self.revive().await => self.answer(question).await,
+            Err(BmcError::Gone(_)) if self.revive().await => self.answer(question).await,
             answer => answer,
         }
     }
 
-    async fn act(&self, site: &Site, action: &Action, progress: Progress<'_>) -> Result<(), Trouble> {
+    async fn act(&self, site: &Site, action: &Action, progress: Progress<'_>) -> Result<(), BmcError> {
         // One writer a board, for as long as this run has anything to do with it.
         self.hold().await?;
         match action {

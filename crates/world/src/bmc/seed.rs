@@ -8,7 +8,7 @@ use bringup_core::site::{Kind, Site};
 use super::api_reply::UsbRoute;
 use super::board::Bmc;
 use super::controls::Controls;
-use super::trouble::Trouble;
+use super::error::BmcError;
 use super::{cloud, record};
 use crate::image::Image;
 use crate::shell::bmc;
@@ -19,7 +19,7 @@ const NO_PASSWORDS: &str = "# Written by bringup.\nPasswordAuthentication no\nKb
 
 impl Bmc<'_> {
     /// Makes a module a disk, proves that it holds what was written, gives it its identity, and leaves it off.
-    pub(super) async fn seed(&self, site: &Site, slot: Slot, seed: &CloudSeed) -> Result<(), Trouble> {
+    pub(super) async fn seed(&self, site: &Site, slot: Slot, seed: &CloudSeed) -> Result<(), BmcError> {
         let image = self.flashed_image(slot).await?;
         let HostKeyPair { private, public } = &seed.host_key;
         let public_line = format!("{public} {}\n", seed.hostname);
@@ -66,28 +66,28 @@ impl Bmc<'_> {
         left
     }
 
-    async fn write_identity(&self, script: &str) -> Result<(), Trouble> {
+    async fn write_identity(&self, script: &str) -> Result<(), BmcError> {
         let section = self.piece(script).await?;
         match section.status {
             0 => Ok(()),
-            NO_DISK => Err(Trouble::NoModule(section.err)),
-            OTHER_BYTES => Err(Trouble::Other(section.err)),
-            OTHER_PORT => Err(Trouble::Unable(
+            NO_DISK => Err(BmcError::NoModule(section.err)),
+            OTHER_BYTES => Err(BmcError::Other(section.err)),
+            OTHER_PORT => Err(BmcError::Unable(
                 section.err,
                 "find out which module was written, and that no other waits for a boot over USB; then flash this one again: \
                  -e flash_force=true --limit NODE. If the recorded port is wrong, or the board was replaced, remove \
                  /root/.bringup/port-* on the BMC first",
             )),
             status => {
-                Err(Trouble::Script(format!("{}\nexit status {status}", section.err.trim()).trim_start().to_owned()))
+                Err(BmcError::Script(format!("{}\nexit status {status}", section.err.trim()).trim_start().to_owned()))
             }
         }
     }
 
     /// What was written to a slot, by our mark and what is kept of that image.
-    async fn flashed_image(&self, slot: Slot) -> Result<Image, Trouble> {
+    async fn flashed_image(&self, slot: Slot) -> Result<Image, BmcError> {
         let unknown = |what: &str| {
-            Trouble::Unable(
+            BmcError::Unable(
                 format!("{what} on the BMC, so nothing could prove what the module holds"),
                 "flash it anew: -e flash_force=true --limit NODE",
             )
@@ -103,7 +103,7 @@ impl Bmc<'_> {
 
 /// bmcd leaves the USB bus at the module that it made a disk. Where it could not be told to boot by itself without booting, it
 /// is told when it is given power.
-async fn leave_storage_mode(controls: &dyn Controls, slot: Slot, route: Option<UsbRoute>) -> Result<(), Trouble> {
+async fn leave_storage_mode(controls: &dyn Controls, slot: Slot, route: Option<UsbRoute>) -> Result<(), BmcError> {
     let normal = if controls.normal_mode_boots() { Ok(()) } else { controls.normal_mode(slot).await };
     controls.set_power(slot, false).await?;
     normal?;

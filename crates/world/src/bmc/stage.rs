@@ -10,8 +10,8 @@ use bringup_core::ids::Sha256;
 use tokio::io::duplex;
 
 use super::board::Bmc;
+use super::error::BmcError;
 use super::flash::unknown_there;
-use super::trouble::Trouble;
 use crate::shell::bmc;
 use crate::web::{self, Arrival};
 
@@ -35,10 +35,10 @@ pub(super) struct Staging<'a> {
 
 impl Bmc<'_> {
     /// Brings a file there. Nothing is taken for it that is not proved to be what was asked for, and an image.
-    pub(super) async fn stage(&self, staging: Staging<'_>, progress: Progress<'_>) -> Result<(), Trouble> {
+    pub(super) async fn stage(&self, staging: Staging<'_>, progress: Progress<'_>) -> Result<(), BmcError> {
         let Staging { url, sha256, cached, to } = staging;
         let free = self.free().await?.ok_or_else(|| {
-            Trouble::Unable(
+            BmcError::Unable(
                 format!("no SD card is mounted where {to} would be"),
                 "put a card in and restart the BMC, or set flash_transport: stream",
             )
@@ -47,14 +47,14 @@ impl Bmc<'_> {
         if text.trim() == "there" {
             return Ok(());
         }
-        let done: u64 = text.trim().parse().map_err(|_| Trouble::Script(format!("{to}: {text}")))?;
+        let done: u64 = text.trim().parse().map_err(|_| BmcError::Script(format!("{to}: {text}")))?;
         let arrival = self.boards.arrivals.of(url, sha256, cached);
         let total = arrival.total().await?;
         let done = if total > 0 && done > total { 0 } else { done };
         let missing = total.saturating_sub(done);
         if free < missing + SPARE {
             let said = format!("{free} bytes are free on the card, and {missing} more are needed");
-            return Err(Trouble::NoRoom(said));
+            return Err(BmcError::NoRoom(said));
         }
         let told = |sent| progress(done + sent, total, Unit::Bytes);
         if let Err(trouble) =
@@ -78,7 +78,7 @@ impl Bmc<'_> {
         arrival: &Arrival,
         done: u64,
         told: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), BmcError> {
         let session = self.session().await?;
         let (mut between, mut source) = duplex(BETWEEN);
         let command = bmc::receive(to, sha256, done == 0);
@@ -96,19 +96,19 @@ impl Bmc<'_> {
         };
         let err = String::from_utf8_lossy(&output.err).trim().to_owned();
         if !err.is_empty() || output.status != Some(0) {
-            return Err(Trouble::Script(err));
+            return Err(BmcError::Script(err));
         }
         let out = String::from_utf8_lossy(&output.out);
         // The last word but `-`: a login shell may have said something before.
         match out.split_whitespace().rev().find_map(Sha256::parse) {
             Some(got) if got == sha256 => Ok(()),
-            Some(got) => Err(Trouble::Mismatch(format!("what arrived has the sha256 {got}, not {sha256}"))),
-            None => Err(Trouble::Script(format!("no SHA-256 of what arrived came back: {}", out.trim()))),
+            Some(got) => Err(BmcError::Mismatch(format!("what arrived has the sha256 {got}, not {sha256}"))),
+            None => Err(BmcError::Script(format!("no SHA-256 of what arrived came back: {}", out.trim()))),
         }
     }
 
     /// Looks at the image as soon as all of it is here: nobody waits for the slower way to hear that it is none.
-    async fn is_fit(&self, Staging { sha256, cached, .. }: Staging<'_>, arrival: &Arrival) -> Result<(), Trouble> {
+    async fn is_fit(&self, Staging { sha256, cached, .. }: Staging<'_>, arrival: &Arrival) -> Result<(), BmcError> {
         arrival.whole().await?;
         let image = self.image(sha256, &ImageSource::Streamed(cached.to_owned())).await?;
         // Whether it has the memory is looked at before it is flashed: what is on its way to the card fills it meanwhile.
@@ -117,10 +117,10 @@ impl Bmc<'_> {
 }
 
 /// Whether nothing that arrived is worth going on with.
-fn is_of_no_use(trouble: &Trouble) -> bool {
+fn is_of_no_use(trouble: &BmcError) -> bool {
     match trouble {
-        Trouble::Mismatch(_) | Trouble::Replaced | Trouble::Image(_) => true,
-        Trouble::Fetch(trouble) => matches!(**trouble, web::Trouble::Mismatch { .. }),
+        BmcError::Mismatch(_) | BmcError::Replaced | BmcError::Image(_) => true,
+        BmcError::Fetch(trouble) => matches!(**trouble, web::WebError::Mismatch { .. }),
         _ => false,
     }
 }

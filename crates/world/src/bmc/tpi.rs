@@ -8,8 +8,8 @@ use bringup_core::ids::Slot;
 
 use super::api_reply::{Transfer, UsbRoute};
 use super::controls::Controls;
+use super::error::BmcError;
 use super::tpi_reply::{self, Printed};
-use super::trouble::Trouble;
 use crate::shell::bmc;
 use crate::ssh::Session;
 
@@ -24,35 +24,35 @@ pub(crate) struct Tpi {
 }
 
 impl Tpi {
-    async fn run(&self, arguments: &[&str]) -> Result<Printed, Trouble> {
+    async fn run(&self, arguments: &[&str]) -> Result<Printed, BmcError> {
         self.piece(&bmc::tpi(arguments)).await
     }
 
-    async fn piece(&self, piece: &str) -> Result<Printed, Trouble> {
+    async fn piece(&self, piece: &str) -> Result<Printed, BmcError> {
         let said = tokio::time::timeout(BOUND, self.session.piece(piece)).await;
-        let silent = |_| Trouble::Silent(format!("tpi has not ended after {} s", BOUND.as_secs()));
+        let silent = |_| BmcError::Silent(format!("tpi has not ended after {} s", BOUND.as_secs()));
         let section = said.map_err(silent)??;
         Ok(Printed { out: section.out, err: section.err, status: section.status })
     }
 }
 
 impl Controls for Tpi {
-    fn power(&self) -> BoxFuture<'_, Result<[bool; 4], Trouble>> {
+    fn power(&self) -> BoxFuture<'_, Result<[bool; 4], BmcError>> {
         Box::pin(async { tpi_reply::power(&self.run(&["power", "status"]).await?) })
     }
 
-    fn set_power(&self, slot: Slot, on: bool) -> BoxFuture<'_, Result<(), Trouble>> {
+    fn set_power(&self, slot: Slot, on: bool) -> BoxFuture<'_, Result<(), BmcError>> {
         Box::pin(async move {
             let number = slot.to_string();
             tpi_reply::ok(&self.run(&["power", if on { "on" } else { "off" }, "-n", &number]).await?)
         })
     }
 
-    fn storage_mode(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>> {
+    fn storage_mode(&self, slot: Slot) -> BoxFuture<'_, Result<(), BmcError>> {
         Box::pin(async move { tpi_reply::ok(&self.run(&["advanced", "msd", "-n", &slot.to_string()]).await?) })
     }
 
-    fn normal_mode(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>> {
+    fn normal_mode(&self, slot: Slot) -> BoxFuture<'_, Result<(), BmcError>> {
         Box::pin(async move { tpi_reply::ok(&self.run(&["advanced", "normal", "-n", &slot.to_string()]).await?) })
     }
 
@@ -62,36 +62,36 @@ impl Controls for Tpi {
     }
 
     /// It prints the two ends of the bus, not the mode.
-    fn stored_usb_boot(&self) -> BoxFuture<'_, Result<Option<Slot>, Trouble>> {
+    fn stored_usb_boot(&self) -> BoxFuture<'_, Result<Option<Slot>, BmcError>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn store_usb_device(&self, slot: Slot) -> BoxFuture<'_, Result<(), Trouble>> {
+    fn store_usb_device(&self, slot: Slot) -> BoxFuture<'_, Result<(), BmcError>> {
         Box::pin(async move { tpi_reply::ok(&self.run(&["usb", "device", "-n", &slot.to_string()]).await?) })
     }
 
     /// It prints the two ends of the bus in other words with each release.
-    fn usb_route(&self) -> BoxFuture<'_, Result<Option<UsbRoute>, Trouble>> {
+    fn usb_route(&self) -> BoxFuture<'_, Result<Option<UsbRoute>, BmcError>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn set_usb_route(&self, _: UsbRoute) -> BoxFuture<'_, Result<(), Trouble>> {
+    fn set_usb_route(&self, _: UsbRoute) -> BoxFuture<'_, Result<(), BmcError>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn console(&self, slot: Slot) -> BoxFuture<'_, Result<String, Trouble>> {
+    fn console(&self, slot: Slot) -> BoxFuture<'_, Result<String, BmcError>> {
         Box::pin(async move { tpi_reply::console(&self.run(&["uart", "get", "-n", &slot.to_string()]).await?) })
     }
 
     /// It waits for the end of a flash itself, so it is left running by itself.
-    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> BoxFuture<'a, Result<Option<u64>, Trouble>> {
+    fn flash<'a>(&'a self, slot: Slot, path: &'a str) -> BoxFuture<'a, Result<Option<u64>, BmcError>> {
         Box::pin(async move {
             let printed = self.piece(&bmc::start_tpi_flash(slot.number(), path)).await?;
-            if printed.status == 0 { Ok(None) } else { Err(Trouble::Script(printed.err)) }
+            if printed.status == 0 { Ok(None) } else { Err(BmcError::Script(printed.err)) }
         })
     }
 
-    fn transfer(&self) -> BoxFuture<'_, Result<Transfer, Trouble>> {
+    fn transfer(&self) -> BoxFuture<'_, Result<Transfer, BmcError>> {
         Box::pin(async {
             let printed = self.piece(&bmc::tpi_flash_state()).await?;
             if printed.status == bmc::NONE {

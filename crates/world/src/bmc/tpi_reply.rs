@@ -2,7 +2,7 @@
 //! was refused (`tpi-cli.jsonl` in the tests).
 
 use super::api_reply::Transfer;
-use super::trouble::Trouble;
+use super::error::BmcError;
 
 /// What a run of it printed, and how it ended.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -21,26 +21,26 @@ impl Printed {
         all.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
     }
 
-    fn trouble(&self) -> Trouble {
+    fn trouble(&self) -> BmcError {
         let said = self.words();
         if said.contains("USB interface not found") || said.contains("No supported USB devices found") {
-            Trouble::NoModule(said)
+            BmcError::NoModule(said)
         } else if said.contains("error sending request for url") {
             // All that it says of a daemon that takes no connections (tpi 1.0.7).
-            Trouble::Gone(said)
+            BmcError::Gone(said)
         } else {
-            Trouble::Script(if said.is_empty() { format!("tpi ended with status {}", self.status) } else { said })
+            BmcError::Script(if said.is_empty() { format!("tpi ended with status {}", self.status) } else { said })
         }
     }
 }
 
 /// That it was done: it says so, in one word.
-pub(crate) fn ok(printed: &Printed) -> Result<(), Trouble> {
+pub(crate) fn ok(printed: &Printed) -> Result<(), BmcError> {
     if printed.status == 0 && printed.out.trim() == "ok" { Ok(()) } else { Err(printed.trouble()) }
 }
 
 /// Which slots have power, from `node1: On` and its like.
-pub(crate) fn power(printed: &Printed) -> Result<[bool; 4], Trouble> {
+pub(crate) fn power(printed: &Printed) -> Result<[bool; 4], BmcError> {
     let mut powered = [None; 4];
     for line in printed.out.lines() {
         let Some((name, state)) = line.split_once(':') else { continue };
@@ -72,7 +72,7 @@ pub(crate) fn flashed(printed: &Printed) -> Transfer {
 }
 
 /// What a serial console said. Where there is none, `tpi` panics.
-pub(crate) fn console(printed: &Printed) -> Result<String, Trouble> {
+pub(crate) fn console(printed: &Printed) -> Result<String, BmcError> {
     if printed.status == 0 { Ok(printed.out.clone()) } else { Err(printed.trouble()) }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     fn a_dead_daemon_is_named() {
         let out = "error sending request for url (https://127.0.0.1/api/bmc?opt=get&type=power)\n".to_owned();
         let said = power(&Printed { out, err: String::new(), status: 1 });
-        assert!(matches!(said, Err(Trouble::Gone(_))), "{said:?}");
+        assert!(matches!(said, Err(BmcError::Gone(_))), "{said:?}");
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
                 ["power", ..] | ["advanced", ..] => {
                     let refused = printed.status != 0 || no_module;
                     assert_eq!(ok(&printed).is_err(), refused, "{argv:?}: {printed:?}");
-                    assert_eq!(matches!(ok(&printed), Err(Trouble::NoModule(_))), no_module);
+                    assert_eq!(matches!(ok(&printed), Err(BmcError::NoModule(_))), no_module);
                     seen[1] += 1;
                 }
                 ["flash", ..] => {

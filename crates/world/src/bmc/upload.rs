@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
 
 use super::api_reply;
+use super::error::BmcError;
 use super::line::{self, Connection};
 use super::query;
-use super::trouble::Trouble;
 use crate::image::xz_reader;
 
 const PIECE: usize = 128 << 10;
@@ -88,11 +88,11 @@ async fn send(connection: &mut Connection<Multipart>, handle: u64, sending: Send
     match sent.and_then(|(status, body)| api_reply::result(status, &body)) {
         Ok(_) => Ok(()),
         Err(
-            Trouble::Said(_, said)
-            | Trouble::Gone(said)
-            | Trouble::Silent(said)
-            | Trouble::Odd(said)
-            | Trouble::NoModule(said),
+            BmcError::Said(_, said)
+            | BmcError::Gone(said)
+            | BmcError::Silent(said)
+            | BmcError::Odd(said)
+            | BmcError::NoModule(said),
         ) => Err(said),
         Err(other) => Err(format!("{other:?}")),
     }

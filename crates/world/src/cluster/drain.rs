@@ -11,9 +11,9 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::error::{ApiError, Refusal};
 use super::nodes::{items, name};
 use super::session::{Sent, Session};
-use super::trouble::{Refusal, Trouble};
 
 /// Bounds of a drain.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ fn has_to_go(pod: &Value) -> bool {
     !mirror && !ended && controller(pod) != Some("DaemonSet")
 }
 
-async fn pods_to_go(session: &Session, node: &NodeName) -> Result<BTreeMap<String, Value>, Trouble> {
+async fn pods_to_go(session: &Session, node: &NodeName) -> Result<BTreeMap<String, Value>, ApiError> {
     let list = session.get(&format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")).await?;
     let pods = items(&list).filter(|pod| has_to_go(pod));
     Ok(pods.map(|pod| (uid(pod).to_owned(), pod.clone())).collect())
@@ -83,7 +83,7 @@ enum Evicted {
     Held(String),
 }
 
-async fn evict(session: &Session, pod: &Value) -> Result<Evicted, Trouble> {
+async fn evict(session: &Session, pod: &Value) -> Result<Evicted, ApiError> {
     let (namespace, name) = (namespace(pod), name(pod));
     let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction");
     let eviction = json!({
@@ -96,9 +96,9 @@ async fn evict(session: &Session, pod: &Value) -> Result<Evicted, Trouble> {
     match session.send(Method::POST, &path, Sent::Object(eviction)).await {
         Ok(_) => Ok(Evicted::Goes),
         Err(trouble) if trouble.is_absence() || trouble.is_conflict() => Ok(Evicted::Goes),
-        Err(Trouble::Refused(refusal)) if refusal.code == 429 => Ok(Evicted::Held(budgets(&refusal))),
+        Err(ApiError::Refused(refusal)) if refusal.code == 429 => Ok(Evicted::Held(budgets(&refusal))),
         // A pod under two budgets cannot be evicted at all.
-        Err(Trouble::Refused(refusal)) if refusal.code == 500 && refusal.message.contains("PodDisruptionBudget") => {
+        Err(ApiError::Refused(refusal)) if refusal.code == 500 && refusal.message.contains("PodDisruptionBudget") => {
             Ok(Evicted::Held(refusal.message))
         }
         Err(trouble) => Err(trouble),

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use super::error::ApiError;
 use super::session::{Sent, Session};
-use super::trouble::Trouble;
 
 const ALL: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 const NAME: &str = "bringup";
@@ -134,7 +134,7 @@ async fn renew(session: Arc<Session>, holder: String) {
     }
 }
 
-async fn update(session: &Session, seen: &Value, spec: Value) -> Result<Value, Trouble> {
+async fn update(session: &Session, seen: &Value, spec: Value) -> Result<Value, ApiError> {
     let fields = json!({"metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}, "spec": spec});
     session.send(Method::PATCH, &path(), Sent::Merge(fields)).await
 }

@@ -7,6 +7,7 @@ mod access;
 mod certificate;
 mod definitions;
 mod drain;
+mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod helm;
@@ -18,7 +19,6 @@ mod sealed_keys;
 mod session;
 #[cfg(test)]
 pub(crate) mod tests;
-mod trouble;
 mod workloads;
 
 use std::collections::BTreeSet;
@@ -170,7 +170,7 @@ impl Cluster {
     async fn effect(&self, session: &Arc<Session>, action: &Action, progress: Progress<'_>) -> Result<(), Fault> {
         let doing = action.to_string();
         self.hold_lease(session, &doing).await?;
-        let fault = |trouble: trouble::Trouble| trouble.fault(&doing);
+        let fault = |trouble: error::ApiError| trouble.fault(&doing);
         match action {
             Action::Cordon(Cordon { node }) => nodes::cordon(session, node).await.map_err(fault),
             Action::Uncordon(Uncordon { node }) => nodes::uncordon(session, node).await.map_err(fault),
@@ -236,19 +236,19 @@ fn as_asked(fault: &Fault, question: &Question) -> Fault {
 /// What several questions of one trip are answered from.
 struct Lists<'a> {
     session: &'a Session,
-    nodes: OnceCell<Result<Value, trouble::Trouble>>,
+    nodes: OnceCell<Result<Value, error::ApiError>>,
     leases: OnceCell<Option<Value>>,
     /// One Node is asked for, and nothing of the others.
     only: bool,
 }
 
 impl Lists<'_> {
-    async fn nodes(&self) -> Result<Vec<&Value>, trouble::Trouble> {
+    async fn nodes(&self) -> Result<Vec<&Value>, error::ApiError> {
         let list = self.nodes.get_or_init(|| self.session.get(nodes::ALL)).await;
         list.as_ref().map(|list| nodes::items(list).collect()).map_err(Clone::clone)
     }
 
-    async fn node(&self, name: &NodeName) -> Result<Option<Value>, trouble::Trouble> {
+    async fn node(&self, name: &NodeName) -> Result<Option<Value>, error::ApiError> {
         if self.only {
             return nodes::node(self.session, name).await;
         }
@@ -260,14 +260,14 @@ impl Lists<'_> {
         self.leases.get_or_init(|| async { nodes::all_leases(self.session).await.ok().flatten() }).await.as_ref()
     }
 
-    async fn kube_node(&self, name: &NodeName) -> Result<Option<KubeNodeState>, trouble::Trouble> {
+    async fn kube_node(&self, name: &NodeName) -> Result<Option<KubeNodeState>, error::ApiError> {
         let (node, leases) = join(self.node(name), self.leases()).await;
         let Some(node) = node? else { return Ok(None) };
         let kubelet = Kubelet::of(&node, leases, self.session).await;
         Ok(Some(nodes::state(&node, kubelet)))
     }
 
-    async fn ready_nodes(&self) -> Result<BTreeSet<NodeName>, trouble::Trouble> {
+    async fn ready_nodes(&self) -> Result<BTreeSet<NodeName>, error::ApiError> {
         let (nodes, leases) = join(self.nodes(), self.leases()).await;
         let looked = nodes?.into_iter().map(|node| async move {
             let state = nodes::state(node, Kubelet::of(node, leases, self.session).await);
@@ -276,7 +276,7 @@ impl Lists<'_> {
         Ok(join_all(looked).await.into_iter().flatten().collect())
     }
 
-    async fn in_maintenance(&self) -> Result<BTreeSet<NodeName>, trouble::Trouble> {
+    async fn in_maintenance(&self) -> Result<BTreeSet<NodeName>, error::ApiError> {
         let all = self.nodes().await?.into_iter().filter(|node| nodes::is_in_maintenance(node));
         Ok(all.map(|node| NodeName::new(nodes::name(node))).collect())
     }
@@ -294,7 +294,7 @@ async fn answers(session: &Session, questions: &[Question]) -> Vec<Result<Answer
     join_all(answers).await
 }
 
-async fn answer(lists: &Lists<'_>, question: &Question) -> Result<Answer, trouble::Trouble> {
+async fn answer(lists: &Lists<'_>, question: &Question) -> Result<Answer, error::ApiError> {
     let session = lists.session;
     Ok(match question {
         Question::ApiReady(question) => {

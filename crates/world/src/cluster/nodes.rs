@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::error::ApiError;
 use super::session::{FIELD_MANAGER, Sent, Session};
-use super::trouble::Trouble;
 
 /// The annotation that is our mark of maintenance.
 pub(super) const MAINTENANCE: &str = "bringup/maintenance";
@@ -72,7 +72,7 @@ pub(super) fn is_true(object: &Value, condition: &str) -> bool {
 }
 
 /// The Leases of all kubelets; `None`: there are none.
-pub(super) async fn all_leases(session: &Session) -> Result<Option<Value>, Trouble> {
+pub(super) async fn all_leases(session: &Session) -> Result<Option<Value>, ApiError> {
     session.get_if_any(LEASES).await
 }
 
@@ -153,12 +153,12 @@ fn taint(text: &str) -> Value {
 }
 
 /// One Node.
-pub(super) async fn node(session: &Session, node: &NodeName) -> Result<Option<Value>, Trouble> {
+pub(super) async fn node(session: &Session, node: &NodeName) -> Result<Option<Value>, ApiError> {
     session.get_if_any(&path(node)).await
 }
 
 /// Cordons a node, with our mark, in one write.
-pub(super) async fn cordon(session: &Session, node: &NodeName) -> Result<(), Trouble> {
+pub(super) async fn cordon(session: &Session, node: &NodeName) -> Result<(), ApiError> {
     let seen = session.get(&path(node)).await?;
     if mark(&seen).is_some() && is_unschedulable(&seen) {
         return Ok(());
@@ -173,7 +173,7 @@ pub(super) async fn cordon(session: &Session, node: &NodeName) -> Result<(), Tro
 }
 
 /// Takes our mark away, and the cordon if it is ours. Without our mark nothing is done.
-pub(super) async fn uncordon(session: &Session, node: &NodeName) -> Result<(), Trouble> {
+pub(super) async fn uncordon(session: &Session, node: &NodeName) -> Result<(), ApiError> {
     let Some(seen) = session.get_if_any(&path(node)).await? else { return Ok(()) };
     let fields = match mark(&seen) {
         None => return Ok(()),
@@ -193,7 +193,7 @@ pub(super) async fn set_marks(
     node: &NodeName,
     labels: &BTreeMap<String, String>,
     wanted: &BTreeSet<String>,
-) -> Result<(), Trouble> {
+) -> Result<(), ApiError> {
     let seen = session.get(&path(node)).await?;
     let mut fields = json!({"metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}});
     if !labels.is_empty() {
@@ -211,7 +211,7 @@ pub(super) async fn set_marks(
 }
 
 /// Deletes a Node and, should it not go along with it, the secret with its password.
-pub(super) async fn delete(session: &Session, node: &NodeName) -> Result<(), Trouble> {
+pub(super) async fn delete(session: &Session, node: &NodeName) -> Result<(), ApiError> {
     for path in [path(node), format!("/api/v1/namespaces/kube-system/secrets/{node}.node-password.k3s")] {
         match session.send(Method::DELETE, &path, Sent::Nothing).await {
             Err(trouble) if !trouble.is_absence() => return Err(trouble),

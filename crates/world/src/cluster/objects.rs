@@ -10,9 +10,9 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::error::{ApiError, Refusal};
 use super::nodes::is_true;
 use super::session::{FIELD_MANAGER, Sent, Session};
-use super::trouble::{Refusal, Trouble};
 
 /// The name of a kind in paths. Of the kinds that we apply none needs more than English does.
 fn plural(kind: &str) -> String {
@@ -52,7 +52,7 @@ pub(super) fn seconds(time: &str) -> Option<u64> {
 }
 
 /// Reads an object.
-pub(super) async fn object(session: &Session, id: &ObjectId) -> Result<Option<ObjectState>, Trouble> {
+pub(super) async fn object(session: &Session, id: &ObjectId) -> Result<Option<ObjectState>, ApiError> {
     let object = session.get_if_any(&path(id)).await?;
     Ok(object.map(|value| ObjectState { modified: modified(&value), value }))
 }
@@ -73,7 +73,7 @@ fn apply_path(id: &ObjectId, force: bool, dry_run: bool) -> String {
 }
 
 /// What applying an object would make of it: told by the API itself, which is asked to do everything but to keep it.
-pub(super) async fn foresee(session: &Session, question: &ForeseenObject) -> Result<ForeseenState, Trouble> {
+pub(super) async fn foresee(session: &Session, question: &ForeseenObject) -> Result<ForeseenState, ApiError> {
     let id = &question.id;
     let present = session.get_if_any(&path(id)).await?;
     let mut defaults = question.defaults.value();
@@ -90,7 +90,7 @@ pub(super) async fn foresee(session: &Session, question: &ForeseenObject) -> Res
             Err(trouble) if trouble.is_absence() => {
                 return Ok(ForeseenState { present, after: None, fields, conflicts: Vec::new(), kept });
             }
-            Err(Trouble::Refused(refusal)) if refusal.code == 409 && !conflicts(&refusal).is_empty() => {
+            Err(ApiError::Refused(refusal)) if refusal.code == 409 && !conflicts(&refusal).is_empty() => {
                 conflicts(&refusal)
             }
             Err(trouble) => return Err(trouble),
@@ -175,7 +175,7 @@ pub(super) async fn apply(
             Ok(_) => return Ok(()),
             Err(trouble) => trouble,
         };
-        if let Trouble::Refused(refusal) = &trouble {
+        if let ApiError::Refused(refusal) = &trouble {
             let owned = conflicts(refusal);
             if refusal.code == 409 && !owned.is_empty() {
                 let owned: Vec<String> =
@@ -204,7 +204,7 @@ struct Missing {
     next: String,
 }
 
-async fn missing(session: &Session, id: &ObjectId) -> Result<Missing, Trouble> {
+async fn missing(session: &Session, id: &ObjectId) -> Result<Missing, ApiError> {
     if let Some(group) = custom_group(&id.api_version) {
         let name = format!("{}.{group}", plural(&id.kind));
         let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");

@@ -12,9 +12,9 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::error::ApiError;
 use super::nodes::{items, name};
 use super::session::Session;
-use super::trouble::Trouble;
 
 /// What our own calls of helm are described with, before the name of the run that forced them.
 pub(super) const DESCRIPTION: &str = "bringup run ";
@@ -97,7 +97,7 @@ pub(super) fn decode(secret: &Value) -> Result<Release, String> {
 }
 
 /// The last revision of a release.
-pub(super) async fn release(session: &Session, namespace: &str, release: &str) -> Result<Option<Release>, Trouble> {
+pub(super) async fn release(session: &Session, namespace: &str, release: &str) -> Result<Option<Release>, ApiError> {
     let all = format!("/api/v1/namespaces/{namespace}/secrets");
     let selected = format!("{all}?labelSelector=owner%3Dhelm,name%3D{release}");
     let list = session.list_names(&selected).await?;
@@ -107,7 +107,7 @@ pub(super) async fn release(session: &Session, namespace: &str, release: &str) -
     };
     let Some(last) = items(&list).max_by_key(|secret| revision(secret)) else { return Ok(None) };
     let Some(secret) = session.get_if_any(&format!("{all}/{}", name(last))).await? else { return Ok(None) };
-    let odd = |said| Trouble::Odd(format!("secret {namespace}/{} is no release of Helm's: {said}", name(last)));
+    let odd = |said| ApiError::Odd(format!("secret {namespace}/{} is no release of Helm's: {said}", name(last)));
     decode(&secret).map(Some).map_err(odd)
 }
 

@@ -17,9 +17,9 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::error::ApiError;
 use super::nodes::{items, name};
 use super::session::{FIELD_MANAGER, Sent, Session};
-use super::trouble::Trouble;
 use crate::controller::local_files;
 
 /// The label of the keys, whatever its value: one that is not used to seal any more still unseals.
@@ -41,7 +41,7 @@ fn full_name(secret: &Value) -> String {
 }
 
 /// The keys without what the API knows of them, in the order of their names.
-async fn keys(session: &Session) -> Result<Vec<Value>, Trouble> {
+async fn keys(session: &Session) -> Result<Vec<Value>, ApiError> {
     let list = session.get(KEYS).await?;
     let mut keys: Vec<Value> = items(&list)
         .map(|secret| {
@@ -70,7 +70,7 @@ fn state(keys: &[Value]) -> SealedKeysState {
 }
 
 /// Which there are.
-pub(super) async fn present(session: &Session) -> Result<SealedKeysState, Trouble> {
+pub(super) async fn present(session: &Session) -> Result<SealedKeysState, ApiError> {
     keys(session).await.map(|keys| state(&keys))
 }
 
@@ -171,7 +171,7 @@ fn mask(list: &Value) -> Mask {
 }
 
 /// Makes an object, unless it is there.
-async fn make(session: &Session, all: &str, object: Value) -> Result<(), Trouble> {
+async fn make(session: &Session, all: &str, object: Value) -> Result<(), ApiError> {
     match session.send(Method::POST, &format!("{all}?fieldManager={FIELD_MANAGER}"), Sent::Object(object)).await {
         Err(trouble) if trouble.is_conflict() => Ok(()),
         result => result.map(|_| ()),

@@ -17,7 +17,7 @@ use serde_json::Value;
 use x509_parser::pem::Pem;
 
 use super::access::DOING;
-use super::trouble::{Refusal, Trouble};
+use super::error::{ApiError, Refusal};
 
 /// As whom fields are owned.
 pub(super) const FIELD_MANAGER: &str = "bringup";
@@ -118,12 +118,12 @@ impl Session {
     }
 
     /// Reads.
-    pub async fn get(&self, path: &str) -> Result<Value, Trouble> {
+    pub async fn get(&self, path: &str) -> Result<Value, ApiError> {
         self.call(Method::GET, path, Sent::Nothing, "application/json").await
     }
 
     /// Reads; `None` if there is none.
-    pub async fn get_if_any(&self, path: &str) -> Result<Option<Value>, Trouble> {
+    pub async fn get_if_any(&self, path: &str) -> Result<Option<Value>, ApiError> {
         match self.get(path).await {
             Err(trouble) if trouble.is_absence() => Ok(None),
             result => result.map(Some),
@@ -131,17 +131,17 @@ impl Session {
     }
 
     /// Lists what there is without what is in it.
-    pub async fn list_names(&self, path: &str) -> Result<Value, Trouble> {
+    pub async fn list_names(&self, path: &str) -> Result<Value, ApiError> {
         let accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
         self.call(Method::GET, path, Sent::Nothing, accept).await
     }
 
     /// Writes.
-    pub async fn send(&self, method: Method, path: &str, sent: Sent) -> Result<Value, Trouble> {
+    pub async fn send(&self, method: Method, path: &str, sent: Sent) -> Result<Value, ApiError> {
         self.call(method, path, sent, "application/json").await
     }
 
-    async fn call(&self, method: Method, path: &str, sent: Sent, accept: &str) -> Result<Value, Trouble> {
+    async fn call(&self, method: Method, path: &str, sent: Sent, accept: &str) -> Result<Value, ApiError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let (kind, body) = match sent {
             Sent::Nothing => ("application/json", Vec::new()),
@@ -157,21 +157,21 @@ impl Session {
             .header(header::ACCEPT, accept)
             .header(header::USER_AGENT, "bringup")
             .body(Body::from(body))
-            .map_err(|error| Trouble::Odd(error.to_string()))?;
+            .map_err(|error| ApiError::Odd(error.to_string()))?;
         let going = self.answer(request);
         let result = match tokio::time::timeout(self.bounds.answer, going).await {
             Ok(result) => result,
-            Err(_) => Err(Trouble::Slow { server: self.server.clone(), seconds: self.bounds.answer.as_secs() }),
+            Err(_) => Err(ApiError::Slow { server: self.server.clone(), seconds: self.bounds.answer.as_secs() }),
         };
-        if result.as_ref().is_err_and(Trouble::is_distrust) {
+        if result.as_ref().is_err_and(ApiError::is_distrust) {
             self.distrust.store(true, Ordering::Relaxed);
         }
         result
     }
 
-    async fn answer(&self, request: Request<Body>) -> Result<Value, Trouble> {
+    async fn answer(&self, request: Request<Body>) -> Result<Value, ApiError> {
         let sent = self.client.send(request).await;
-        let response = sent.map_err(|error| Trouble::of(&error, &self.server, &self.access))?;
+        let response = sent.map_err(|error| ApiError::of(&error, &self.server, &self.access))?;
         let (head, body) = response.into_parts();
         if let Some(date) = head.headers.get(header::DATE).and_then(|date| date.to_str().ok())
             && let Ok(date) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date)
@@ -182,14 +182,14 @@ impl Session {
         let bytes = match Limited::new(body, longest).collect().await {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
-                return Err(Trouble::TooLong { server: self.server.clone(), longest });
+                return Err(ApiError::TooLong { server: self.server.clone(), longest });
             }
-            Err(error) => return Err(Trouble::Lost { server: self.server.clone(), said: error.to_string() }),
+            Err(error) => return Err(ApiError::Lost { server: self.server.clone(), said: error.to_string() }),
         };
         if head.status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| Trouble::Odd(error.to_string()));
+            return serde_json::from_slice(&bytes).map_err(|error| ApiError::Odd(error.to_string()));
         }
-        Err(Trouble::Refused(Refusal::of(head.status.as_u16(), &bytes, &self.server, &self.access)))
+        Err(ApiError::Refused(Refusal::of(head.status.as_u16(), &bytes, &self.server, &self.access)))
     }
 }
 

@@ -9,10 +9,10 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::error::ApiError;
 use super::nodes::{items, name};
 use super::objects::seconds;
 use super::session::{FIELD_MANAGER, Sent, Session};
-use super::trouble::Trouble;
 
 const RESTARTED: &str = "bringup/restarted-at";
 
@@ -34,7 +34,7 @@ pub(super) async fn ready_deployments(
     session: &Session,
     namespace: &str,
     names: &BTreeSet<String>,
-) -> Result<BTreeSet<String>, Trouble> {
+) -> Result<BTreeSet<String>, ApiError> {
     let list = session.get(&format!("/apis/apps/v1/namespaces/{namespace}/deployments")).await?;
     let ready = items(&list).filter(|deployment| {
         let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
@@ -48,7 +48,7 @@ fn selector(label: &str) -> String {
 }
 
 /// When the oldest pod of a workload started. One that is on its way out does not count.
-pub(super) async fn pods_since(session: &Session, namespace: &str, label: &str) -> Result<Option<u64>, Trouble> {
+pub(super) async fn pods_since(session: &Session, namespace: &str, label: &str) -> Result<Option<u64>, ApiError> {
     let list = session.get(&format!("/api/v1/namespaces/{namespace}/pods?{}", selector(label))).await?;
     let pods = items(&list).filter(|pod| pod["metadata"].get("deletionTimestamp").is_none());
     let since = pods.filter_map(|pod| {
@@ -66,7 +66,7 @@ pub(super) async fn restart(
     within: Duration,
     doing: &str,
 ) -> Result<(), Fault> {
-    let to_fault = |trouble: Trouble| trouble.fault(doing);
+    let to_fault = |trouble: ApiError| trouble.fault(doing);
     let mut paths = Vec::new();
     for kind in ["statefulsets", "deployments", "daemonsets"] {
         let all = format!("/apis/apps/v1/namespaces/{namespace}/{kind}");

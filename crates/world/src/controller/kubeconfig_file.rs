@@ -18,20 +18,20 @@ const MODE: u32 = 0o600;
 
 /// Why it could not be read or written. The words show nothing of what is in it.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum KubeconfigError {
     /// The disk, or another writer.
     Disk(io::Error),
     /// What is there cannot be changed.
     Odd(NotAKubeconfig),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for KubeconfigError {
     fn from(error: io::Error) -> Self {
         Self::Disk(error)
     }
 }
 
-impl From<NotAKubeconfig> for Trouble {
+impl From<NotAKubeconfig> for KubeconfigError {
     fn from(error: NotAKubeconfig) -> Self {
         Self::Odd(error)
     }
@@ -41,7 +41,7 @@ impl From<NotAKubeconfig> for Trouble {
 ///
 /// # Errors
 /// When the file cannot be read, or is no kubeconfig.
-pub(crate) fn context(path: &Path, name: &str) -> Result<Option<KubeconfigState>, Trouble> {
+pub(crate) fn context(path: &Path, name: &str) -> Result<Option<KubeconfigState>, KubeconfigError> {
     let Some(text) = text_of(path)? else { return Ok(None) };
     let Some(entry) = UserConfig::parse(&text)?.context(name) else { return Ok(None) };
     let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
@@ -63,7 +63,7 @@ pub(crate) struct Merge<'a> {
 ///
 /// # Errors
 /// When it cannot be read or written, is no kubeconfig, or another program holds it. It is as it was then.
-pub(crate) async fn merge(path: &Path, merge: &Merge<'_>) -> Result<(), Trouble> {
+pub(crate) async fn merge(path: &Path, merge: &Merge<'_>) -> Result<(), KubeconfigError> {
     let path = behind_links(path);
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory)?;

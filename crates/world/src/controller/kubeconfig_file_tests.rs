@@ -21,7 +21,7 @@ fn access(key: &str) -> ClusterAccess {
     ClusterAccess::parse(&text.to_string()).unwrap()
 }
 
-async fn merge_into(path: &Path, name: &str, key: &str, set_current: bool) -> Result<(), Trouble> {
+async fn merge_into(path: &Path, name: &str, key: &str, set_current: bool) -> Result<(), KubeconfigError> {
     merge(path, &Merge { name, access: &access(key), set_current }).await
 }
 
@@ -162,7 +162,7 @@ async fn what_is_no_kubeconfig_is_refused_kept_and_not_shown() {
         let looked = context(&path, "turing-pi").unwrap_err();
         let wrote = merge_into(&path, "turing-pi", "a2V5", true).await.unwrap_err();
         for trouble in [looked, wrote] {
-            assert!(matches!(trouble, Trouble::Odd(_)), "{text:?}: {trouble:?}");
+            assert!(matches!(trouble, KubeconfigError::Odd(_)), "{text:?}: {trouble:?}");
             assert!(!format!("{trouble:?}").contains("s3cr3t"), "{trouble:?}");
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);

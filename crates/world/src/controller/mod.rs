@@ -196,12 +196,12 @@ fn block_fault(doing: String, path: &str, error: &std::io::Error) -> Fault {
     )
 }
 
-fn kubeconfig_fault(doing: String, path: &str, trouble: &kubeconfig_file::Trouble) -> Fault {
+fn kubeconfig_fault(doing: String, path: &str, trouble: &kubeconfig_file::KubeconfigError) -> Fault {
     let (said, next) = match trouble {
-        kubeconfig_file::Trouble::Disk(error) => {
+        kubeconfig_file::KubeconfigError::Disk(error) => {
             (error.to_string(), "see whether the file is yours, and whether its disk has room; nothing was changed")
         }
-        kubeconfig_file::Trouble::Odd(odd) => {
+        kubeconfig_file::KubeconfigError::Odd(odd) => {
             (odd.to_string(), "fix the file or move it away, or set `kubeconfig` to another one; nothing was changed")
         }
     };

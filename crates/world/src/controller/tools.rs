@@ -113,10 +113,10 @@ pub(crate) async fn install_plugin(plugin: &Plugin<'_>, told: &(dyn Fn(u64, u64)
 }
 
 /// Unpacks the two files that make a plugin and puts them in place together, instead of what is there of that name.
-fn place(archive: &Path, name: &str, directory: &Path) -> Result<(), web::Trouble> {
+fn place(archive: &Path, name: &str, directory: &Path) -> Result<(), web::WebError> {
     let local = |path: &Path| {
         let path = path.display().to_string();
-        move |error: io::Error| web::Trouble::Local(path, error)
+        move |error: io::Error| web::WebError::Local(path, error)
     };
     fs::create_dir_all(directory).map_err(local(directory))?;
     let mark = fastrand::u32(..);

@@ -110,7 +110,7 @@ fn an_archives_paths_and_links_lead_nowhere() {
     ] {
         archive(&tgz, &entries);
         let trouble = place(&tgz, "diff", &plugins).unwrap_err();
-        assert!(matches!(trouble, web::Trouble::Archive(_)), "{entries:?}: {trouble:?}");
+        assert!(matches!(trouble, web::WebError::Archive(_)), "{entries:?}: {trouble:?}");
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
         assert_eq!(fs::read_dir(&plugins).unwrap().count(), 0, "{entries:?}");
     }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::controller::state_directory::StateDirectory;
 use crate::host::Place;
 use crate::shell::k3s;
-use crate::ssh::{Trouble, Upload};
+use crate::ssh::{SshError, Upload};
 use crate::web;
 
 /// Brings the install script to a node.
@@ -52,9 +52,9 @@ async fn deliver(place: Place<'_>, files: &[(&str, &str, u32)], progress: Progre
         let upload = Upload { from: Path::new(from), to: &to, sha256, mode };
         let sent = session.upload(upload, &|done, total| progress(done, total, Unit::Bytes)).await;
         sent.map_err(|trouble| match trouble {
-            Trouble::Host(failure) => failure.fault(place.target, place.doing),
-            Trouble::Local(error) => local(&error),
-            Trouble::There(said) => fault(Cause::Failed)
+            SshError::Host(failure) => failure.fault(place.target, place.doing),
+            SshError::Local(error) => local(&error),
+            SshError::There(said) => fault(Cause::Failed)
                 .said(format!("{to}: {said}"))
                 .next("see whether the disk of the node has room; then run again"),
         })?;

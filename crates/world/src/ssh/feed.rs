@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::session::{Output, Session, collect, lost};
-use super::{Failure, Trouble};
+use super::{Failure, SshError};
 
 /// How much is read and handed on at once.
 const PIECE: usize = 256 << 10;
@@ -36,14 +36,14 @@ impl Session {
         command: &str,
         source: &mut (impl AsyncRead + Unpin),
         told: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<Output, Trouble> {
+    ) -> Result<Output, SshError> {
         let mut running = self.start_as_root(command).await?;
         let (read, write) = (&mut running.read, &running.write);
         let sending = async {
             let mut piece = vec![0; PIECE];
             let mut sent = 0;
             loop {
-                let read = source.read(&mut piece).await.map_err(Trouble::Local)?;
+                let read = source.read(&mut piece).await.map_err(SshError::Local)?;
                 if read == 0 {
                     break;
                 }
@@ -51,7 +51,7 @@ impl Session {
                 sent += read as u64;
                 told(sent);
             }
-            write.eof().await.map_err(|error| Trouble::Host(lost(&error)))
+            write.eof().await.map_err(|error| SshError::Host(lost(&error)))
         };
         let receiving = collect(read);
         tokio::pin!(sending, receiving);

@@ -21,4 +21,4 @@ pub(crate) use self::hosts::Hosts;
 pub use self::login::{AskPassphrase, Logins};
 pub(crate) use self::resolve::is_ours;
 pub use self::session::{Output, Route, Session};
-pub use self::transfer::{Trouble, Upload};
+pub use self::transfer::{SshError, Upload};

@@ -19,7 +19,7 @@ sum() { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; els
 
 /// Why a file did not arrive.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum SshError {
     /// The connection or the host.
     Host(Failure),
     /// Our own file.
@@ -28,7 +28,7 @@ pub enum Trouble {
     There(String),
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for SshError {
     fn from(failure: Failure) -> Self {
         Self::Host(failure)
     }
@@ -49,9 +49,9 @@ pub struct Upload<'a> {
 
 impl Session {
     /// Brings a file there. `told` is given bytes done and bytes in all.
-    pub async fn upload(&self, upload: Upload<'_>, told: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<(), Trouble> {
-        let mut file = tokio::fs::File::open(upload.from).await.map_err(Trouble::Local)?;
-        let total = file.metadata().await.map_err(Trouble::Local)?.len();
+    pub async fn upload(&self, upload: Upload<'_>, told: &(dyn Fn(u64, u64) + Send + Sync)) -> Result<(), SshError> {
+        let mut file = tokio::fs::File::open(upload.from).await.map_err(SshError::Local)?;
+        let total = file.metadata().await.map_err(SshError::Local)?.len();
         // Named for its content: another file's part is never gone on with.
         let part = word(&format!("{}.{}.part", upload.to, upload.sha256.short()));
         let to = word(upload.to);
@@ -67,12 +67,12 @@ impl Session {
             told(total, total);
             return Ok(());
         }
-        let mut done: u64 = begun.out.trim().parse().map_err(|_| Trouble::There(begun.err.clone()))?;
+        let mut done: u64 = begun.out.trim().parse().map_err(|_| SshError::There(begun.err.clone()))?;
         if done > total {
             self.piece(&format!(": > {part}")).await?;
             done = 0;
         }
-        file.seek(std::io::SeekFrom::Start(done)).await.map_err(Trouble::Local)?;
+        file.seek(std::io::SeekFrom::Start(done)).await.map_err(SshError::Local)?;
         let arrived = self.send(&mut file, &part, done, total, told).await?;
         let placed = self
             .piece(&format!(
@@ -86,7 +86,7 @@ impl Session {
                 mode = upload.mode
             ))
             .await?;
-        if placed.status == 0 { Ok(()) } else { Err(Trouble::There(placed.err)) }
+        if placed.status == 0 { Ok(()) } else { Err(SshError::There(placed.err)) }
     }
 
     /// Sends what is missing, and has it summed up there while it is written: to read a large file again takes as long
@@ -98,14 +98,14 @@ impl Session {
         mut done: u64,
         total: u64,
         told: &(dyn Fn(u64, u64) + Send + Sync),
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, SshError> {
         let command = format!("{SUM}\n{{ cat {part}; tee -a {part}; }} | sum");
         let mut running = self.start_as_root(&command).await?;
         let (read, write) = (&mut running.read, &running.write);
         let sending = async {
             let mut piece = vec![0; PIECE];
             loop {
-                let read = file.read(&mut piece).await.map_err(Trouble::Local)?;
+                let read = file.read(&mut piece).await.map_err(SshError::Local)?;
                 if read == 0 {
                     break;
                 }
@@ -113,7 +113,7 @@ impl Session {
                 done += read as u64;
                 told(done, total);
             }
-            write.eof().await.map_err(|error| Trouble::Host(lost(&error)))
+            write.eof().await.map_err(|error| SshError::Host(lost(&error)))
         };
         let receiving = collect(read);
         tokio::pin!(sending, receiving);
@@ -130,7 +130,7 @@ impl Session {
             Some(0) => {
                 Ok(String::from_utf8_lossy(&output.out).split_whitespace().last().unwrap_or_default().to_owned())
             }
-            _ => Err(Trouble::There(String::from_utf8_lossy(&output.err).trim().to_owned())),
+            _ => Err(SshError::There(String::from_utf8_lossy(&output.err).trim().to_owned())),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hyper::Uri;
 
-use super::trouble::Trouble;
+use super::error::WebError;
 
 /// A source of bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,8 +17,8 @@ pub(super) enum Address {
 
 impl Address {
     /// Reads `https://…`, `http://…`, `file://…` or an absolute path.
-    pub fn parse(text: &str) -> Result<Self, Trouble> {
-        let odd = |why: &str| Trouble::Address(format!("{text}: {why}"));
+    pub fn parse(text: &str) -> Result<Self, WebError> {
+        let odd = |why: &str| WebError::Address(format!("{text}: {why}"));
         if text.starts_with('/') {
             return Ok(Self::File(PathBuf::from(text)));
         }
@@ -47,8 +47,8 @@ impl Address {
 }
 
 /// Where a redirection leads. One that would give up TLS is not followed.
-pub(super) fn redirected(from: &Uri, location: &str) -> Result<Uri, Trouble> {
-    let odd = || Trouble::Address(format!("{from} leads to {location}, which is not followed"));
+pub(super) fn redirected(from: &Uri, location: &str) -> Result<Uri, WebError> {
+    let odd = || WebError::Address(format!("{from} leads to {location}, which is not followed"));
     let to: Uri = if location.contains("://") {
         location.parse().map_err(|_| odd())?
     } else {
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(Address::parse("file://localhost/srv/x").ok(), file("/srv/x"));
         assert!(matches!(Address::parse("https://example.net/x?y=1"), Ok(Address::Web(_))));
         for odd in ["file://nas/x", "ftp://example.net/x", "images/x.img", "https://", "file:///%zz", ""] {
-            assert!(matches!(Address::parse(odd), Err(Trouble::Address(_))), "{odd}");
+            assert!(matches!(Address::parse(odd), Err(WebError::Address(_))), "{odd}");
         }
     }
 

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::coming::Coming;
+use super::error::WebError;
 use super::fetch::{Fetch, LONGEST_IMAGE, STALL_BOUND, fetch, part_of};
 use super::sums::file_state;
-use super::trouble::Trouble;
 use crate::controller::cache;
 
 /// How much is read and handed on at once.
@@ -40,7 +40,7 @@ pub(crate) struct Arrival {
 #[derive(Clone, Debug)]
 pub(crate) enum Broken {
     /// It does not come. What was read so far is its beginning, unless the trouble is a mismatch.
-    Fetch(Arc<Trouble>),
+    Fetch(Arc<WebError>),
     /// It was begun anew, as another file: what was read so far is none of it.
     Anew,
     /// Our own disk.
@@ -94,9 +94,9 @@ fn beside(path: &Path) -> &Path {
 }
 
 /// Fetches a file, or gives the size of the one that is there.
-async fn bring(url: &str, sha256: Sha256, path: &Path, heard: &watch::Sender<Coming>) -> Result<Option<u64>, Trouble> {
+async fn bring(url: &str, sha256: Sha256, path: &Path, heard: &watch::Sender<Coming>) -> Result<Option<u64>, WebError> {
     let name = path.display().to_string();
-    let there = file_state(&name).await.map_err(|error| Trouble::Local(name, error))?;
+    let there = file_state(&name).await.map_err(|error| WebError::Local(name, error))?;
     if let Some(file) = there.filter(|file| file.sha256 == sha256) {
         return Ok(Some(file.size));
     }

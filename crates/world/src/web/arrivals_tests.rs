@@ -104,7 +104,7 @@ async fn what_is_not_what_was_asked_for_has_no_end() {
     let arrival = here.of(&url, Sha256::of("another"));
     let (mut to, mut source) = tokio::io::duplex(bytes.len() + 1);
     let broken = arrival.hand_on(0, &mut to).await.unwrap_err();
-    assert!(matches!(&broken, Broken::Fetch(why) if matches!(**why, Trouble::Mismatch { .. })), "{broken:?}");
+    assert!(matches!(&broken, Broken::Fetch(why) if matches!(**why, WebError::Mismatch { .. })), "{broken:?}");
     assert!(arrival.whole().await.is_err());
     // How much of it was handed on before it was known to be another file is a matter of luck.
     drop(to);

@@ -20,8 +20,8 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::redirected;
+use super::error::WebError;
 use super::tls::trusting_the_system;
-use super::trouble::Trouble;
 
 const CONNECT_BOUND: Duration = Duration::from_secs(20);
 /// From the request to the first line of the answer; some mirrors fetch a file themselves first.
@@ -50,12 +50,12 @@ impl Drop for Driver {
 
 impl Answer {
     /// The next bytes; `None` at the end. One that breaks off is never an end.
-    pub async fn piece(&mut self) -> Result<Option<Bytes>, Trouble> {
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, WebError> {
         loop {
             let frame = timeout(self.stall, self.body.frame()).await;
-            match frame.map_err(|_| Trouble::Stalled(self.stall.as_secs()))? {
+            match frame.map_err(|_| WebError::Stalled(self.stall.as_secs()))? {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(Trouble::Lost(words(&error))),
+                Some(Err(error)) => return Err(WebError::Lost(words(&error))),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Ok(Some(data));
@@ -67,7 +67,7 @@ impl Answer {
 }
 
 /// Asks for what is at an address. `stall` bounds the time without a byte.
-pub(super) async fn get(uri: &Uri, headers: &[(HeaderName, HeaderValue)], stall: Duration) -> Result<Answer, Trouble> {
+pub(super) async fn get(uri: &Uri, headers: &[(HeaderName, HeaderValue)], stall: Duration) -> Result<Answer, WebError> {
     let mut at = uri.clone();
     for _ in 0..REDIRECTIONS {
         let (response, driver) = ask(&at, headers).await?;
@@ -80,10 +80,10 @@ pub(super) async fn get(uri: &Uri, headers: &[(HeaderName, HeaderValue)], stall:
             }
         }
     }
-    Err(Trouble::Address(format!("{uri} leads on and on, more than {REDIRECTIONS} times")))
+    Err(WebError::Address(format!("{uri} leads on and on, more than {REDIRECTIONS} times")))
 }
 
-async fn ask(uri: &Uri, headers: &[(HeaderName, HeaderValue)]) -> Result<(Response<Incoming>, Driver), Trouble> {
+async fn ask(uri: &Uri, headers: &[(HeaderName, HeaderValue)]) -> Result<(Response<Incoming>, Driver), WebError> {
     let host = uri.host().unwrap_or_default().to_owned();
     let secure = uri.scheme_str() == Some("https");
     let stream = connect(&host, uri.port_u16().unwrap_or(if secure { 443 } else { 80 })).await?;
@@ -100,14 +100,14 @@ async fn ask(uri: &Uri, headers: &[(HeaderName, HeaderValue)]) -> Result<(Respon
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| Trouble::Address(format!("{uri}: {error}")))?;
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| WebError::Address(format!("{uri}: {error}")))?;
     if secure {
         let tls = TlsConnector::from(system()?);
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
-            .map_err(|_| Trouble::Address(format!("{host} is no name that a certificate could bear")))?;
+            .map_err(|_| WebError::Address(format!("{host} is no name that a certificate could bear")))?;
         let stream = timeout(CONNECT_BOUND, tls.connect(name, stream)).await;
         let stream = stream
-            .map_err(|_| Trouble::Unreachable(format!("{host}: no end of the TLS handshake")))?
+            .map_err(|_| WebError::Unreachable(format!("{host}: no end of the TLS handshake")))?
             .map_err(|error| tls_trouble(&host, &error))?;
         send(stream, request).await
     } else {
@@ -115,24 +115,25 @@ async fn ask(uri: &Uri, headers: &[(HeaderName, HeaderValue)]) -> Result<(Respon
     }
 }
 
-fn tls_trouble(host: &str, error: &io::Error) -> Trouble {
+fn tls_trouble(host: &str, error: &io::Error) -> WebError {
     match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Trouble::Tls(format!("{host}: {error}")),
-        _ => Trouble::Lost(format!("{host}: {error}")),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => WebError::Tls(format!("{host}: {error}")),
+        _ => WebError::Lost(format!("{host}: {error}")),
     }
 }
 
 /// What the system trusts is read once.
-fn system() -> Result<Arc<ClientConfig>, Trouble> {
+fn system() -> Result<Arc<ClientConfig>, WebError> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| trusting_the_system().map_err(|error| error.to_string()));
-    config.clone().map_err(Trouble::Tls)
+    config.clone().map_err(WebError::Tls)
 }
 
-async fn connect(host: &str, port: u16) -> Result<TcpStream, Trouble> {
+async fn connect(host: &str, port: u16) -> Result<TcpStream, WebError> {
     let name = host.trim_matches(['[', ']']);
-    let addresses =
-        tokio::net::lookup_host((name, port)).await.map_err(|error| Trouble::Unresolved(format!("{host}: {error}")))?;
+    let addresses = tokio::net::lookup_host((name, port))
+        .await
+        .map_err(|error| WebError::Unresolved(format!("{host}: {error}")))?;
     let mut said = Vec::new();
     for address in addresses {
         match timeout(CONNECT_BOUND, TcpStream::connect(address)).await {
@@ -145,21 +146,21 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, Trouble> {
             Err(_) => said.push(format!("{address}: no answer within {} s", CONNECT_BOUND.as_secs())),
         }
     }
-    Err(Trouble::Unreachable(if said.is_empty() { format!("{host} has no address") } else { said.join("; ") }))
+    Err(WebError::Unreachable(if said.is_empty() { format!("{host} has no address") } else { said.join("; ") }))
 }
 
 async fn send(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Empty<Bytes>>,
-) -> Result<(Response<Incoming>, Driver), Trouble> {
-    let lost = |error: hyper::Error| Trouble::Lost(words(&error));
+) -> Result<(Response<Incoming>, Driver), WebError> {
+    let lost = |error: hyper::Error| WebError::Lost(words(&error));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
     let driver = Driver(tokio::spawn(async move {
         // Whoever waits for the body is told by the body.
         let _ = connection.await;
     }));
     let response = timeout(ANSWER_BOUND, sender.send_request(request)).await;
-    let response = response.map_err(|_| Trouble::Stalled(ANSWER_BOUND.as_secs()))?.map_err(lost)?;
+    let response = response.map_err(|_| WebError::Stalled(ANSWER_BOUND.as_secs()))?.map_err(lost)?;
     Ok((response, driver))
 }
 

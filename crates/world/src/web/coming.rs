@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::trouble::Trouble;
+use super::error::WebError;
 
 /// How far a file is.
 #[derive(Clone, Debug, Default)]
@@ -12,5 +12,5 @@ pub(crate) struct Coming {
     /// Bytes in all, 0 while that is not known.
     pub total: u64,
     /// How it ended.
-    pub over: Option<Result<(), Arc<Trouble>>>,
+    pub over: Option<Result<(), Arc<WebError>>>,
 }

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 
 use super::address::Address;
 use super::coming::Coming;
+use super::error::WebError;
 use super::sink::{Part, Whole};
 use super::source::{Told, forget, from_file, from_web};
-use super::trouble::Trouble;
 use super::{archive, fetched, sums};
 
 /// How long nothing may come.
@@ -56,7 +56,7 @@ pub(crate) struct Fetch<'a> {
 ///
 /// # Errors
 /// What kept us from it; whatever was in place still is.
-pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Trouble> {
+pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), WebError> {
     let address = Address::parse(fetch.url)?;
     let place = Place::of(fetch)?;
     let mut part = Part::open(&place.part, fetch.heard).await?;
@@ -70,7 +70,7 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Troub
         Address::Web(uri) => proved_from_web(uri, part, fetch, &place, told).await,
     };
     let whole = came.inspect_err(|trouble| {
-        if matches!(trouble, Trouble::TooLong { .. }) {
+        if matches!(trouble, WebError::TooLong { .. }) {
             forget(&place.part);
             forget(&place.etag);
         }
@@ -78,7 +78,7 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), Troub
     forget(&place.etag);
     if let Some(wanted) = fetch.sha256.filter(|wanted| whole.sha256 != *wanted) {
         forget(&place.part);
-        return Err(Trouble::Mismatch { wanted, got: whole.sha256 });
+        return Err(WebError::Mismatch { wanted, got: whole.sha256 });
     }
     let is_proved = fetch.sha256.is_some() || address.is_tamper_proof();
     put(fetch, &place, whole, is_proved).await
@@ -91,7 +91,7 @@ async fn proved_from_web(
     fetch: &Fetch<'_>,
     place: &Place,
     told: Told<'_>,
-) -> Result<Whole, Trouble> {
+) -> Result<Whole, WebError> {
     let (whole, resumed) = from_web(uri, part, &place.etag, fetch.stall, fetch.longest, told).await?;
     if resumed && fetch.sha256.is_some_and(|wanted| whole.sha256 != wanted) {
         let mut part = whole.part;
@@ -118,23 +118,23 @@ struct Place {
 }
 
 impl Place {
-    fn of(fetch: &Fetch<'_>) -> Result<Self, Trouble> {
+    fn of(fetch: &Fetch<'_>) -> Result<Self, WebError> {
         let path = fetch.path;
         let directory = path.parent().unwrap_or(Path::new("/")).to_path_buf();
         for directory in [&*directory, fetch.parts] {
-            fs::create_dir_all(directory).map_err(|error| Trouble::Local(directory.display().to_string(), error))?;
+            fs::create_dir_all(directory).map_err(|error| WebError::Local(directory.display().to_string(), error))?;
         }
         let part = part_of(fetch.parts, path, fetch.sha256);
         Ok(Self { etag: part.with_extension("part.etag"), member: part.with_extension("member"), part, directory })
     }
 
-    fn local(&self, error: io::Error) -> Trouble {
-        Trouble::Local(self.part.display().to_string(), error)
+    fn local(&self, error: io::Error) -> WebError {
+        WebError::Local(self.part.display().to_string(), error)
     }
 }
 
 /// Puts what came in place. In the cache, and only there, the sum of a file that was proved is recorded beside it.
-async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole, is_proved: bool) -> Result<(), Trouble> {
+async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole, is_proved: bool) -> Result<(), WebError> {
     let is_cached = fetch.member.is_none() && place.directory == fetch.parts;
     if is_cached {
         fetched::forget(fetch.path);
@@ -143,7 +143,7 @@ async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole, is_proved: bool) ->
         Some(member) => {
             let (archive, to, member) = (place.part.clone(), place.member.clone(), member.to_owned());
             let extracted = tokio::task::spawn_blocking(move || {
-                let local = |error| Trouble::Local(to.display().to_string(), error);
+                let local = |error| WebError::Local(to.display().to_string(), error);
                 forget(&to);
                 let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&to).map_err(local)?;
                 archive::extract(&archive, &member, &mut file)?;
@@ -164,7 +164,7 @@ async fn put(fetch: &Fetch<'_>, place: &Place, whole: Whole, is_proved: bool) ->
         move_to(from, fetch.path)?;
         fs::File::open(&place.directory)?.sync_all()
     })();
-    let local = |error| Trouble::Local(fetch.path.display().to_string(), error);
+    let local = |error| WebError::Local(fetch.path.display().to_string(), error);
     placed.map_err(local)?;
     if is_cached && is_proved {
         fetched::record(fetch.path, fetch.url, whole.sha256).map_err(local)?;

@@ -91,11 +91,11 @@ impl Here {
         self.directory.path().join("cache/image.img")
     }
 
-    async fn fetch(&self, url: &str) -> Result<(), Trouble> {
+    async fn fetch(&self, url: &str) -> Result<(), WebError> {
         self.fetch_at_most(url, Some(self.sha256), LONGEST_FILE).await
     }
 
-    async fn fetch_at_most(&self, url: &str, sha256: Option<Sha256>, longest: u64) -> Result<(), Trouble> {
+    async fn fetch_at_most(&self, url: &str, sha256: Option<Sha256>, longest: u64) -> Result<(), WebError> {
         let (path, parts) = (self.path(), self.parts());
         let fetch = Fetch {
             url,
@@ -154,7 +154,7 @@ async fn what_broke_off_is_gone_on_with() {
     })
     .await;
     let broken = here.fetch(&server.url).await.unwrap_err();
-    assert!(matches!(broken, Trouble::Lost(_)), "{broken:?}");
+    assert!(matches!(broken, WebError::Lost(_)), "{broken:?}");
     assert!(broken.fault("fetch it").cause.is_passing());
     assert!(!here.path().exists());
     here.fetch(&server.url).await.unwrap();
@@ -216,7 +216,7 @@ async fn who_says_nothing_any_more_is_not_waited_for() {
     let server = serve(|_, _| (whole(&bytes(), "")[..700_000].to_vec(), true)).await;
     let began = std::time::Instant::now();
     let stalled = here.fetch(&server.url).await.unwrap_err();
-    assert!(matches!(stalled, Trouble::Stalled(_)), "{stalled:?}");
+    assert!(matches!(stalled, WebError::Stalled(_)), "{stalled:?}");
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(stalled.fault("fetch it").cause, Cause::Silent);
 }
@@ -252,13 +252,13 @@ async fn what_is_longer_than_anything_of_its_kind_is_not_kept() {
     for said in [true, false] {
         let server = serve(move |_, _| (if said { whole(&bytes(), "") } else { unsaid(&bytes()) }, false)).await;
         let trouble = here.fetch_at_most(&server.url, Some(here.sha256), longest).await.unwrap_err();
-        assert!(matches!(trouble, Trouble::TooLong { .. }), "{trouble:?}");
+        assert!(matches!(trouble, WebError::TooLong { .. }), "{trouble:?}");
         assert!(here.left().is_empty(), "{:?}", here.left());
     }
     let source = here.directory.path().join("own.img");
     fs::write(&source, bytes()).unwrap();
     let trouble = here.fetch_at_most(source.to_str().unwrap(), None, longest).await.unwrap_err();
-    assert!(matches!(trouble, Trouble::TooLong { .. }), "{trouble:?}");
+    assert!(matches!(trouble, WebError::TooLong { .. }), "{trouble:?}");
     assert!(!here.path().exists());
 }
 
@@ -284,9 +284,9 @@ async fn from_a_path_and_only_one_at_a_time() {
     };
     let held = Part::open(&Place::of(&fetch).unwrap().part, None).await.unwrap();
     let busy = here.fetch(source.to_str().unwrap()).await.unwrap_err();
-    assert!(matches!(busy, Trouble::Busy(_)), "{busy:?}");
+    assert!(matches!(busy, WebError::Busy(_)), "{busy:?}");
     drop(held);
-    assert!(matches!(here.fetch("/nowhere/x").await.unwrap_err(), Trouble::Local(..)));
+    assert!(matches!(here.fetch("/nowhere/x").await.unwrap_err(), WebError::Local(..)));
 }
 
 #[tokio::test]
@@ -319,7 +319,7 @@ async fn one_file_of_an_archive() {
     assert_eq!(here.left(), ["image.img"]);
     for member in ["../linux-amd64/helm", "linux-amd64", "helm"] {
         let missing = super::fetch(&Fetch { member: Some(member), ..fetch }, &|_, _| {}).await.unwrap_err();
-        assert!(matches!(missing, Trouble::Archive(_)), "{missing:?}");
+        assert!(matches!(missing, WebError::Archive(_)), "{missing:?}");
     }
     assert_eq!(here.left(), ["image.img"]);
 }

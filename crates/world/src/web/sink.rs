@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::coming::Coming;
-use super::trouble::Trouble;
+use super::error::WebError;
 
 /// How many pieces may wait for the disk; each is some kilobytes.
 const QUEUE: usize = 64;
@@ -42,9 +42,9 @@ pub(super) struct Whole {
 
 impl Part {
     /// Opens a part that is there, or a new one.
-    pub async fn open(path: &Path, heard: Option<&watch::Sender<Coming>>) -> Result<Self, Trouble> {
+    pub async fn open(path: &Path, heard: Option<&watch::Sender<Coming>>) -> Result<Self, WebError> {
         use std::os::unix::fs::OpenOptionsExt;
-        let local = |error| Trouble::Local(path.display().to_string(), error);
+        let local = |error| WebError::Local(path.display().to_string(), error);
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(local)?;
         for _ in 0..LOCK_TRIES {
@@ -55,7 +55,7 @@ impl Part {
                 Err(TryLockError::Error(error)) => return Err(local(error)),
             }
         }
-        Err(Trouble::Busy(format!("another process is fetching {}", path.display())))
+        Err(WebError::Busy(format!("another process is fetching {}", path.display())))
     }
 
     /// Reads what is there, so that its end can be gone on from.

@@ -9,8 +9,8 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, RA
 use tokio::io::AsyncReadExt;
 
 use super::client;
+use super::error::WebError;
 use super::sink::{Part, Sink, Whole};
-use super::trouble::Trouble;
 use crate::controller::site_files;
 
 const PIECE: usize = 256 << 10;
@@ -19,14 +19,14 @@ const PIECE: usize = 256 << 10;
 pub(super) type Told<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Copies a file of the controller's own.
-pub(super) async fn from_file(path: &Path, mut part: Part, longest: u64, told: Told<'_>) -> Result<Whole, Trouble> {
-    let local = |error| Trouble::Local(path.display().to_string(), error);
+pub(super) async fn from_file(path: &Path, mut part: Part, longest: u64, told: Told<'_>) -> Result<Whole, WebError> {
+    let local = |error| WebError::Local(path.display().to_string(), error);
     // A FIFO would be waited for, and a device has no end.
     let mut file = tokio::fs::File::from_std(site_files::open(path).map_err(local)?);
     file.set_max_buf_size(PIECE);
     let total = file.metadata().await.map_err(local)?.len();
     if total > longest {
-        return Err(Trouble::TooLong { longest });
+        return Err(WebError::TooLong { longest });
     }
     part.restart().map_err(local)?;
     let sink = part.fill();
@@ -36,7 +36,7 @@ pub(super) async fn from_file(path: &Path, mut part: Part, longest: u64, told: T
         let read = file.read_buf(&mut piece).await.map_err(local)?;
         done += read as u64;
         if done > longest {
-            return Err(Trouble::TooLong { longest });
+            return Err(WebError::TooLong { longest });
         }
         if read == 0 || !sink.take(piece.freeze()).await {
             break;
@@ -54,8 +54,8 @@ pub(super) async fn from_web(
     stall: Duration,
     longest: u64,
     told: Told<'_>,
-) -> Result<(Whole, bool), Trouble> {
-    let local = |error| Trouble::Local(etag_file.display().to_string(), error);
+) -> Result<(Whole, bool), WebError> {
+    let local = |error| WebError::Local(etag_file.display().to_string(), error);
     let (mut part, mut answer) = begin(uri, part, etag_file, stall).await?;
     let resumed = answer.status.as_u16() == 206;
     if !resumed {
@@ -69,7 +69,7 @@ pub(super) async fn from_web(
     let coming: Option<u64> = header(&answer.headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let total = coming.map_or(0, |coming| done.saturating_add(coming));
     if total > longest {
-        return Err(Trouble::TooLong { longest });
+        return Err(WebError::TooLong { longest });
     }
     let sink = part.fill();
     // What came before it broke off is kept either way: the next try goes on from there.
@@ -78,7 +78,7 @@ pub(super) async fn from_web(
             Ok(Some(piece)) => {
                 done += piece.len() as u64;
                 if done > longest {
-                    break Some(Trouble::TooLong { longest });
+                    break Some(WebError::TooLong { longest });
                 }
                 if !sink.take(piece).await {
                     break None;
@@ -93,7 +93,7 @@ pub(super) async fn from_web(
     match broke_off {
         Some(trouble) => Err(trouble),
         None if total > 0 && whole.length < total => {
-            Err(Trouble::Lost(format!("{} of {total} bytes came", whole.length)))
+            Err(WebError::Lost(format!("{} of {total} bytes came", whole.length)))
         }
         None => Ok((whole, resumed)),
     }
@@ -105,7 +105,7 @@ async fn begin(
     mut part: Part,
     etag_file: &PathBuf,
     stall: Duration,
-) -> Result<(Part, client::Answer), Trouble> {
+) -> Result<(Part, client::Answer), WebError> {
     if part.length > 0 {
         let mut headers = Vec::new();
         if let Ok(range) = format!("bytes={}-", part.length).parse() {
@@ -120,7 +120,7 @@ async fn begin(
             200 => return Ok((part, answer)),
             206 if first_of_range(&answer.headers) == Some(part.length) => return Ok((part, answer)),
             // There is no more than we have, or less: what we have is not trusted to be all. Or it is another range.
-            206 | 416 => part.restart().map_err(|error| Trouble::Local(etag_file.display().to_string(), error))?,
+            206 | 416 => part.restart().map_err(|error| WebError::Local(etag_file.display().to_string(), error))?,
             _ => return Err(status(&answer)),
         }
     }
@@ -131,12 +131,12 @@ async fn begin(
     Ok((part, answer))
 }
 
-fn status(answer: &client::Answer) -> Trouble {
-    Trouble::Status(answer.status.as_u16(), answer.status.canonical_reason().unwrap_or_default().to_owned())
+fn status(answer: &client::Answer) -> WebError {
+    WebError::Status(answer.status.as_u16(), answer.status.canonical_reason().unwrap_or_default().to_owned())
 }
 
-async fn end(sink: Sink) -> Result<Whole, Trouble> {
-    sink.end().await.map_err(|error| Trouble::Local("write what is fetched".to_owned(), error))
+async fn end(sink: Sink) -> Result<Whole, WebError> {
+    sink.end().await.map_err(|error| WebError::Local("write what is fetched".to_owned(), error))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &hyper::header::HeaderName) -> Option<&'a str> {

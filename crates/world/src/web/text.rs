@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::client;
-use super::trouble::Trouble;
+use super::error::WebError;
 
 /// Nothing that is asked for as a text is larger.
 const MOST: usize = 1 << 20;
@@ -15,11 +15,11 @@ const STALL_BOUND: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When it cannot be had, is larger than 1 MiB or is no UTF-8.
-pub(crate) async fn text(address: &str) -> Result<String, Trouble> {
-    let odd = |why: &str| Trouble::Address(format!("{address}: {why}"));
+pub(crate) async fn text(address: &str) -> Result<String, WebError> {
+    let odd = |why: &str| WebError::Address(format!("{address}: {why}"));
     let bytes = match Address::parse(address)? {
         Address::File(path) => {
-            let local = |error| Trouble::Local(path.display().to_string(), error);
+            let local = |error| WebError::Local(path.display().to_string(), error);
             let mut bytes = Vec::new();
             let file = crate::controller::site_files::open(&path).map_err(local)?;
             file.take(MOST as u64 + 1).read_to_end(&mut bytes).map_err(local)?;
@@ -29,7 +29,7 @@ pub(crate) async fn text(address: &str) -> Result<String, Trouble> {
             let mut answer = client::get(&uri, &[], STALL_BOUND).await?;
             if !answer.status.is_success() {
                 let reason = answer.status.canonical_reason().unwrap_or_default();
-                return Err(Trouble::Status(answer.status.as_u16(), reason.to_owned()));
+                return Err(WebError::Status(answer.status.as_u16(), reason.to_owned()));
             }
             let mut bytes = Vec::new();
             while let Some(piece) = answer.piece().await? {

@@ -331,7 +331,7 @@ mod tests {
             (lived(flash(Done)), Doubtful, Why::LivedAfterFlash),
             // Its power was cut, and nothing was written yet.
             (lived(flash(Flashing)), Doubtful, Why::OnlyPowerCut),
-            // It was erased, with leave.
+            // It was erased, with approval.
             (lived(transfer(Running)), Idle, Why::BeingWritten),
             (lived(transfer(Failed)), Idle, Why::NeverLoggedIn),
             (lived(transfer(Succeeded)), Idle, Why::NeverLoggedIn),

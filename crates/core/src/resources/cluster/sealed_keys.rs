@@ -13,7 +13,7 @@ use crate::run::change::{Change, Diff, Reason};
 use crate::run::fault::{Cause, Fault};
 use crate::run::hazard::Hazard;
 
-/// Before k3s is taken from the control plane the keys are on the controller, encrypted, or given up with leave.
+/// Before k3s is taken from the control plane the keys are on the controller, encrypted, or given up with approval.
 #[derive(Debug)]
 pub struct SealedKeysKept {
     /// The control plane.
@@ -33,7 +33,7 @@ pub enum Kept {
     Keys(SealedKeysState),
     /// They may be there, but the cluster does not answer.
     Unread,
-    /// They are on the controller, or were given up with leave.
+    /// They are on the controller, or were given up with approval.
     SeenTo,
 }
 

@@ -185,7 +185,7 @@ impl Resource for RootDevice {
     async fn apply(&self, seen: &Seen, act: &Act<'_>) -> Result<Applied, Fault> {
         let applied = match seen.copied {
             Some(JobPhase::Succeeded) => Applied::TookOver,
-            // Watched and never started again: a copy that fails now asks for leave to erase, as the first one did.
+            // Watched and never started again: a copy that fails now asks for approval to erase, as the first one did.
             Some(JobPhase::Running) if act.guards().hold(Guard::Takeover) => {
                 job::watch(act, &self.node, &self.job(), BOUND).await?;
                 Applied::TookOver

@@ -58,7 +58,7 @@ fn agents_that_never_register_are_told_why() {
         bed.shell("node02", "/usr/local/bin/k3s-agent-uninstall.sh");
     }
 
-    // The cluster remembers another machine by the name: its Node goes with leave, and not without.
+    // The cluster remembers another machine by the name: its Node goes with approval, and not without.
     install_agent(bed, "node02", "", &server, &good);
     cluster.until(&["get", "node/node02", "-o", "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}"], "True");
     bed.shell(

@@ -13,7 +13,7 @@ use crate::run::change::{Change, Diff};
 use crate::run::event::{Awaited, Notice};
 use crate::run::fault::{Cause, Fault};
 use crate::run::hazard::Hazard;
-use crate::text::k3s_journal::Trouble;
+use crate::text::k3s_journal::StartFailure;
 
 /// The API's port.
 const PORT: u16 = 6443;
@@ -38,7 +38,7 @@ impl K3sAgent {
     /// What is left in the cluster of the machine that had this name before, or of this one before it lost its password: it
     /// would be refused because of it, or is.
     fn leftover(&self, seen: &K3sSeen) -> bool {
-        let refused = seen.trouble == Some(Trouble::RefusedPassword);
+        let refused = seen.trouble == Some(StartFailure::RefusedPassword);
         let is_new = match &seen.installed {
             None => true,
             Some(state) => self.wanted.reinstalls(seen) || (!state.has_password && self.wanted.installs(seen)),
@@ -145,7 +145,7 @@ impl Resource for K3sAgent {
             seen.control_plane = control_plane.ok().flatten().map(|k3s| k3s.version);
         }
         if seen.runs_in_vain() && seen.trouble.is_none() && self.has_another_token(look).await? {
-            seen.trouble = Some(Trouble::WrongAuthority);
+            seen.trouble = Some(StartFailure::WrongAuthority);
         }
         Ok(seen)
     }

@@ -18,7 +18,7 @@ use crate::run::event::{Awaited, Notice};
 use crate::run::fault::{Cause, Fault};
 use crate::site::Stated;
 use crate::text::k3s_config::{self, Merged, Setting};
-use crate::text::k3s_journal::Trouble;
+use crate::text::k3s_journal::StartFailure;
 use crate::text::secret::Secret;
 use crate::version::Version;
 
@@ -69,7 +69,7 @@ pub struct K3sSeen {
     /// This run has forced it already.
     pub forced_already: bool,
     /// Why it does not join, where its journal says so.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<StartFailure>,
     /// The release of the control plane that it joins, if that is known.
     pub control_plane: Option<Version>,
 }
@@ -257,7 +257,7 @@ impl K3sWanted {
         let Some(state) = seen.installed.as_ref().filter(|_| !self.reinstalls(seen)) else { return true };
         let other_version = self.version.stated && state.version != self.version.value;
         let other_config = || self.merged(seen).is_ok_and(|merged| merged.text != seen.text());
-        let does_not_join = seen.trouble.is_some_and(Trouble::ends_with_another_token);
+        let does_not_join = seen.trouble.is_some_and(StartFailure::ends_with_another_token);
         other_version || (seen.is_ours() && (other_config() || state.run.is_none() || state.stale || does_not_join))
     }
 

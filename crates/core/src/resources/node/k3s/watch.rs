@@ -7,7 +7,7 @@ use crate::contract::node::K3sTrouble;
 use crate::engine::Act;
 use crate::ids::NodeName;
 use crate::run::fault::Fault;
-use crate::text::k3s_journal::{Said, Trouble};
+use crate::text::k3s_journal::{Said, StartFailure};
 
 /// How long k3s may take to start, or its Node to be Ready.
 const READY_BOUND: Duration = Duration::from_secs(600);
@@ -25,12 +25,12 @@ struct LookAt {
     /// How long after the start was ordered.
     at: Duration,
     /// Which cause is enough to end the wait then.
-    is_enough: fn(Trouble) -> bool,
+    is_enough: fn(StartFailure) -> bool,
 }
 
 const LOOKS: [LookAt; 4] = [
-    LookAt { at: FIRST_BOUND, is_enough: |trouble| trouble.lasts() && trouble != Trouble::RefusedPassword },
-    LookAt { at: SECOND_BOUND, is_enough: Trouble::lasts },
+    LookAt { at: FIRST_BOUND, is_enough: |trouble| trouble.lasts() && trouble != StartFailure::RefusedPassword },
+    LookAt { at: SECOND_BOUND, is_enough: StartFailure::lasts },
     LookAt { at: THIRD_BOUND, is_enough: |_| true },
     LookAt { at: READY_BOUND, is_enough: |_| true },
 ];

@@ -7,7 +7,7 @@ use bringup_core::run::fault::{Cause, Fault};
 
 /// Why something could not be fetched.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum WebError {
     /// It is no address that we follow.
     Address(String),
     /// The name does not resolve.
@@ -42,7 +42,7 @@ pub(crate) enum Trouble {
     Busy(String),
 }
 
-impl Trouble {
+impl WebError {
     /// As a fault of whoever was `doing` something.
     pub fn fault(&self, doing: &str) -> Fault {
         let fault = |cause| Fault::new(cause, Target::Controller, doing);

@@ -11,7 +11,7 @@ use crate::ssh::is_ours;
 
 /// Why a request did not do what it asked for.
 #[derive(Clone, Debug)]
-pub(super) enum Trouble {
+pub(super) enum ApiError {
     /// Nobody answers there.
     Silent { server: String, said: String },
     /// It could not be asked: this machine has no descriptors left, or no network.
@@ -90,7 +90,7 @@ impl Refusal {
     }
 }
 
-impl Trouble {
+impl ApiError {
     /// Reads what the client says of a request that got no answer.
     pub fn of(error: &kube::Error, server: &str, access: &ClusterAccess) -> Self {
         let server = server.to_owned();
@@ -227,22 +227,22 @@ fn host_of(server: &str) -> &str {
     rest.rsplit_once(':').map_or(rest, |(host, _)| host).trim_matches(['[', ']'])
 }
 
-fn tls(error: &(dyn std::error::Error + 'static), server: &str, access: &ClusterAccess) -> Option<Trouble> {
+fn tls(error: &(dyn std::error::Error + 'static), server: &str, access: &ClusterAccess) -> Option<ApiError> {
     use rustls::{AlertDescription as Alert, CertificateError as Bad, Error};
     let error = error.downcast_ref::<Error>()?;
     let (server, said) = (server.to_owned(), error.to_string());
     Some(match error {
         Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
-            Trouble::OtherName { server, said }
+            ApiError::OtherName { server, said }
         }
         Error::InvalidCertificate(
             Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. },
-        ) => Trouble::Expired { server, said },
+        ) => ApiError::Expired { server, said },
         Error::AlertReceived(Alert::CertificateExpired) => {
             let said = format!("{said}; {}", certificate::ours(access, &server));
-            Trouble::Expired { server, said }
+            ApiError::Expired { server, said }
         }
-        _ => Trouble::OtherAuthority { server, said },
+        _ => ApiError::OtherAuthority { server, said },
     })
 }
 

@@ -9,7 +9,7 @@ use super::lanes::{ByStep, Lanes, Need, StepId};
 /// For each step the longest estimated time outside spans from it to the end of the run.
 ///
 /// `acts` says whether a step is expected to do something; the others cost next to nothing.
-pub(crate) fn ways_to_go(lanes: &Lanes, acts: impl Fn(StepId) -> bool) -> ByStep<Duration> {
+pub(crate) fn remaining(lanes: &Lanes, acts: impl Fn(StepId) -> bool) -> ByStep<Duration> {
     let mut followers: ByStep<Vec<StepId>> = ByStep::of(lanes);
     let mut open: ByStep<usize> = ByStep::of(lanes);
     for lane in lanes.order() {

@@ -15,7 +15,7 @@ pub(super) const RESTART_IT: &str = "log in to the BMC and run /etc/init.d/S94bm
 
 /// Why a BMC did not do as asked, and what it said.
 #[derive(Clone, Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum BmcError {
     /// It cannot be reached over SSH.
     Host(Failure),
     /// Its daemon takes no connections: it does not run.
@@ -41,7 +41,7 @@ pub(crate) enum Trouble {
     /// Bytes are not those that were asked for.
     Mismatch(String),
     /// The image does not come to the controller.
-    Fetch(Arc<web::Trouble>),
+    Fetch(Arc<web::WebError>),
     /// The image was replaced at its address while it came.
     Replaced,
     /// A file of the controller.
@@ -52,19 +52,19 @@ pub(crate) enum Trouble {
     Unable(String, &'static str),
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for BmcError {
     fn from(failure: Failure) -> Self {
         Self::Host(failure)
     }
 }
 
-impl From<NoImage> for Trouble {
+impl From<NoImage> for BmcError {
     fn from(NoImage(why): NoImage) -> Self {
         Self::Image(why)
     }
 }
 
-impl From<Broken> for Trouble {
+impl From<Broken> for BmcError {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Fetch(trouble) => Self::Fetch(trouble),
@@ -75,17 +75,17 @@ impl From<Broken> for Trouble {
     }
 }
 
-impl From<ssh::Trouble> for Trouble {
-    fn from(trouble: ssh::Trouble) -> Self {
+impl From<ssh::SshError> for BmcError {
+    fn from(trouble: ssh::SshError) -> Self {
         match trouble {
-            ssh::Trouble::Host(failure) => Self::Host(failure),
-            ssh::Trouble::Local(error) => Self::Local(error.to_string()),
-            ssh::Trouble::There(said) => Self::Script(said),
+            ssh::SshError::Host(failure) => Self::Host(failure),
+            ssh::SshError::Local(error) => Self::Local(error.to_string()),
+            ssh::SshError::There(said) => Self::Script(said),
         }
     }
 }
 
-impl Trouble {
+impl BmcError {
     /// As a fault of whoever was `doing` something.
     pub fn fault(&self, target: &Target, doing: &str) -> Fault {
         let fault = |cause| Fault::new(cause, target.clone(), doing);
