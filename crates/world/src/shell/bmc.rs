@@ -10,7 +10,7 @@ pub(crate) use super::script::NONE;
 pub(super) const STATE: &str = "/root/.bringup";
 
 /// A function of shell that gives the size of a file in bytes.
-const SIZE: &str = "size() { set -- $(ls -ln \"$1\"); echo \"$5\"; }";
+const SIZE: &str = script!("size.sh");
 
 /// The text that is kept under a name.
 pub(crate) fn read_state(name: &str) -> String {
@@ -66,14 +66,7 @@ pub(crate) fn is_disk(slot: u8) -> String {
 
 /// The modules that wait for a boot over USB, with their ports: an RK1 in maskrom mode, a CM4 and a CM5 that boot over USB
 /// (`rpiboot`'s ids). Nothing where there is no USB.
-pub(crate) const WAITING_MODULES: &str = "\
-for vendor in /sys/bus/usb/devices/*/idVendor; do
-[ -r \"$vendor\" ] || continue
-device=${vendor%/*}; read -r vendor < \"$vendor\" && read -r product < \"$device/idProduct\" || continue
-case $vendor:$product in
-2207:350b|0a5c:2711|0a5c:2712|0a5c:2764) echo \"$vendor:$product at ${device##*/}\";;
-esac
-done";
+pub(crate) const WAITING_MODULES: &str = script!("waiting_modules.sh");
 
 /// What an image on the SD card is: sum, then size, mode and time. `known` is what it was like and its sum when it was
 /// last read; a file that is still like that is not read again. So is one whose sum stands beside it, unless it is
@@ -176,8 +169,7 @@ pub(crate) fn head_of(path: &str, bytes: u64) -> String {
 }
 
 /// Unused memory in KiB. What the page cache holds of files is given up first: to bmcd's decoder it counts as used.
-pub(crate) const FREE_MEMORY: &str = "{ echo 1 > /proc/sys/vm/drop_caches; } 2>/dev/null || :\n\
-    while read -r name value _; do [ \"$name\" != MemFree: ] || echo \"$value\"; done < /proc/meminfo";
+pub(crate) const FREE_MEMORY: &str = script!("free_memory.sh");
 
 /// A file's bytes.
 pub(crate) fn bytes_of(path: &str) -> String {
@@ -185,9 +177,7 @@ pub(crate) fn bytes_of(path: &str) -> String {
 }
 
 /// Restarts the daemon, which nothing else does.
-pub(crate) const RESTART_DAEMON: &str = "\
-[ ! -r /root/.bringup/tpi/pid ] || { read -r pid < /root/.bringup/tpi/pid; kill \"$pid\" 2>/dev/null; }
-/etc/init.d/S94bmcd restart < /dev/null > /dev/null 2>&1";
+pub(crate) const RESTART_DAEMON: &str = script!("restart_daemon.sh");
 
 /// Holds the board for one run for as long as a line comes every minute and a half, and says who has it if it is another.
 /// A connection that was lost may leave a holder of this same run behind: that one is ended.

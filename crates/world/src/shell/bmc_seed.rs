@@ -87,7 +87,7 @@ pub(crate) fn seed(script: &SeedScript<'_>) -> String {
          tries=0; while mountpoint -q \"$at\" && ! umount \"$at\" && [ $tries -lt 5 ]; do tries=$((tries + 1)); sleep 1; done\n\
          rmdir \"$at\"\ndone\nrmdir \"$work\"\n}}\n\
          trap leave EXIT; trap 'exit 1' HUP INT TERM\n\
-         {LEFTOVERS}\
+         {LEFTOVERS}\n\
          tries=0\nwhile :; do\nfound=\nfor vendor in {disks}/*/device/vendor; do\n[ -r \"$vendor\" ] || continue\n\
          read -r name < \"$vendor\" || :\ncase $name in {vendor}*)\n\
          disk=${{vendor%/device/vendor}}; found=\"$found ${{disk##*/}}\";; esac\ndone\n\
@@ -136,11 +136,7 @@ pub(crate) fn seed(script: &SeedScript<'_>) -> String {
 }
 
 /// What a run that was killed left mounted is of a disk that may be another by now.
-const LEFTOVERS: &str = "\
-while read -r device at rest; do
-case $at in \"$work\"/*) ;; /tmp/bringup.*) umount \"$at\" || umount -l \"$at\"; rmdir \"$at\" \"${at%/*}\" 2>/dev/null;; esac
-done < /proc/mounts
-";
+const LEFTOVERS: &str = script!("leftovers.sh");
 
 fn write(file: &SeedFile<'_>) -> String {
     let on = match file.on {

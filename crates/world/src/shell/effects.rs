@@ -8,7 +8,7 @@ use bringup_core::contract::node::{
 use bringup_core::ids::Sha256;
 
 use super::quote::word;
-use super::script::no_room;
+use super::script::NO_ROOM;
 use super::{jobs, k3s};
 
 /// How an action on a node is brought about.
@@ -60,7 +60,7 @@ fn write_file(path: &str, text: &str, mode: u32) -> String {
          new=$(mktemp \"$path.XXXXXX\") && printf '%s' {text} > \"$new\" && chmod {mode:04o} \"$new\" && sync -d \"$new\" \
          && mv -f \"$new\" \"$path\" && exit 0\n\
          rm -f \"$new\"; no_room \"${{path%/*}}\"; exit 1",
-        no_room()
+        NO_ROOM
     )
 }
 

@@ -7,7 +7,7 @@
 use bringup_core::contract::Job;
 
 use super::quote::word;
-use super::script::{NONE, no_room};
+use super::script::{NO_ROOM, NONE};
 
 const DIRECTORY: &str = "/var/lib/bringup/jobs";
 
@@ -67,7 +67,7 @@ pub(super) fn start(job: &Job) -> String {
          && echo {hash} > hash; }} || {{ no_room /var/lib; exit 1; }}\n\
          systemctl reset-failed {unit} 2>/dev/null\n\
          systemd-run --quiet --unit={unit} --description={} --property=KillMode=process -- {directory}/run",
-        no_room(),
+        NO_ROOM,
         word(&script),
         word(&format!("bringup: {job}")),
     )

@@ -22,14 +22,10 @@ pub(crate) const MAKE_HANDED: &str =
 const TOKEN: &str = "/etc/rancher/k3s/bringup-token";
 
 /// Role and unit, or the end.
-const ROLE: &str = "\
-if [ -e /etc/systemd/system/k3s.service ]; then role=server unit=k3s
-elif [ -e /etc/systemd/system/k3s-agent.service ]; then role=agent unit=k3s-agent
-else exit 44; fi";
+const ROLE: &str = script!("k3s_role.sh");
 
 /// `k3s version v1.33.6+k3s1 (b5847677)`.
-const VERSION: &str = "\
-version() { \"${1:-/usr/local/bin/k3s}\" --version 2>/dev/null | { read -r name word version rest; echo \"$version\"; }; }";
+const VERSION: &str = script!("k3s_version.sh");
 
 /// Role, release, our run, whether any mark of ours is left of its configuration,
 /// whether it has its Node's password, how its unit is, then the times that tell whether what runs is older than what it reads:
@@ -107,42 +103,14 @@ pub(super) fn agent_token() -> String {
 
 /// What the kernel lacks, a line each. What k3s runs on has all it needs. Where nobody can tell, nothing is said: a
 /// container has no modules of its own.
-pub(super) const MISSING_FEATURES: &str = "\
-systemctl is-active --quiet k3s || systemctl is-active --quiet k3s-agent && exit 0
-groups=/sys/fs/cgroup/cgroup.controllers
-for name in memory cpuset cpu pids; do
-if [ -r $groups ]; then case \" $(cat $groups) \" in *\" $name \"*) continue;; esac
-else
-found=no
-while read -r group rest; do [ \"$group\" = $name ] && [ \"${rest##* }\" != 0 ] && [ \"${rest##*\t}\" != 0 ] && found=yes
-done < /proc/cgroups
-[ $found = yes ] && continue
-fi
-echo \"the cgroup $name\"
-done
-[ -d \"/lib/modules/$(uname -r)\" ] && command -v modprobe >/dev/null || exit 0
-backend=$(sed -n 's/^flannel-backend: *[\"'\\'']*\\([a-z-]*\\).*/\\1/p' /etc/rancher/k3s/config.yaml 2>/dev/null)
-for module in overlay vxlan; do
-[ $module != vxlan ] || [ -z \"$backend\" ] || [ \"$backend\" = vxlan ] || continue
-[ -d /sys/module/$module ] || modprobe -n -q $module || echo \"the module $module\"
-done";
+pub(super) const MISSING_FEATURES: &str = script!("missing_features.sh");
 
 /// Writes a file that only root reads, unless it holds that already: what k3s reads is not to be newer for nothing.
-const KEEP_TEXT: &str = "\
-keep_text() {
-if [ -e \"$1\" ] && printf '%s' \"$2\" | cmp -s - \"$1\"; then chmod 0600 \"$1\"; return; fi
-(umask 022; mkdir -p \"${1%/*}\") && new=$(mktemp \"$1.XXXXXX\") && printf '%s' \"$2\" > \"$new\" && sync -d \"$new\" \\
-&& mv -f \"$new\" \"$1\"
-}";
+const KEEP_TEXT: &str = script!("keep_text.sh");
 
 /// Has a file at a second place, whole or not at all, and without its bytes twice where that can be: archives of images are
 /// large. A link to what goes along with it is followed.
-const TWIN: &str = "\
-twin() {
-case $(readlink -f \"$1\") in \"$1\") ;; /etc/rancher/*|/var/lib/rancher/*)
-cp -pL \"$1\" \"$2.bringup-part\" && mv -f \"$2.bringup-part\" \"$2\"; return;; esac
-cp -alf \"$1\" \"$2\" 2>/dev/null || { cp -af \"$1\" \"$2.bringup-part\" && mv -f \"$2.bringup-part\" \"$2\"; }
-}";
+const TWIN: &str = script!("twin.sh");
 
 /// Installs it, or brings what is installed to another release or configuration; its start is ordered and not waited
 /// for, because a server's may never come back.

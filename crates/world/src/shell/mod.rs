@@ -3,6 +3,14 @@
 //! Nothing else in the project contains shell, and nothing from a site or a target reaches it but through
 //! [`quote::word`].
 
+/// A file of `scripts/`, as it goes into a script: without its first line, which is for shellcheck, and without the newline at
+/// its end.
+macro_rules! script {
+    ($file:literal) => {
+        $crate::shell::body(include_str!(concat!("scripts/", $file)))
+    };
+}
+
 mod answers;
 pub(crate) mod bmc;
 pub(crate) mod bmc_seed;
@@ -24,3 +32,12 @@ pub(crate) use self::effects::{Acting, acting};
 pub(crate) use self::questions::{ADMIN_KUBECONFIG, Asking, asking};
 pub(crate) use self::quote::word;
 pub(crate) use self::script::{Script, Section};
+
+const fn body(text: &'static str) -> &'static str {
+    let mut first = 0;
+    while text.as_bytes()[first] != b'\n' {
+        first += 1;
+    }
+    let (_, body) = text.split_at(first + 1);
+    body.split_at(body.len() - 1).0
+}

@@ -68,16 +68,10 @@ pub(super) fn piece(question: &Question) -> Option<String> {
     if let Asking::Shell(piece) = asking(question) { Some(piece) } else { None }
 }
 
-const SYSTEM: &str = "\
-uname -n
-. /etc/os-release; printf '%s %s\\n' \"$NAME\" \"$VERSION_ID\"
-dpkg --print-architecture";
+const SYSTEM: &str = script!("system.sh");
 
 /// By device number where the root is on a block device: `findmnt` may call it `/dev/root`.
-const ROOT_PARTITION: &str = "\
-number=$(findmnt -n -o MAJ:MIN /) || exit 1
-name=$(readlink -f \"/sys/dev/block/${number# }\") && [ -n \"$name\" ] && [ -d \"$name\" ] \
-&& echo \"/dev/${name##*/}\" || findmnt -n -o SOURCE /";
+const ROOT_PARTITION: &str = script!("root_partition.sh");
 
 /// Size, model, serial, whether `/` is on it, then a line for each place where something of it is mounted, `at /srv`, and
 /// one for each file system, `ext4 cloudimg-rootfs`. A partition is no disk.
@@ -99,53 +93,19 @@ fn disk_script() -> String {
 
 /// From what cloud-init leaves under `/run`: asking `cloud-init status` itself starts Python, which takes a second on
 /// a CM4. Its generator writes `enabled` or `disabled` before anything else starts.
-const CLOUD_INIT: &str = "\
-if [ -e /run/cloud-init/result.json ]; then cat /run/cloud-init/result.json
-elif [ -e /run/cloud-init/disabled ] || [ ! -e /run/cloud-init/enabled ]; then exit 44
-else echo running; fi";
+const CLOUD_INIT: &str = script!("cloud_init.sh");
 
 /// Half-configured packages, packages to change, packages to remove, age of the lists.
 ///
 /// A simulated dist-upgrade costs a second of work, so what it said is kept under `/run` for as long as
 /// dpkg's state, apt's lists and apt's settings are what they were. Lists may be newer than a clock that was wrong.
-const UPGRADES: &str = "\
-dpkg-query -W -f='${db:Status-Abbrev}\\n' | grep -c -v -e '^[a-z][inc] ' || :
-key=$( { stat -c '%n %s %Y %Z' /var/lib/dpkg/status /var/lib/apt/extended_states /var/lib/apt/lists \
-/var/lib/apt/lists/partial /etc/apt/* /etc/apt/*.d/*; date +%j; } 2>/dev/null | sha256sum) || exit 1
-key=${key%% *}
-kept=/run/bringup/apt-$key
-if [ ! -r \"$kept\" ]; then
-said=$(apt-get -s -q -o Debug::NoLocking=true --auto-remove dist-upgrade) || exit 1
-mkdir -p -m 0755 /run/bringup && rm -f /run/bringup/apt-* && printf '%s\\n' \"$said\" | grep -e '^Inst ' -e '^Remv ' \
-> \"$kept.new\"; mv \"$kept.new\" \"$kept\" || exit 1
-fi
-grep -c '^Inst ' \"$kept\" || :
-grep -c '^Remv ' \"$kept\" || :
-newest=0
-for file in /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/update-success-stamp; do
-time=$(stat -c %Y \"$file\" 2>/dev/null) && [ \"$time\" -gt \"$newest\" ] && newest=$time
-done
-for file in /var/lib/apt/lists/*_Packages*; do [ -e \"$file\" ] || newest=0; break; done
-age=$(( $(date +%s) - newest )); [ $age -ge 0 ] || age=0; echo $age";
+const UPGRADES: &str = script!("upgrades.sh");
 
 /// The kernel's own list of locks names the files by their inodes. What takes them is `fcntl`, which no tool asks for.
-const PACKAGES_BUSY: &str = "\
-for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
-inode=$(stat -c %i \"$lock\" 2>/dev/null) || continue
-grep -q \"POSIX .* WRITE .*:$inode \" /proc/locks && exit 0
-done
-exit 44";
+const PACKAGES_BUSY: &str = script!("packages_busy.sh");
 
 /// With the time since boot and the time now, which turn systemd's monotonic times into those of the clock.
-const UNIT: &str = "\
-date +%s; read -r up rest < /proc/uptime; echo \"$up\"
-systemctl show --property=LoadState,ActiveState,UnitFileState,ActiveEnterTimestampMonotonic --";
+const UNIT: &str = script!("unit.sh");
 
 /// The driver that the kernel has loaded, else the module that is installed, else the package.
-const GPU_DRIVER: &str = "\
-if [ -r /sys/module/nvidia/version ]; then cat /sys/module/nvidia/version
-elif modinfo -F version nvidia 2>/dev/null; then :
-else
-said=$(dpkg-query -W -f='${db:Status-Abbrev} ${Version}\\n' 'nvidia-driver-*' 2>/dev/null | grep '^ii') || exit 44
-printf '%s\\n' \"$said\" | { read -r status version; echo \"$version\"; }
-fi";
+const GPU_DRIVER: &str = script!("gpu_driver.sh");

@@ -9,10 +9,7 @@ use std::fmt::Write as _;
 /// Exit status that says "there is none", in answers that may be nothing.
 pub(crate) const NONE: i32 = 44;
 /// A function of shell that says so when a directory's file system has no room: some shells call that an I/O error.
-pub(super) fn no_room() -> &'static str {
-    "no_room() { set -- \"$1\" $(df -Pk \"$1\" | tail -n 1)\n\
-     [ \"${5:-9999}\" -gt 64 ] || echo \"no space left for $1: $5 KiB are free\" >&2; }"
-}
+pub(super) const NO_ROOM: &str = script!("no_room.sh");
 
 /// A script that is being put together.
 #[derive(Clone, Debug)]
@@ -35,15 +32,7 @@ pub(crate) struct Section {
 }
 
 /// What each script begins with: one locale, one path, no surprise from the account's environment.
-const PRELUDE: &str = "\
-LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
-unset ENV BASH_ENV CDPATH LANGUAGE
-IFS=' \t
-'
-umask 022
-cd /
-";
+const PRELUDE: &str = script!("prelude.sh");
 
 impl Script {
     /// An empty one.
@@ -69,7 +58,7 @@ impl Script {
 
     /// The script's text.
     pub fn text(&self) -> String {
-        format!("bringup() {{\n{PRELUDE}{}}}\nbringup; exit 0\n", self.body)
+        format!("bringup() {{\n{PRELUDE}\n{}}}\nbringup; exit 0\n", self.body)
     }
 
     /// Whether it ran at all, by its standard output.
