@@ -435,5 +435,4 @@ fn hide(key: &str, resolved: Resolved) -> Value {
 }
 
 #[cfg(test)]
-#[path = "inventory_tests.rs"]
 mod tests;

@@ -430,5 +430,4 @@ fn lookup(found: &Found, plugin: &str, terms: &[String], options: &Kwargs) -> Re
 }
 
 #[cfg(test)]
-#[path = "template_tests.rs"]
 mod tests;

@@ -212,5 +212,4 @@ impl std::fmt::Display for Versions {
 }
 
 #[cfg(test)]
-#[path = "api_reply_tests.rs"]
 mod tests;

@@ -229,5 +229,4 @@ impl Body for Multipart {
 }
 
 #[cfg(test)]
-#[path = "upload_tests.rs"]
 mod tests;

@@ -91,5 +91,4 @@ fn text_of(path: &Path) -> io::Result<Option<String>> {
 }
 
 #[cfg(test)]
-#[path = "kubeconfig_file_tests.rs"]
 mod tests;

@@ -208,5 +208,4 @@ fn plugin_in(table: &str, name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "tools_tests.rs"]
 mod tests;

@@ -236,5 +236,4 @@ pub(crate) fn tpi_flash_state() -> String {
 }
 
 #[cfg(test)]
-#[path = "bmc_tests.rs"]
 mod tests;

@@ -156,5 +156,4 @@ fn write(file: &SeedFile<'_>) -> String {
 }
 
 #[cfg(test)]
-#[path = "bmc_seed_tests.rs"]
 mod tests;

@@ -136,5 +136,4 @@ fn first_word(out: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "feed_tests.rs"]
 mod tests;

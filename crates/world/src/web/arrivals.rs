@@ -183,5 +183,4 @@ impl Arrival {
 }
 
 #[cfg(test)]
-#[path = "arrivals_tests.rs"]
 mod tests;

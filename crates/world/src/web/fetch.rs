@@ -198,5 +198,4 @@ fn move_to(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "fetch_tests.rs"]
 mod tests;

@@ -9,7 +9,7 @@ use super::super::{Logins, Route};
 use super::*;
 
 #[allow(dead_code, reason = "other tests use more of it")]
-#[path = "../../tests/sshd/mod.rs"]
+#[path = "../../../tests/sshd/mod.rs"]
 mod sshd;
 
 /// A session as root: whoever runs this is root, or has it free.

@@ -24,8 +24,8 @@ struct Response {
 
 fn recordings() -> Vec<Line> {
     let files = [
-        include_str!("../../tests/recordings/bmcd-http.jsonl"),
-        include_str!("../../tests/recordings/bmcd-progress.jsonl"),
+        include_str!("../../../tests/recordings/bmcd-http.jsonl"),
+        include_str!("../../../tests/recordings/bmcd-progress.jsonl"),
     ];
     files.iter().flat_map(|file| file.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
