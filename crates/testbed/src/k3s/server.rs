@@ -110,6 +110,11 @@ pub fn run(options: &Options, version: &str, runtime: &Runtime) -> Result<(), En
     runtime.spawn(front::serve(Arc::new(front), listener, serving));
 
     let mut processes = Processes::default();
+    // The programs of a k3s that was just ended are killed with it, and keep their ports for a moment. The real one has none
+    // beside it.
+    processes.until(Duration::from_secs(10), "the ports of the k3s before", || {
+        [2379, 2380, API_PORT].iter().all(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+    })?;
     start_etcd(&mut processes, &node, options, embedded)?;
     start_api(&mut processes, &node, options)?;
     processes.until(BOUND, "the API server to be ready", || {

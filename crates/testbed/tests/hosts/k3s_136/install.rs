@@ -69,7 +69,8 @@ pub fn on_a_joined_agent(stage: &Stage) -> Vec<String> {
 #[derive(Clone, Copy)]
 enum End {
     ByItself,
-    /// It waits for ever, and is ended once the agent was refused. `timeout` ended the recorded one, with the status 124.
+    /// It waits for ever, and is ended once it has started the agent and that was refused: the agent, which systemd restarts, may
+    /// have been refused before. `timeout` ended the recorded one, with the status 124.
     OnceRefused,
 }
 
@@ -79,8 +80,10 @@ impl End {
         match self {
             Self::ByItself => format!("{command} && echo 0 || echo $?"),
             Self::OnceRefused => format!(
-                "since=$(date +%s)\n{command} & script=$!\nfor look in $(seq 300); do\n\
-                 ! journalctl --quiet --unit=k3s-agent --since=@$since | grep -q 'password rejected' || break\nsleep 0.2\ndone\n\
+                "rm -f out\nsince=$(date +%s)\n{command} & script=$!\nfor look in $(seq 300); do\n\
+                 ! grep -q 'systemd: Starting' out 2>/dev/null \
+                 || ! journalctl --quiet --unit=k3s-agent --since=@$since | grep -q 'password rejected' || break\n\
+                 sleep 0.2\ndone\n\
                  kill $script && echo 124 || echo \"it ended by itself\""
             ),
         }
