@@ -1,6 +1,6 @@
 //! Questions and actions as POSIX shell, and answers out of what it prints.
 //!
-//! Nothing else in the project contains shell, and nothing from a site or a target reaches it but through
+//! Uploads and sudo have their own few lines in `ssh`. Nothing from a site or a target reaches shell but through
 //! [`quote::word`].
 
 /// A file of `scripts/`, as it goes into a script: without its first line, which is for shellcheck, and without the newline at
@@ -33,9 +33,12 @@ pub(crate) use self::questions::{ADMIN_KUBECONFIG, Asking, asking};
 pub(crate) use self::quote::word;
 pub(crate) use self::script::{Script, Section};
 
+/// A file that begins with another line, or does not end with a newline, would lose a command or a letter: it does not compile.
 const fn body(text: &'static str) -> &'static str {
+    let bytes = text.as_bytes();
+    assert!(bytes[0] == b'#' && bytes[bytes.len() - 1] == b'\n');
     let mut first = 0;
-    while text.as_bytes()[first] != b'\n' {
+    while bytes[first] != b'\n' {
         first += 1;
     }
     let (_, body) = text.split_at(first + 1);
