@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn leave_is_a_set_and_names_are_named() {
+    fn approval_is_a_set_and_names_are_named() {
         let idle = erase("a", Liveness::Idle);
         let living = erase("b", Liveness::Living);
         let doubtful = erase("c", Liveness::Doubtful);

@@ -1,6 +1,7 @@
 //! Problems of a site for a person: the line, what in it is meant, what would be right.
 
-use bringup_core::site::{Problem, Problems, Severity};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use bringup_core::site::{Problem, Problems, Severity, Spot};
 
 use crate::terminal::{Line, Lines};
 
@@ -27,38 +28,68 @@ pub fn report(problems: &Problems) -> Lines {
 }
 
 fn write(lines: &mut Lines, problem: &Problem) {
-    let word = match problem.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    lines.push(format_args!("{word}: {}", problem.message));
-    if let Some(spot) = &problem.spot {
-        let number = spot.line.to_string();
-        let gutter = " ".repeat(number.len());
-        // Measured as it is shown: an escaped character is longer than itself, and so is a tab.
-        let width = |from: usize, length: usize| {
-            Line::new(spot.text.chars().skip(from).take(length).collect::<String>()).width()
-        };
-        let before = (spot.column - 1).saturating_sub(spot.skipped);
-        let there = spot.text.chars().skip(before).take(spot.length).count();
-        // What is meant may lie behind the line's end.
-        let marks = width(before, spot.length) + (spot.length - there);
-        lines.push(format_args!("{gutter} --> {}:{}:{}", spot.file, spot.line, spot.column));
-        lines.push(format_args!("{gutter} |"));
-        let (more, below) = if spot.skipped > 0 { ("…", " ") } else { ("", "") };
-        lines.push(format_args!("{number} | {more}{}", spot.text));
-        lines.push(format_args!("{gutter} | {below}{}{}", " ".repeat(width(0, before)), "^".repeat(marks)));
-    }
-    if let Some(help) = &problem.help {
-        lines.push(format_args!("  help: {help}"));
+    // What the renderer is given has nothing left in it that acts on a terminal; it would show some of that in its own way,
+    // and pass on the rest.
+    let message = Line::new(&problem.message).to_string();
+    let help = problem.help.as_ref().map(|help| Line::new(help).to_string());
+    match &problem.spot {
+        Some(spot) => {
+            let level = match problem.severity {
+                Severity::Error => Level::ERROR,
+                Severity::Warning => Level::WARNING,
+            };
+            let mut group = at(spot, Group::with_title(level.primary_title(message)));
+            if let Some(help) = help {
+                group = group.element(Level::HELP.message(help));
+            }
+            Renderer::plain().render(&[group]).lines().for_each(|line| lines.push(line));
+        }
+        // The renderer would draw a margin beside no line.
+        None => {
+            let word = match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            lines.push(format_args!("{word}: {message}"));
+            if let Some(help) = help {
+                lines.push(format_args!("  help: {help}"));
+            }
+        }
     }
     lines.push("");
 }
 
+/// With the line of a spot, and what in it is meant.
+fn at<'a>(spot: &Spot, group: Group<'a>) -> Group<'a> {
+    let file = Line::new(&spot.file).to_string();
+    let (head, meant, tail) = around(spot);
+    // The renderer counts columns in what is shown. Where that is not what stands in the file, it is told the column.
+    let (group, more, path) = match head.chars().count() + 1 == spot.column {
+        true => (group, "", Some(file)),
+        false => {
+            let origin = Origin::path(file).line(spot.line).char_column(spot.column);
+            (group.element(origin), if spot.skipped > 0 { "…" } else { "" }, None)
+        }
+    };
+    let start = more.len() + head.len();
+    let snippet = Snippet::source(format!("{more}{head}{meant}{tail}"))
+        .line_start(spot.line)
+        .path(path)
+        .annotation(AnnotationKind::Primary.span(start..start + meant.len()));
+    group.element(snippet)
+}
+
+/// A spot's line as it is shown: what stands before what is meant, that, and what follows. An escaped character is longer
+/// than itself, and so is a tab.
+fn around(spot: &Spot) -> (String, String, String) {
+    let before = (spot.column - 1).saturating_sub(spot.skipped);
+    let shown =
+        |from: usize, count: usize| Line::new(spot.text.chars().skip(from).take(count).collect::<String>()).to_string();
+    (shown(0, before), shown(before, spot.length), shown(before + spot.length, spot.text.len()))
+}
+
 #[cfg(test)]
 mod tests {
-    use bringup_core::site::Spot;
-
     use super::*;
 
     #[test]
@@ -78,7 +109,7 @@ mod tests {
         };
         assert_eq!(
             report(&Problems(vec![problem])).to_string(),
-            "error: `slot_num` is a slot from 1 to 4, not `7`\n   --> hosts.yml:12:17\n   |\n12 |       slot_num: 7\n   \
+            "error: `slot_num` is a slot from 1 to 4, not `7`\n  --> hosts.yml:12:17\n   |\n12 |       slot_num: 7\n   \
              |                 ^\n\n1 error. Nothing was contacted.\n"
         );
     }
@@ -97,7 +128,7 @@ mod tests {
         let problem = Problem { severity: Severity::Warning, message, spot: Some(spot), help };
         assert_eq!(
             report(&Problems(vec![problem])).to_string(),
-            "warning: wrong\n  --> hosts.json:1:1003\n  |\n1 | …{ abc }\n  |    ^^^\n\n1 warning.\n"
+            "warning: wrong\n --> hosts.json:1:1003\n  |\n ::: \n1 | …{ abc }\n  |    ^^^\n\n1 warning.\n"
         );
     }
 }

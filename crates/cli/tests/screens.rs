@@ -29,5 +29,5 @@ fn a_run_in_which_things_go_wrong() {
 
 #[test]
 fn each_action_and_each_wait() {
-    insta::assert_snapshot!(rehearsal(&["-vv", "--tags", "flash,known_hosts,move_fs,k3s"]));
+    insta::assert_snapshot!(rehearsal(&["-vv"]));
 }

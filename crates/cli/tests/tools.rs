@@ -53,6 +53,9 @@ fn platform() -> String {
     format!("{system}-{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" })
 }
 
+/// A mirror that only a proxy can find: no name below `test` resolves (RFC 6761).
+const BEHIND_A_PROXY: &str = "http://mirror.test";
+
 /// What every path holds.
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -128,7 +131,9 @@ fn serve(mut stream: TcpStream, files: &Files, breaks_off: Option<&str>, seen: &
         head.push(byte[0]);
     }
     let head = String::from_utf8_lossy(&head).into_owned();
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let asked = head.split(' ').nth(1).unwrap_or_default();
+    // A proxy is asked for whole addresses.
+    let path = asked.strip_prefix(BEHIND_A_PROXY).unwrap_or(asked).to_owned();
     let first = {
         let mut seen = seen.lock().unwrap();
         seen.push(head.clone());
@@ -164,15 +169,19 @@ fn serve(mut stream: TcpStream, files: &Files, breaks_off: Option<&str>, seen: &
 struct User {
     home: tempfile::TempDir,
     site: tempfile::TempDir,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl User {
     fn new(server: &Server) -> Self {
+        Self::with_mirror(&server.url)
+    }
+
+    fn with_mirror(url: &str) -> Self {
         let (home, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let hosts = "controller:\n  hosts:\n    localhost:\n      ansible_connection: local\n";
         fs::write(site.path().join("hosts.yml"), hosts).unwrap();
         fs::create_dir(site.path().join("group_vars")).unwrap();
-        let url = &server.url;
         let variables = format!(
             "helm_url: {url}/helm\nkubectl_url: {url}/kubectl\nkubeseal_url: {url}/kubeseal\nhelm_diff_url: {url}/diff\n\
              helm_version: 3.19.9\nkubeseal_version: 0.34.0\nhelm_diff_version: 3.14.0\ncluster_domain: example.org\n"
@@ -180,7 +189,7 @@ impl User {
         // Over plain http the list beside a file proves nothing.
         let variables = format!("{}{variables}", stated_sums());
         fs::write(site.path().join("group_vars/all.yml"), variables).unwrap();
-        Self { home, site }
+        Self { home, site, environment: Vec::new() }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -189,6 +198,10 @@ impl User {
         for name in ["BIN_DIR", "KUBECONFIG", "HELM_PLUGINS", "ANSIBLE_CONFIG", "ANSIBLE_VAULT_PASSWORD_FILE"] {
             command.env_remove(name);
         }
+        for name in ["http_proxy", "https_proxy", "no_proxy", "all_proxy"] {
+            command.env_remove(name).env_remove(name.to_uppercase());
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.output().unwrap()
     }
 
@@ -245,6 +258,17 @@ fn tools_are_installed_and_then_cost_no_request() {
     assert_eq!(fs::read_to_string(user.at("dotfiles")).unwrap(), "# mine\n");
     assert!(user.at(".bashrc").is_symlink() && user.at("bin/helm").exists());
     assert!(said(&user.run(&["tools", "--remove"])).contains("no block of ours"));
+}
+
+#[test]
+fn proxies_of_the_environment_are_followed() {
+    let proxy = Server::of(files(), None);
+    let mut user = User::with_mirror(BEHIND_A_PROXY);
+    user.environment = vec![("http_proxy", proxy.url.clone())];
+    let apply = user.tools("apply", &["-y"]);
+    assert_eq!(apply.status.code(), Some(0), "{}", said(&apply));
+    assert!(user.at("bin/helm").exists());
+    assert!(proxy.asked().iter().all(|head| head.contains(BEHIND_A_PROXY)), "{:?}", proxy.asked());
 }
 
 #[test]

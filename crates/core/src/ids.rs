@@ -276,8 +276,7 @@ impl From<sha2::Sha256> for Sha256 {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        f.pad(&digits)
+        f.pad(&hex::encode(self.0))
     }
 }
 

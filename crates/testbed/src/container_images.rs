@@ -71,7 +71,7 @@ pub fn provide() -> Result<PathBuf, Failure> {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&hash.finalize()[..8]);
     let name = format!("container-images-{hex}");
     let directory = cache.join(&name);
     if directory.is_dir() {
@@ -205,7 +205,7 @@ pub fn sum(path: &Path) -> Result<String, Failure> {
     let mut hash = Sha256::new();
     let tried = || format!("read {}", path.display());
     io::copy(&mut File::open(path).tried(tried)?, &mut hash).tried(tried)?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(hash.finalize()))
 }
 
 /// An image: layers, the lowest first, and what is run.
@@ -244,7 +244,7 @@ fn save(images: &[Image<'_>], to: &Path) -> Result<(), Failure> {
     let mut things = vec!["manifest.json".to_owned()];
     for image in images {
         let config = image.config().to_string();
-        let sha256: String = Sha256::digest(&config).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex::encode(Sha256::digest(&config));
         let config_file = format!("{sha256}.json");
         write_whole(&tree.join(&config_file), config.as_bytes())?;
         let mut layers = Vec::new();

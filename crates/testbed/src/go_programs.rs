@@ -197,7 +197,7 @@ impl Program {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
-        let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(&hash.finalize()[..8]);
         places::cache().join(format!("go-{}-{hex}", self.name))
     }
 

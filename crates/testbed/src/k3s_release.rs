@@ -67,7 +67,7 @@ pub fn provide() -> Result<PathBuf, Failure> {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&hash.finalize()[..8]);
     let directory = cache.join(format!("k3s-releases-{hex}"));
     if directory.is_dir() {
         return Ok(directory);
@@ -105,7 +105,7 @@ fn release(directory: &Path, version: &str, images: &Path) -> Result<(), Failure
     for name in [&archive, &program] {
         let path = directory.join(name);
         let bytes = fs::read(&path).tried(|| format!("read {}", path.display()))?;
-        let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = hex::encode(Sha256::digest(bytes));
         // Writing to a text cannot fail.
         let _ = writeln!(sums, "{sum}  {name}");
     }

@@ -201,7 +201,7 @@ pub fn records_of(name: &str) -> Records {
 
 /// Short, and of characters that any name may have.
 fn tag(name: &str) -> String {
-    Sha256::digest(name.as_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(name.as_bytes())[..3])
 }
 
 /// A name of a testbed or a host that can be part of a path, a host's name and an inventory.

@@ -7,7 +7,7 @@ use bringup_core::run::fault::{Cause, Fault};
 use bringup_core::site::Connection;
 use bringup_core::text::known_hosts::HostKey;
 
-use crate::controller::local;
+use crate::local_shell;
 use crate::shell::{Script, Section};
 use crate::ssh::{Failure, Hosts, Session};
 
@@ -109,7 +109,7 @@ pub(crate) async fn run(
     script: &Script,
 ) -> Result<Vec<Option<Section>>, Failure> {
     if connection.local {
-        return local::script(script).await;
+        return local_shell::script(script).await;
     }
     let session = hosts.session(target, connection).await?;
     let result = session.script(script).await;

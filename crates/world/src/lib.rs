@@ -6,23 +6,26 @@
 mod bmc;
 mod cluster;
 mod controller;
+mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod host;
 mod image;
+mod local_shell;
 #[cfg(test)]
 mod mutations;
 mod node;
+mod program;
 mod real_world;
 mod shell;
 pub mod ssh;
 mod web;
 
-pub use controller::block_file::take_out_block;
-pub use controller::cache::{CACHE_BOUND, Cached, cached, clean_cache};
 pub use controller::journal::{Journal, run_name};
 pub use controller::known_nodes::KnownNodes;
 pub use controller::local_source::LocalSource;
 pub use controller::run_lock::{Held, LockError, RunLock};
-pub use controller::site_files;
+pub use files::block_file::take_out_block;
+pub use files::cache::{CACHE_BOUND, Cached, cached, clean_cache};
+pub use files::site_files;
 pub use real_world::{Directories, RealWorld};

@@ -21,11 +21,6 @@ impl Line {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// How many characters it has.
-    pub fn width(&self) -> usize {
-        self.0.chars().count()
-    }
 }
 
 impl Display for Line {
@@ -175,7 +170,7 @@ mod tests {
     fn a_flood_is_cut_and_its_end_is_kept() {
         let flood = format!("erase {} of node01, WHICH IS ALIVE", "x".repeat(1 << 20));
         let line = Line::new(flood);
-        assert_eq!(line.width(), LINE);
+        assert_eq!(line.as_str().chars().count(), LINE);
         assert!(line.as_str().starts_with("erase xxx") && line.as_str().contains('…'));
         assert!(line.as_str().ends_with("of node01, WHICH IS ALIVE"));
         assert_eq!(value("a  \n\t b", 9), "a \\n b");

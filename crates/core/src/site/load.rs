@@ -295,7 +295,12 @@ fn extra_vars(files: Files<'_>, text: &str, problems: &mut Vec<Problem>) -> Vari
         return entries.iter().map(|(key, raw)| Variables::entry(key, raw.clone())).collect();
     }
     let mut variables = Variables::default();
-    for word in words(text) {
+    let Some(words) = shlex::split(text) else {
+        let help = Some("-e takes k=v, a JSON map or @file".to_owned());
+        problems.push(Origin::file(&file).error("a quote is not closed".to_owned(), help));
+        return variables;
+    };
+    for word in words {
         let Some((name, value)) = word.split_once('=') else {
             let help = Some("-e takes k=v, a JSON map or @file".to_owned());
             problems.push(Origin::file(&file).error(format!("`{word}` sets no variable"), help));
@@ -308,28 +313,6 @@ fn extra_vars(files: Files<'_>, text: &str, problems: &mut Vec<Problem>) -> Vari
         variables.0.insert(name, variable);
     }
     variables
-}
-
-/// Words as a shell cuts them; quotes hold one together.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote, mut inside) = (Vec::new(), String::new(), None, false);
-    for character in text.chars() {
-        match quote {
-            Some(open) if character == open => quote = None,
-            None if character == '\'' || character == '"' => (quote, inside) = (Some(character), true),
-            None if character.is_whitespace() => {
-                if inside || !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                inside = false;
-            }
-            _ => word.push(character),
-        }
-    }
-    if inside || !word.is_empty() {
-        words.push(word);
-    }
-    words
 }
 
 /// Looks up what templates asked for; whether there was anything.

@@ -33,7 +33,7 @@ fn name(suite: &str) -> String {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&hash.finalize()[..8]);
     format!("bmc-{suite}-{hex}")
 }
 

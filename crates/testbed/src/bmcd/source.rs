@@ -133,7 +133,7 @@ impl Source {
             Self::Xz(decoder) => decoder.into_inner(),
         };
         io::copy(&mut counted, &mut io::sink())?;
-        Ok(counted.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(counted.hash.finalize()))
     }
 }
 

@@ -30,7 +30,7 @@ pub const KINDS: [(&str, &str); 2] = [
 pub fn provide(base: &str) -> Result<String, Failure> {
     let cache = places::cache();
     let hash = Sha256::digest([base, SCRIPT, EDITION].join("\0"));
-    let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&hash[..8]);
     let name = format!("images-{hex}");
     let directory = cache.join(&name);
     for (kind, file) in KINDS {
@@ -84,7 +84,7 @@ fn sum(path: &Path) -> Result<String, Failure> {
     let mut hash = Sha256::new();
     let tried = || format!("read {}", path.display());
     io::copy(&mut File::open(path).tried(tried)?, &mut hash).tried(tried)?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(hash.finalize()))
 }
 
 /// Where a testbed's images are.

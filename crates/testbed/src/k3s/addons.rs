@@ -77,7 +77,7 @@ fn manifests(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn addon(path: &Path) -> Option<Value> {
-    let checksum: String = Sha256::digest(fs::read(path).ok()?).iter().map(|byte| format!("{byte:02x}")).collect();
+    let checksum = hex::encode(Sha256::digest(fs::read(path).ok()?));
     Some(json!({
         "apiVersion": "k3s.cattle.io/v1",
         "kind": "Addon",

@@ -109,7 +109,7 @@ fn decoded(text: &str) -> Option<String> {
 
 /// The real one takes scrypt; a password of 128 random bits loses nothing by less.
 fn hash(password: &str, salt: &str) -> String {
-    format!("$1:{salt}:{}", token::hex(&Sha256::digest(format!("{salt}:{password}"))))
+    format!("$1:{salt}:{}", hex::encode(Sha256::digest(format!("{salt}:{password}"))))
 }
 
 fn is_of(known: &str, password: &str) -> bool {

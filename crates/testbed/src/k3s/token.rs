@@ -47,12 +47,7 @@ impl Token {
 
 /// The hash of a CA as tokens have it: of its one certificate as it is sent.
 pub fn hash_of(ca: &[u8]) -> String {
-    hex(&Sha256::digest(ca))
-}
-
-/// Bytes as hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(ca))
 }
 
 /// 32 hex digits that nobody guesses.
@@ -61,7 +56,7 @@ pub fn random() -> Result<String, String> {
     fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|error| error.to_string())?;
-    Ok(hex(&bytes))
+    Ok(hex::encode(bytes))
 }
 
 /// A token's file, waited for if it is not there yet.

@@ -29,7 +29,7 @@ pub fn provide() -> Result<PathBuf, Failure> {
     let cache = places::cache();
     let made_by = maker.file_name().unwrap_or_default().to_string_lossy();
     let hash = Sha256::digest([&made_by, EDITION, &VERSIONS.join(",")].join("\0"));
-    let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&hash[..8]);
     let directory = cache.join(format!("charts-{hex}"));
     if directory.is_dir() {
         return Ok(directory);

@@ -39,7 +39,7 @@ pub fn provide() -> Result<PathBuf, Failure> {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&hash.finalize()[..8]);
     let directory = cache.join(format!("mirror-{hex}"));
     if directory.is_dir() {
         return Ok(directory);

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::release::DESCRIPTION;
 use super::session::Session;
-use crate::controller::program;
+use crate::program;
 
 /// How long helm itself waits for what it waits for; the action is bounded to more.
 const TIMEOUT: &str = "10m";

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::error::ApiError;
 use super::nodes::{items, name};
 use super::session::{FIELD_MANAGER, Sent, Session};
-use crate::controller::local_files;
+use crate::files::local_files;
 
 /// The label of the keys, whatever its value: one that is not used to seal any more still unseals.
 const KEYS: &str = "/api/v1/secrets?labelSelector=sealedsecrets.bitnami.com%2Fsealed-secrets-key";

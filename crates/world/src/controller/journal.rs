@@ -8,7 +8,7 @@ use bringup_core::run::event::Event;
 use jiff::Timestamp;
 use rustix::fs::OFlags;
 
-use crate::controller::state_directory::StateDirectory;
+use crate::files::state_directory::StateDirectory;
 
 /// A journal that is being written.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use bringup_core::run::event::{Event, Log, Unreadable, What};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::controller::site_files;
-use crate::controller::state_directory::StateDirectory;
+use crate::files::site_files;
+use crate::files::state_directory::StateDirectory;
 
 const NAME: &str = "known.json";
 /// The format that is written. A later one is not read: what it knows would be lost.

@@ -10,9 +10,9 @@ use bringup_core::contract::controller::Content;
 use bringup_core::text::kubeconfig::{ClusterAccess, NotAKubeconfig, UserConfig};
 use bringup_core::text::secret::Secret;
 
-use crate::controller::file_lock::LockFile;
-use crate::controller::local_files::{self, behind_links};
-use crate::controller::site_files;
+use crate::files::file_lock::LockFile;
+use crate::files::local_files::{self, behind_links};
+use crate::files::site_files;
 
 const MODE: u32 = 0o600;
 

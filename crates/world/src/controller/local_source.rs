@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bringup_core::site::Source;
 
-use crate::controller::site_files;
+use crate::files::site_files;
 
 /// Reads the controller's own files and environment.
 #[derive(Clone, Copy, Debug, Default)]

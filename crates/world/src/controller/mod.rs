@@ -1,20 +1,11 @@
 //! The controller itself.
 
-pub(crate) mod block_file;
-pub(crate) mod cache;
-pub(crate) mod file_lock;
 pub(crate) mod host_key_pair;
 pub(crate) mod journal;
-pub(crate) mod known_hosts_file;
 pub(crate) mod known_nodes;
 pub(crate) mod kubeconfig_file;
-pub(crate) mod local;
-pub(crate) mod local_files;
 pub(crate) mod local_source;
-pub(crate) mod program;
 pub(crate) mod run_lock;
-pub mod site_files;
-pub(crate) mod state_directory;
 pub(crate) mod tools;
 
 use std::io::ErrorKind;
@@ -29,9 +20,10 @@ use bringup_core::contract::{KnownHostsState, RememberedState};
 use bringup_core::ids::Target;
 use bringup_core::run::fault::{Cause, Fault};
 
-use self::known_hosts_file::Edited;
 use self::kubeconfig_file::Merge;
 use crate::cluster;
+use crate::files::known_hosts_file::Edited;
+use crate::files::{block_file, cache, known_hosts_file, local_files, site_files};
 use crate::web;
 
 /// What of the controller belongs to this run.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::fs::OFlags;
 
-use crate::controller::state_directory::StateDirectory;
+use crate::files::state_directory::StateDirectory;
 
 /// The lock of a site. The operating system gives it up when the process that holds it ends, however it ends: what is
 /// written in the file only says who that is.

@@ -12,8 +12,8 @@ use bringup_core::text::document::Document;
 use bringup_core::text::shell::Shell;
 use tokio::process::Command;
 
-use crate::controller::program;
-use crate::controller::site_files;
+use crate::files::site_files;
+use crate::program;
 use crate::web;
 
 /// How long a tool may take to say something. From a cold disk one takes a second.

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use sha2::Digest;
 use tokio::sync::mpsc;
 
-use crate::controller::state_directory::StateDirectory;
+use crate::files::state_directory::StateDirectory;
 use crate::host::Place;
 use crate::shell::k3s;
 use crate::ssh::{SshError, Upload};

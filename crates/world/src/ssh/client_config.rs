@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::wildcard::{list_matches, matches};
-use crate::controller::site_files;
+use crate::files::site_files;
 
 /// How deep files may include each other, as in OpenSSH.
 const DEPTH: usize = 16;

@@ -9,7 +9,7 @@ use russh::client;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
 
 use super::wildcard::list_matches;
-use crate::controller::site_files;
+use crate::files::site_files;
 
 /// What known_hosts says of a host's names.
 #[derive(Clone, Debug, Default)]
@@ -121,12 +121,12 @@ fn is_address(name: &str) -> bool {
 }
 
 /// Looks at the key that a host shows; lets in only who is trusted.
-pub(super) struct Doorkeeper {
+pub(super) struct HostKeyVerifier {
     pub trust: Trust,
     pub verdict: Arc<OnceLock<Verdict>>,
 }
 
-impl client::Handler for Doorkeeper {
+impl client::Handler for HostKeyVerifier {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {

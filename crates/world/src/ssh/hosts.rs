@@ -10,7 +10,7 @@ use bringup_core::text::known_hosts::{HostKey, KnownHosts, host_pattern};
 
 use super::session::{Route, Session};
 use super::{ClientConfig, Failure, HostConfig, Logins, resolve};
-use crate::controller::known_hosts_file;
+use crate::files::known_hosts_file;
 
 type Place = Arc<tokio::sync::Mutex<Option<Arc<Session>>>>;
 

@@ -12,8 +12,8 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
 use super::Failure;
-use super::host_key::Doorkeeper;
-use crate::controller::site_files;
+use super::host_key::HostKeyVerifier;
+use crate::files::site_files;
 
 /// How many keys are offered: sshd closes a connection after six attempts (`MaxAuthTries`).
 const KEYS_OFFERED: usize = 5;
@@ -93,7 +93,7 @@ pub(super) struct Identity<'a> {
 
 /// Logs in.
 pub(super) async fn log_in(
-    handle: &mut Handle<Doorkeeper>,
+    handle: &mut Handle<HostKeyVerifier>,
     identity: &Identity<'_>,
     logins: &Logins,
     shown: &HostKey,
@@ -129,7 +129,7 @@ pub(super) async fn log_in(
 }
 
 struct Attempt<'a> {
-    handle: &'a mut Handle<Doorkeeper>,
+    handle: &'a mut Handle<HostKeyVerifier>,
     user: &'a str,
     /// Public keys that were offered, each once.
     offered: Vec<String>,

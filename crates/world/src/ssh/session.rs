@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Failure;
-use super::host_key::{Doorkeeper, Trust, Verdict};
+use super::host_key::{HostKeyVerifier, Trust, Verdict};
 use super::login::{Identity, Logins, log_in};
 use super::resolve;
 
@@ -43,6 +43,19 @@ const CIPHERS: [cipher::Name; 6] = [
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// How scripts run as root on a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sudo {
+    /// The account is root.
+    Root,
+    /// sudo asks nothing.
+    Free,
+    /// sudo asks for a password.
+    Password,
+    /// sudo asks for another password than we have. It is not tried again: some systems lock an account for that.
+    Refused,
+}
 
 /// How a host is dialled.
 #[derive(Clone, Debug)]
@@ -84,12 +97,12 @@ pub struct Output {
 
 /// A connection that is logged in.
 pub struct Session {
-    handle: Handle<Doorkeeper>,
+    handle: Handle<HostKeyVerifier>,
     channels: Semaphore,
     host_key: HostKey,
     pub(super) route: Route,
     /// How root is come by, once that is known.
-    pub(super) sudo: OnceLock<super::sudo::Sudo>,
+    pub(super) sudo: OnceLock<Sudo>,
     /// The connection that this one goes through; it lasts as long.
     _via: Option<Box<Session>>,
 }
@@ -130,8 +143,8 @@ impl Session {
             ..client::Config::default()
         });
         let verdict = Arc::new(OnceLock::new());
-        let doorkeeper = Doorkeeper { trust, verdict: Arc::clone(&verdict) };
-        let shaken = timeout(HANDSHAKE_BOUND, client::connect_stream(config, stream, doorkeeper)).await;
+        let verifier = HostKeyVerifier { trust, verdict: Arc::clone(&verdict) };
+        let shaken = timeout(HANDSHAKE_BOUND, client::connect_stream(config, stream, verifier)).await;
         let host_key = match verdict.get() {
             Some(Verdict::Trusted(shown)) => shown.clone(),
             Some(Verdict::Unknown(shown)) => return Err(Failure::UnknownKey(shown.clone())),

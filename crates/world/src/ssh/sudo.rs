@@ -7,24 +7,11 @@ use russh::ChannelMsg;
 use tokio::time::timeout;
 
 use super::Failure;
-use super::session::{Output, Running, Session, collect, keep, lost};
+use super::session::{Output, Running, Session, Sudo, collect, keep, lost};
 use crate::shell::word;
 
 /// How long sudo may take to ask, or to let us in: PAM may ask a directory server.
 const SUDO_BOUND: Duration = Duration::from_secs(30);
-
-/// How root is come by on a host.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Sudo {
-    /// The account is root.
-    Root,
-    /// sudo asks nothing.
-    Free,
-    /// sudo asks for a password.
-    Password,
-    /// sudo asks for another password than we have. It is not tried again: some systems lock an account for that.
-    Refused,
-}
 
 const PROMPT: &str = "bringup-asks-for-a-password";
 const READY: &str = "bringup-is-root";

@@ -15,7 +15,7 @@ use super::coming::Coming;
 use super::error::WebError;
 use super::fetch::{Fetch, LONGEST_IMAGE, STALL_BOUND, fetch, part_of};
 use super::sums::file_state;
-use crate::controller::cache;
+use crate::files::cache;
 
 /// How much is read and handed on at once.
 const PIECE: usize = 256 << 10;

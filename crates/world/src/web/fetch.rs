@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hyper::Uri;
+use reqwest::Url;
 use tokio::sync::watch;
 
 use super::address::Address;
@@ -67,7 +67,7 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), WebEr
     }
     let came = match &address {
         Address::File(path) => from_file(path, part, fetch.longest, told).await,
-        Address::Web(uri) => proved_from_web(uri, part, fetch, &place, told).await,
+        Address::Web(url) => proved_from_web(url, part, fetch, &place, told).await,
     };
     let whole = came.inspect_err(|trouble| {
         if matches!(trouble, WebError::TooLong { .. }) {
@@ -86,17 +86,17 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>, told: Told<'_>) -> Result<(), WebEr
 
 /// From the web, where two halves may be of different files: from the beginning once, then.
 async fn proved_from_web(
-    uri: &Uri,
+    url: &Url,
     part: Part,
     fetch: &Fetch<'_>,
     place: &Place,
     told: Told<'_>,
 ) -> Result<Whole, WebError> {
-    let (whole, resumed) = from_web(uri, part, &place.etag, fetch.stall, fetch.longest, told).await?;
+    let (whole, resumed) = from_web(url, part, &place.etag, fetch.stall, fetch.longest, told).await?;
     if resumed && fetch.sha256.is_some_and(|wanted| whole.sha256 != wanted) {
         let mut part = whole.part;
         part.restart().map_err(|error| place.local(error))?;
-        return Ok(from_web(uri, part, &place.etag, fetch.stall, fetch.longest, told).await?.0);
+        return Ok(from_web(url, part, &place.etag, fetch.stall, fetch.longest, told).await?.0);
     }
     Ok(whole)
 }

@@ -8,8 +8,8 @@ use bringup_core::contract::controller::Content;
 use bringup_core::ids::Sha256;
 
 use super::{source, sums};
-use crate::controller::local_files;
-use crate::controller::site_files;
+use crate::files::local_files;
+use crate::files::site_files;
 
 fn beside(path: &Path) -> PathBuf {
     sums::hidden_beside(path, "fetched")

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use hyper::Uri;
-use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, RANGE};
+use reqwest::Url;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE};
 use tokio::io::AsyncReadExt;
 
 use super::client;
 use super::error::WebError;
 use super::sink::{Part, Sink, Whole};
-use crate::controller::site_files;
+use crate::files::site_files;
 
 const PIECE: usize = 256 << 10;
 
@@ -48,7 +48,7 @@ pub(super) async fn from_file(path: &Path, mut part: Part, longest: u64, told: T
 
 /// Fetches from the web, from where the part ends. Whether it could be gone on with is in the second place.
 pub(super) async fn from_web(
-    uri: &Uri,
+    url: &Url,
     part: Part,
     etag_file: &PathBuf,
     stall: Duration,
@@ -56,7 +56,7 @@ pub(super) async fn from_web(
     told: Told<'_>,
 ) -> Result<(Whole, bool), WebError> {
     let local = |error| WebError::Local(etag_file.display().to_string(), error);
-    let (mut part, mut answer) = begin(uri, part, etag_file, stall).await?;
+    let (mut part, mut answer) = begin(url, part, etag_file, stall).await?;
     let resumed = answer.status.as_u16() == 206;
     if !resumed {
         part.restart().map_err(local)?;
@@ -101,21 +101,21 @@ pub(super) async fn from_web(
 
 /// The answer to a request for what is missing, or for all of it where that cannot be had alone.
 async fn begin(
-    uri: &Uri,
+    url: &Url,
     mut part: Part,
     etag_file: &PathBuf,
     stall: Duration,
 ) -> Result<(Part, client::Answer), WebError> {
     if part.length > 0 {
-        let mut headers = Vec::new();
+        let mut headers = HeaderMap::new();
         if let Ok(range) = format!("bytes={}-", part.length).parse() {
-            headers.push((RANGE, range));
+            headers.insert(RANGE, range);
         }
         // Another file under the same address comes whole then, at once.
         if let Some(etag) = std::fs::read(etag_file).ok().and_then(|etag| etag.as_slice().try_into().ok()) {
-            headers.push((IF_RANGE, etag));
+            headers.insert(IF_RANGE, etag);
         }
-        let answer = client::get(uri, &headers, stall).await?;
+        let answer = client::get(url, headers, stall).await?;
         match answer.status.as_u16() {
             200 => return Ok((part, answer)),
             206 if first_of_range(&answer.headers) == Some(part.length) => return Ok((part, answer)),
@@ -124,7 +124,7 @@ async fn begin(
             _ => return Err(status(&answer)),
         }
     }
-    let answer = client::get(uri, &[], stall).await?;
+    let answer = client::get(url, HeaderMap::new(), stall).await?;
     if answer.status.as_u16() != 200 {
         return Err(status(&answer));
     }
@@ -139,7 +139,7 @@ async fn end(sink: Sink) -> Result<Whole, WebError> {
     sink.end().await.map_err(|error| WebError::Local("write what is fetched".to_owned(), error))
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &hyper::header::HeaderName) -> Option<&'a str> {
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 

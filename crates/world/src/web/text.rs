@@ -3,6 +3,8 @@
 use std::io::Read as _;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
+
 use super::address::Address;
 use super::client;
 use super::error::WebError;
@@ -21,12 +23,12 @@ pub(crate) async fn text(address: &str) -> Result<String, WebError> {
         Address::File(path) => {
             let local = |error| WebError::Local(path.display().to_string(), error);
             let mut bytes = Vec::new();
-            let file = crate::controller::site_files::open(&path).map_err(local)?;
+            let file = crate::files::site_files::open(&path).map_err(local)?;
             file.take(MOST as u64 + 1).read_to_end(&mut bytes).map_err(local)?;
             bytes
         }
-        Address::Web(uri) => {
-            let mut answer = client::get(&uri, &[], STALL_BOUND).await?;
+        Address::Web(url) => {
+            let mut answer = client::get(&url, HeaderMap::new(), STALL_BOUND).await?;
             if !answer.status.is_success() {
                 let reason = answer.status.canonical_reason().unwrap_or_default();
                 return Err(WebError::Status(answer.status.as_u16(), reason.to_owned()));

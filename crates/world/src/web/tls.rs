@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 ///
 /// # Errors
 /// When the system has no certificates.
-pub(super) fn trusting_the_system() -> io::Result<Arc<ClientConfig>> {
+pub(super) fn trusting_the_system() -> io::Result<ClientConfig> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -22,10 +22,9 @@ pub(super) fn trusting_the_system() -> io::Result<Arc<ClientConfig>> {
             format!("this system trusts no certificate authority{why}"),
         ));
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+        .with_no_client_auth())
 }

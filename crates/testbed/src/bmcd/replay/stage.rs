@@ -276,5 +276,5 @@ fn padded(mut compressed: Vec<u8>, size: usize) -> Vec<u8> {
 }
 
 pub fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }

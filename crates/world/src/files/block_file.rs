@@ -8,10 +8,10 @@ use std::path::Path;
 use bringup_core::contract::controller::Content;
 use bringup_core::text::marked_block;
 
-use crate::controller::file_lock;
-use crate::controller::local_files;
-use crate::controller::local_files::behind_links;
-use crate::controller::site_files;
+use crate::files::file_lock;
+use crate::files::local_files;
+use crate::files::local_files::behind_links;
+use crate::files::site_files;
 
 /// The lines of a block; `None`: there is no such block, or no such file.
 ///

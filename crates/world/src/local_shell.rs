@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 
 use tokio::process::Command;
 
-use crate::controller::program;
+use crate::program;
 use crate::shell::{Script, Section};
 use crate::ssh::Failure;
 

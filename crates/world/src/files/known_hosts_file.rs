@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use bringup_core::text::known_hosts::{HostKey, KnownHosts};
 
-use crate::controller::file_lock;
-use crate::controller::site_files;
+use crate::files::file_lock;
+use crate::files::site_files;
 
 /// What it says. A file that is not there says nothing.
 pub(crate) fn read(path: &str) -> io::Result<KnownHosts> {
