@@ -28,6 +28,7 @@ mod services;
 mod site;
 mod strays;
 mod subnet;
+mod template;
 mod testbed;
 mod tools;
 mod wait;

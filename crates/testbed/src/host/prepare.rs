@@ -9,6 +9,7 @@ use crate::failure::{Failure, Tried};
 use crate::net::dnsmasq::DOMAIN;
 use crate::records::write_whole;
 use crate::subnet;
+use crate::template::filled;
 use crate::testbed::{ACCOUNT, Host, REPOSITORY_PORT, Testbed};
 
 /// Writes it into the host's root, once in the life of that root.
@@ -61,18 +62,11 @@ fn meta_data(name: &str, now: u128) -> String {
 
 /// Two kinds of host keys will do: to make an RSA and a DSA key as well takes a core seconds at each first boot.
 fn user_data(key: &str) -> String {
-    format!(
-        "#cloud-config\nusers:\n- name: {ACCOUNT}\n  shell: /bin/bash\n  lock_passwd: true\n  \
-         sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n  ssh_authorized_keys:\n  - {key}\n\
-         ssh_pwauth: false\nssh_genkeytypes: [ecdsa, ed25519]\nlocale: false\nmanage_etc_hosts: localhost\n"
-    )
+    filled(include_str!("prepare/user-data.yaml"), &[("ACCOUNT", ACCOUNT), ("KEY", key)])
 }
 
 /// With a hardware address of its own, the host is given the same address after whatever happens to it.
 fn network(testbed: &Testbed, host: &Host) -> String {
     let mac = subnet::hardware_address(testbed.subnet, host.number);
-    format!(
-        "[Match]\nName=host0\n\n[Link]\nMACAddress={mac}\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n\
-         IPv6AcceptRA=no\n\n[DHCPv4]\nClientIdentifier=mac\nUseDomains=yes\n"
-    )
+    filled(include_str!("prepare/host0.network"), &[("MAC", &mac)])
 }

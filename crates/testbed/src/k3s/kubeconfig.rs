@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::certificates::Pair;
+use crate::template::filled;
 
 /// One with its certificates in it, as `/etc/rancher/k3s/k3s.yaml` is.
 pub fn whole(server: &str, ca: &str, me: &Pair) -> String {
@@ -33,9 +34,6 @@ pub fn with_files(server: &str, ca: &Path, me: &Path) -> String {
 }
 
 fn text(server: &str, ca: &str, user: &str, name: &str) -> String {
-    format!(
-        "apiVersion: v1\nclusters:\n- cluster:\n    {ca}\n    server: {server}\n  name: {name}\ncontexts:\n- context:\n    \
-         cluster: {name}\n    user: {name}\n  name: {name}\ncurrent-context: {name}\nkind: Config\npreferences: {{}}\nusers:\n\
-         - name: {name}\n  user:\n    {user}\n"
-    )
+    let values = [("CA", ca), ("SERVER", server), ("NAME", name), ("USER", user)];
+    filled(include_str!("kubeconfig.yaml"), &values)
 }

@@ -10,6 +10,7 @@ use super::say;
 use super::server::own_kubeconfig;
 use super::{DATA, Minor, addons};
 use crate::container_images::{BUSYBOX_IMAGE, coredns_image};
+use crate::template::filled;
 
 /// How often applying is tried: the API server may not have made all namespaces yet.
 const TRIES: u32 = 30;
@@ -58,216 +59,32 @@ pub fn apply(node: &str) {
     }
 }
 
-const ROLES: &str = "apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata:
-  name: system:k3s-controller
-rules:
-- apiGroups: [\"\"]
-  resources: [nodes]
-  verbs: [get, list, watch, update, patch]
-- apiGroups: [\"\"]
-  resources: [nodes/status]
-  verbs: [patch]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: system:k3s-controller
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: system:k3s-controller
-subjects:
-- apiGroup: rbac.authorization.k8s.io
-  kind: User
-  name: system:k3s-controller
-";
+const ROLES: &str = include_str!("manifests/rolebindings.yaml");
 
 /// Names of runtimes that pods may ask for, whether a node has them or not.
 const RUNTIMES: [&str; 10] =
     ["crun", "lunatic", "nvidia", "nvidia-experimental", "slight", "spin", "wasmedge", "wasmer", "wasmtime", "wws"];
 
 fn runtimes() -> String {
-    let one = |name: &&str| {
-        format!("apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata:\n  name: {name}\nhandler: {name}\n")
-    };
+    let one = |name: &&str| filled(include_str!("manifests/runtime.yaml"), &[("NAME", name)]);
     RUNTIMES.iter().map(one).collect::<Vec<_>>().join("---\n")
 }
 
 /// Where pods find the API server: at the supervisor of this node.
 fn endpoints(node: &Node) -> String {
-    format!(
-        "apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: kubernetes
-  namespace: default
-  labels:
-    kubernetes.io/service-name: kubernetes
-addressType: IPv4
-endpoints:
-- addresses: [{}]
-  conditions:
-    ready: true
-ports:
-- name: https
-  port: 6443
-  protocol: TCP
-",
-        node.address
-    )
+    filled(include_str!("manifests/ccm.yaml"), &[("ADDRESS", &node.address)])
 }
 
 /// CoreDNS as the real one has it, in an image of the testbed's.
 fn coredns() -> String {
     let image = coredns_image();
-    format!(
-        "apiVersion: v1
-kind: ServiceAccount
-metadata:
-  name: coredns
-  namespace: kube-system
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata:
-  name: system:coredns
-rules:
-- apiGroups: [\"\"]
-  resources: [endpoints, services, pods, namespaces]
-  verbs: [list, watch]
-- apiGroups: [discovery.k8s.io]
-  resources: [endpointslices]
-  verbs: [list, watch]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: system:coredns
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: system:coredns
-subjects:
-- kind: ServiceAccount
-  name: coredns
-  namespace: kube-system
----
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: coredns
-  namespace: kube-system
-data:
-  Corefile: |
-    .:53 {{
-        errors
-        health
-        ready
-        kubernetes {DOMAIN} in-addr.arpa ip6.arpa {{
-          pods insecure
-          fallthrough in-addr.arpa ip6.arpa
-        }}
-        forward . /etc/resolv.conf
-        cache 30
-        loop
-        reload
-        loadbalance
-    }}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: coredns
-  namespace: kube-system
-  labels:
-    k8s-app: kube-dns
-    kubernetes.io/name: CoreDNS
-spec:
-  selector:
-    matchLabels:
-      k8s-app: kube-dns
-  template:
-    metadata:
-      labels:
-        k8s-app: kube-dns
-    spec:
-      priorityClassName: system-cluster-critical
-      serviceAccountName: coredns
-      dnsPolicy: Default
-      nodeSelector:
-        kubernetes.io/os: linux
-      tolerations:
-      - key: CriticalAddonsOnly
-        operator: Exists
-      - key: node-role.kubernetes.io/control-plane
-        operator: Exists
-        effect: NoSchedule
-      containers:
-      - name: coredns
-        image: {image}
-        imagePullPolicy: IfNotPresent
-        args: [-conf, /etc/coredns/Corefile]
-        ports:
-        - {{name: dns, containerPort: 53, protocol: UDP}}
-        - {{name: dns-tcp, containerPort: 53, protocol: TCP}}
-        readinessProbe:
-          httpGet: {{path: /ready, port: 8181}}
-          periodSeconds: 2
-        livenessProbe:
-          httpGet: {{path: /health, port: 8080}}
-          initialDelaySeconds: 60
-        volumeMounts:
-        - name: config
-          mountPath: /etc/coredns
-          readOnly: true
-      volumes:
-      - name: config
-        configMap:
-          name: coredns
----
-apiVersion: v1
-kind: Service
-metadata:
-  name: kube-dns
-  namespace: kube-system
-  labels:
-    k8s-app: kube-dns
-    kubernetes.io/cluster-service: \"true\"
-    kubernetes.io/name: CoreDNS
-spec:
-  clusterIP: {DNS}
-  selector:
-    k8s-app: kube-dns
-  ports:
-  - {{name: dns, port: 53, protocol: UDP}}
-  - {{name: dns-tcp, port: 53, protocol: TCP}}
-"
-    )
+    let values = [("IMAGE", &*image), ("DOMAIN", DOMAIN), ("DNS", DNS)];
+    filled(include_str!("manifests/coredns.yaml"), &values)
 }
 
 fn local_storage() -> String {
-    format!(
-        "apiVersion: v1
-kind: ServiceAccount
-metadata:
-  name: local-path-provisioner-service-account
-  namespace: kube-system
----
-{}---
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata:
-  name: local-path
-  annotations:
-    storageclass.kubernetes.io/is-default-class: \"true\"
-provisioner: rancher.io/local-path
-volumeBindingMode: WaitForFirstConsumer
-reclaimPolicy: Delete
-",
-        idle("local-path-provisioner", "app")
-    )
+    let deployment = idle("local-path-provisioner", "app");
+    filled(include_str!("manifests/local-storage.yaml"), &[("DEPLOYMENT", &deployment)])
 }
 
 fn metrics_server() -> String {
@@ -276,37 +93,18 @@ fn metrics_server() -> String {
 
 /// A Deployment that is there, is ready, and does nothing.
 fn idle(name: &str, label: &str) -> String {
-    format!(
-        "apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {name}
-  namespace: kube-system
-  labels:
-    {label}: {name}
-spec:
-  replicas: 1
-  selector:
-    matchLabels:
-      {label}: {name}
-  template:
-    metadata:
-      labels:
-        {label}: {name}
-    spec:
-      priorityClassName: system-node-critical
-      tolerations:
-      - key: CriticalAddonsOnly
-        operator: Exists
-      - key: node-role.kubernetes.io/control-plane
-        operator: Exists
-        effect: NoSchedule
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: {name}
-        image: {BUSYBOX_IMAGE}
-        imagePullPolicy: IfNotPresent
-        command: [sleep, \"2147483647\"]
-"
-    )
+    filled(include_str!("manifests/idle.yaml"), &[("NAME", name), ("LABEL", label), ("IMAGE", BUSYBOX_IMAGE)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_in_a_manifest_has_its_value() {
+        let node = Node { name: "node01".to_owned(), address: "10.97.1.11".to_owned() };
+        for text in [ROLES.to_owned(), runtimes(), endpoints(&node), coredns(), local_storage(), metrics_server()] {
+            assert!(!text.contains('@') && text.starts_with("apiVersion: ") && text.ends_with('\n'), "{text}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ use super::processes::{Processes, program};
 use super::{DATA, say};
 use crate::container_images::PAUSE_IMAGE;
 use crate::host::kubernetes::{PARTS, STORAGE};
+use crate::template::filled;
 
 /// Where containerd listens.
 pub const CONTAINERD: &str = "/run/k3s/containerd/containerd.sock";
@@ -219,26 +220,15 @@ fn nvidia_runtime() -> String {
     }
     say::info("Found nvidia container runtime at /usr/bin/nvidia-container-runtime");
     let table = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'nvidia'";
-    format!(
-        "\n[{table}]\n  runtime_type = \"io.containerd.runc.v2\"\n\n[{table}.options]\n  \
-         BinaryName = \"/usr/bin/nvidia-container-runtime\"\n  SystemdCgroup = true\n"
-    )
+    filled(include_str!("node/nvidia.toml"), &[("TABLE", table)])
 }
 
 /// Lower scores for running out of memory are forbidden in a container, and runc would die of the wish.
 fn containerd_config(root: &Path) -> String {
-    format!(
-        "version = 2\nroot = \"{}\"\nstate = \"/run/k3s/containerd\"\noom_score = 0\n\n[grpc]\n  \
-         address = \"{CONTAINERD}\"\n\n[plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = \"{PAUSE_IMAGE}\"\n  \
-         restrict_oom_score_adj = true\n  stream_server_address = \"127.0.0.1\"\n  stream_server_port = \"10010\"\n\n\
-         [plugins.\"io.containerd.grpc.v1.cri\".containerd]\n  snapshotter = \"overlayfs\"\n  \
-         disable_snapshot_annotations = true\n\n\
-         [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n  runtime_type = \"io.containerd.runc.v2\"\n\n\
-         [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n  SystemdCgroup = false\n\n\
-         [plugins.\"io.containerd.grpc.v1.cri\".cni]\n  bin_dir = \"{PARTS}/debian/usr/lib/cni\"\n  \
-         conf_dir = \"{DATA}/agent/etc/cni/net.d\"\n",
-        root.display()
-    )
+    let root = root.display().to_string();
+    let values =
+        [("ROOT", &*root), ("CONTAINERD", CONTAINERD), ("PAUSE_IMAGE", PAUSE_IMAGE), ("PARTS", PARTS), ("DATA", DATA)];
+    filled(include_str!("node/containerd.toml"), &values)
 }
 
 /// Starts kubelet and kube-proxy.

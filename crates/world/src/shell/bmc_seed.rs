@@ -1,7 +1,8 @@
 //! A module that is a disk of the BMC: found, held against its image, mounted, given an identity, unmounted.
 
-use super::quote::word;
 use bringup_core::ids::Sha256;
+
+use super::piece::Piece;
 
 /// Exit status: no module shows up as a disk.
 pub(crate) const NO_DISK: i32 = 45;
@@ -10,9 +11,6 @@ pub(crate) const OTHER_BYTES: i32 = 46;
 
 /// Exit status: the module shows up where another slot's does.
 pub(crate) const OTHER_PORT: i32 = 47;
-
-/// How many seconds a module has to show up.
-const PATIENCE: u32 = 60;
 
 /// What goes where.
 #[derive(Clone, Copy, Debug)]
@@ -72,88 +70,38 @@ pub(crate) enum On {
     Root,
 }
 
-/// Takes a disk's USB port out of its path in `/sys`, without the number of the bus: `1.2` of `…/1-1.2/1-1.2:1.0/host0/…`.
-/// A slot's port is wired; on boards with a hub each slot has its own.
-const PORT: &str = r"s#.*/[0-9]*-\([0-9.]*\):[0-9.]*/.*#\1#p";
-
-/// The whole of it as one piece. Texts are written by the shell's own `printf`, and so show in no process list; what is
-/// mounted is unmounted however it ends.
+/// The whole of it as one piece. A module has 60 s to show up.
 pub(crate) fn seed(script: &SeedScript<'_>) -> String {
     let Places { disks, devices, state, is } = script.places;
-    let (state, slot) = (word(state), script.slot);
-    let mut text = format!(
-        "umask 022\nwork=$(mktemp -d /tmp/bringup.XXXXXX) && mkdir \"$work/seed\" \"$work/root\" || exit 1\n\
-         leave() {{\ncd /\nfor at in \"$work/seed\" \"$work/root\"; do\n\
-         tries=0; while mountpoint -q \"$at\" && ! umount \"$at\" && [ $tries -lt 5 ]; do tries=$((tries + 1)); sleep 1; done\n\
-         rmdir \"$at\"\ndone\nrmdir \"$work\"\n}}\n\
-         trap leave EXIT; trap 'exit 1' HUP INT TERM\n\
-         {LEFTOVERS}\n\
-         tries=0\nwhile :; do\nfound=\nfor vendor in {disks}/*/device/vendor; do\n[ -r \"$vendor\" ] || continue\n\
-         read -r name < \"$vendor\" || :\ncase $name in {vendor}*)\n\
-         disk=${{vendor%/device/vendor}}; found=\"$found ${{disk##*/}}\";; esac\ndone\n\
-         set -- $found\n\
-         [ $# -le 1 ] || {{ echo \"several modules show up as disks:$found\" >&2; exit {NO_DISK}; }}\n\
-         [ $# -eq 1 ] && [ {is} {devices}/\"$1\" ] && break\n\
-         tries=$((tries + 1))\n\
-         [ $tries -lt {PATIENCE} ] || {{ echo 'no module of this kind shows up as a disk' >&2; exit {NO_DISK}; }}\n\
-         sleep 1\ndone\n\
-         disk={devices}/$1\ncase $disk in *[0-9]) p=p;; *) p=;; esac\n\
-         port=$(readlink -f {disks}/\"$1\"/device | sed -n '{PORT}')\n\
-         for record in {state}/port-*; do\n[ -n \"$port\" ] && [ -r \"$record\" ] && read -r known < \"$record\" || continue\n\
-         case ${{record##*-}} in\n\
-         {slot}) [ \"$known\" = \"$port\" ] || {{ echo \"the module shows up at USB port $port, that of slot {slot} was at $known\" >&2; exit {OTHER_PORT}; }};;\n\
-         *) case $port in *.*) [ \"$known\" != \"$port\" ] || {{ echo \"the module shows up at USB port $port, which is slot ${{record##*-}}'s\" >&2; exit {OTHER_PORT}; }};; esac;;\n\
-         esac\ndone\n",
-        disks = word(disks),
-        devices = word(devices),
-        vendor = word(script.vendor),
-    );
+    let mut piece = Piece::new()
+        .set("slot", script.slot.to_string())
+        .set("kind", script.vendor)
+        .set("disks", disks)
+        .set("devices", devices)
+        .set("state", state)
+        .set("is", is)
+        .set("seed_number", script.seed.to_string())
+        .set("root_number", script.root.to_string())
+        .run(script!("seed_begin.sh"))
+        .run(LEFTOVERS)
+        .run(script!("seed_find.sh"))
+        .run(script!("seed_functions.sh"));
     for (offset, length, sha256, what) in script.witnesses {
-        text.push_str(&format!(
-            "got=$(dd if=\"$disk\" bs=1 skip={offset} count={length} 2>/dev/null | sha256sum)\n\
-             [ \"${{got%% *}}\" = {} ] || {{ echo {} >&2; exit {OTHER_BYTES}; }}\n",
-            word(&sha256.to_string()),
-            word(&format!("the {what} is not that of the image")),
-        ));
+        let sum = sha256.to_string();
+        piece = piece.call("witness", [&offset.to_string(), &length.to_string(), sum.as_str(), what]);
     }
-    text.push_str(&format!(
-        "seed=$disk${{p}}{}; root=$disk${{p}}{}\n\
-         tries=0\nuntil [ {is} \"$seed\" ] && [ {is} \"$root\" ]; do\n\
-         [ $tries -ne 2 ] || blockdev --rereadpt \"$disk\" 2>/dev/null\n\
-         tries=$((tries + 1)); [ $tries -lt 15 ] || {{ echo \"$disk shows no partitions\" >&2; exit {NO_DISK}; }}\n\
-         sleep 1\ndone\n\
-         mount -t ext4 \"$root\" \"$work/root\" && mount -t vfat \"$seed\" \"$work/seed\" || exit 1\n\
-         rm -rf \"$work/root/var/lib/cloud\" \"$work/root\"/etc/ssh/ssh_host_* || exit 1\n",
-        script.seed, script.root,
-    ));
-    for file in script.files {
-        text.push_str(&write(file));
+    piece = piece.run(script!("seed_mount.sh"));
+    for SeedFile { on, path, text, mode } in script.files {
+        piece = match on {
+            On::Seed => piece.call("seed_file", [path, text]),
+            On::Root => piece.call("root_file", [path, text, format!("{mode:04o}").as_str()]),
+        };
     }
-    text.push_str(&format!(
-        "trap - EXIT HUP INT TERM\nleave || exit 1\n[ -z \"$port\" ] || echo \"$port\" > {state}/port-{slot}\n"
-    ));
-    text
+    piece.run(script!("seed_end.sh")).text()
 }
 
 /// What a run that was killed left mounted is of a disk that may be another by now.
 const LEFTOVERS: &str = script!("leftovers.sh");
-
-fn write(file: &SeedFile<'_>) -> String {
-    let on = match file.on {
-        On::Seed => "seed",
-        On::Root => "root",
-    };
-    // Seen by nobody else before it is filled; on vfat nothing keeps anybody out, and chmod may fail.
-    let chmod = match file.on {
-        On::Seed => String::new(),
-        On::Root => format!(" && chmod {:04o} \"$to\" && chown 0:0 \"$to\"", file.mode),
-    };
-    format!(
-        "to=\"$work/{on}\"/{}\nmkdir -p \"${{to%/*}}\" && rm -f \"$to\" && (umask 077; printf '%s' {} > \"$to\"){chmod} || exit 1\n",
-        word(file.path),
-        word(file.text),
-    )
-}
 
 #[cfg(test)]
 mod tests;

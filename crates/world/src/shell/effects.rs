@@ -7,6 +7,7 @@ use bringup_core::contract::node::{
 };
 use bringup_core::ids::Sha256;
 
+use super::piece::Piece;
 use super::quote::word;
 use super::script::NO_ROOM;
 use super::{jobs, k3s};
@@ -36,13 +37,9 @@ pub(crate) fn acting(action: &Action) -> Acting<'_> {
         Action::StartJob(StartJob { job }) => jobs::start(job),
         // Comes back when systemd has taken the order, mostly before the connection dies of it.
         Action::Reboot(Reboot {}) => "systemctl --no-block reboot".to_owned(),
-        // The start of a k3s that does not get on comes back after minutes or never: it is ordered, and then watched.
-        // What ended again and again before counts as ended: another start has its own count, and its own reasons.
-        Action::ControlUnit(ControlUnit { name, action }) => format!(
-            "systemctl reset-failed -- {0} 2>/dev/null\nsystemctl --no-block {1} -- {0}",
-            word(name),
-            action.verb()
-        ),
+        Action::ControlUnit(ControlUnit { name, action }) => {
+            Piece::new().set("name", name).set("verb", action.verb()).run(script!("control_unit.sh")).text()
+        }
         Action::FetchK3s(fetch) => k3s::fetch(fetch),
         Action::UninstallK3s(UninstallK3s { role, keep }) => k3s::uninstall(*role, keep),
         Action::InstallK3s(install) => return Acting::WithInstallScript(install, k3s::install(install)),
@@ -51,34 +48,15 @@ pub(crate) fn acting(action: &Action) -> Acting<'_> {
     })
 }
 
-/// Written beside its place, seen by nobody else until it is whole, and moved there in one go. `printf` is part of the
-/// shell: the text shows in no process list.
+/// Written beside its place, seen by nobody else until it is whole, and moved there in one go.
 fn write_file(path: &str, text: &str, mode: u32) -> String {
-    let (path, text) = (word(path), word(text));
-    format!(
-        "umask 077; path={path}\n{}\n[ -d \"${{path%/*}}\" ] || (umask 022; mkdir -p \"${{path%/*}}\") || exit 1\n\
-         new=$(mktemp \"$path.XXXXXX\") && printf '%s' {text} > \"$new\" && chmod {mode:04o} \"$new\" && sync -d \"$new\" \
-         && mv -f \"$new\" \"$path\" && exit 0\n\
-         rm -f \"$new\"; no_room \"${{path%/*}}\"; exit 1",
-        NO_ROOM
-    )
+    let piece = Piece::new().set("path", path).set("text", text).set("mode", format!("{mode:04o}"));
+    piece.run(NO_ROOM).run(script!("write_file.sh")).text()
 }
 
 /// apt's own helper fetches: a minimal Debian has neither curl nor wget. A key in armour is taken out of it, as apt
 /// wants it for `signed-by` a `.gpg`. The helper refuses a file with another sum, and a redirection from https to http.
 fn fetch_keyring(url: &str, sha256: Option<Sha256>, path: &str) -> String {
-    let sum = sha256.map(|sha256| format!(" {}", word(&format!("SHA256:{sha256}")))).unwrap_or_default();
-    let (url, path) = (word(url), word(path));
-    format!(
-        "new=$(mktemp {path}.XXXXXX) && rm -f \"$new\" && /usr/lib/apt/apt-helper -q download-file {url} \"$new\"{sum} \
-         || {{ rm -f \"$new.FAILED\"; exit 1; }}\n\
-         if grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' \"$new\"; then\n\
-         tr -d '\\r' < \"$new\" | sed -n '/^-----BEGIN/,/^-----END/p' | sed -e '1,/^$/d' -e '/^=/d' -e '/^-----END/d' \
-         | base64 -d > \"$new.bin\" && [ -s \"$new.bin\" ] && mv \"$new.bin\" \"$new\" || {{ rm -f \"$new\" \"$new.bin\"; exit 1; }}\n\
-         fi\n\
-         # A public key begins with a packet of kind 6 (RFC 9580, 4.2); a web page does not.\n\
-         case $(od -A n -t x1 -N 1 \"$new\") in *98 | *99 | *9a | *c6) ;;\n\
-         *) rm -f \"$new\"; echo 'what came is no OpenPGP key' >&2; exit 1;; esac\n\
-         chmod 0644 \"$new\" && mv -f \"$new\" {path}"
-    )
+    let sum = sha256.map(|sha256| sha256.to_string()).unwrap_or_default();
+    Piece::new().set("url", url).set("sum", sum).set("path", path).run(script!("fetch_keyring.sh")).text()
 }

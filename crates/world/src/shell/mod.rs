@@ -1,7 +1,7 @@
 //! Questions and actions as POSIX shell, and answers out of what it prints.
 //!
-//! Uploads and sudo have their own few lines in `ssh`. Nothing from a site or a target reaches shell but through
-//! [`quote::word`].
+//! What is longer than a line is a file of `scripts/`; its values are assigned in front by [`piece::Piece`], which quotes them.
+//! In one line nothing from a site or a target reaches shell but through [`quote::word`]. sudo has its own few lines in `ssh`.
 
 /// A file of `scripts/`, as it goes into a script: without its first line, which is for shellcheck, and without the newline at
 /// its end.
@@ -21,11 +21,13 @@ mod every_question;
 pub(crate) mod fuzzing;
 mod jobs;
 pub(crate) mod k3s;
+mod piece;
 mod questions;
 mod quote;
 #[cfg(test)]
 mod recorded;
 mod script;
+pub(crate) mod upload;
 
 pub(crate) use self::answers::{Odd, answer, file};
 pub(crate) use self::effects::{Acting, acting};

@@ -2,6 +2,7 @@
 
 use bringup_core::contract::node::{Addresses, HostKeys, Question, SshBanner};
 
+use super::piece::Piece;
 use super::quote::word;
 use super::script::NONE;
 use super::{jobs, k3s};
@@ -29,34 +30,27 @@ pub(crate) fn asking(question: &Question) -> Asking<'_> {
         Question::SshBanner(question) => return Asking::SshBanner(question),
         Question::HostKeys(question) => return Asking::HostKeys(question),
         Question::BootId(_) => "cat /proc/sys/kernel/random/boot_id".to_owned(),
-        Question::File(file) => {
-            let path = word(&file.path);
-            format!("[ -e {path} ] || exit {NONE}\nsha256sum < {path} && stat -L -c '%s %a %Y' {path}")
-        }
+        Question::File(file) => Piece::new().set("path", &file.path).run(FILE).text(),
         Question::Directory(directory) => format!("[ -d {} ] || exit {NONE}", word(&directory.path)),
         Question::System(_) => SYSTEM.to_owned(),
         Question::RootPartition(_) => ROOT_PARTITION.to_owned(),
-        Question::Disk(disk) => format!("disk={}\n{}", word(disk.path.as_str()), disk_script()),
+        Question::Disk(disk) => Piece::new().set("disk", disk.path.as_str()).run(DISK).text(),
         Question::CloudInit(_) => CLOUD_INIT.to_owned(),
-        Question::Packages(packages) => {
-            let names: Vec<String> = packages.names.iter().map(|name| word(name)).collect();
-            // It fails for a package that dpkg has never heard of, and has answered for the others all the same.
-            format!("dpkg-query -W -f='${{Package}} ${{db:Status-Abbrev}}\\n' {} 2>/dev/null; :", names.join(" "))
-        }
+        Question::Packages(packages) => Piece::new().arguments(&packages.names).run(PACKAGES).text(),
         Question::Upgrades(_) => UPGRADES.to_owned(),
         Question::RebootRequired(_) => format!("[ -e /run/reboot-required ] || exit {NONE}"),
-        Question::Unit(unit) => format!("{UNIT} {}", word(&unit.name)),
+        Question::Unit(unit) => Piece::new().set("name", &unit.name).run(UNIT).text(),
         Question::JobState(job) => jobs::state(job.name),
-        Question::RunningJobs(_) => jobs::running(),
+        Question::RunningJobs(_) => jobs::RUNNING.to_owned(),
         Question::PackagesBusy(_) => PACKAGES_BUSY.to_owned(),
         Question::GpuDriver(_) => GPU_DRIVER.to_owned(),
         Question::K3s(_) => k3s::state(),
         Question::K3sConfig(_) => k3s::config(),
         Question::K3sTrouble(_) => k3s::trouble(),
-        Question::K3sBefore(_) => k3s::before(),
+        Question::K3sBefore(_) => k3s::BEFORE.to_owned(),
         Question::Reaches(reaches) => k3s::reaches(&reaches.host, reaches.port),
         Question::MissingKernelFeatures(_) => k3s::MISSING_FEATURES.to_owned(),
-        Question::JoinToken(_) => k3s::token(),
+        Question::JoinToken(_) => k3s::JOIN_TOKEN.to_owned(),
         Question::AgentToken(_) => k3s::agent_token(),
         Question::AdminKubeconfig(_) => format!("cat {ADMIN_KUBECONFIG}"),
     })
@@ -68,6 +62,9 @@ pub(super) fn piece(question: &Question) -> Option<String> {
     if let Asking::Shell(piece) = asking(question) { Some(piece) } else { None }
 }
 
+/// SHA-256, then size, permission bits and time of the last change.
+const FILE: &str = script!("file.sh");
+
 const SYSTEM: &str = script!("system.sh");
 
 /// By device number where the root is on a block device: `findmnt` may call it `/dev/root`.
@@ -75,21 +72,10 @@ const ROOT_PARTITION: &str = script!("root_partition.sh");
 
 /// Size, model, serial, whether `/` is on it, then a line for each place where something of it is mounted, `at /srv`, and
 /// one for each file system, `ext4 cloudimg-rootfs`. A partition is no disk.
-fn disk_script() -> String {
-    format!(
-        "[ -b \"$disk\" ] || exit {NONE}\n\
-         [ \"$(lsblk -n -d -o TYPE \"$disk\")\" != part ] || exit {NONE}\n\
-         blockdev --getsize64 \"$disk\" || exit 1\n\
-         name=$(readlink -f \"$disk\"); name=${{name##*/}}\n\
-         for what in model serial; do\n\
-         value=; [ -r \"/sys/block/$name/device/$what\" ] && read -r value < \"/sys/block/$name/device/$what\"\n\
-         echo \"$value\"\ndone\n\
-         root=$(findmnt -n -o MAJ:MIN /); lsblk -n -o MAJ:MIN \"$disk\" | tr -d ' ' | grep -qxF \"${{root# }}\" \
-         && echo root || echo no\n\
-         lsblk -n -o MOUNTPOINT \"$disk\" 2>/dev/null | sed -n 's/^ *\\([^ ]\\)/at \\1/p'\n\
-         lsblk -n -o FSTYPE,LABEL \"$disk\" 2>/dev/null; :"
-    )
-}
+const DISK: &str = script!("disk.sh");
+
+/// A line for each package that dpkg has heard of.
+const PACKAGES: &str = script!("packages.sh");
 
 /// From what cloud-init leaves under `/run`: asking `cloud-init status` itself starts Python, which takes a second on
 /// a CM4. Its generator writes `enabled` or `disabled` before anything else starts.

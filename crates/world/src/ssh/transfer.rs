@@ -7,15 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Failure;
 use super::session::{Session, collect, lost};
-use crate::shell::{Script, Section, word};
+use crate::shell::upload::Arrival;
+use crate::shell::{Script, Section};
 
 /// How much is read and handed on at once.
 const PIECE: usize = 256 << 10;
-
-/// A function of shell that gives the SHA-256 of its input. OpenSSL's is some times as fast as that of coreutils where the
-/// processor has instructions for it, and is not there on every BMC.
-const SUM: &str = "\
-sum() { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi | cut -d ' ' -f 1; }";
 
 /// Why a file did not arrive.
 #[derive(Debug)]
@@ -53,39 +49,21 @@ impl Session {
         let mut file = tokio::fs::File::open(upload.from).await.map_err(SshError::Local)?;
         let total = file.metadata().await.map_err(SshError::Local)?.len();
         // Named for its content: another file's part is never gone on with.
-        let part = word(&format!("{}.{}.part", upload.to, upload.sha256.short()));
-        let to = word(upload.to);
-        let begun = self
-            .piece(&format!(
-                "{SUM}\nif [ -e {to} ] && [ \"$(sum < {to})\" = {sha256} ]; then echo there\n\
-                 elif [ -e {part} ]; then wc -c < {part}\n\
-                 else (umask 077; : > {part}) && echo 0; fi",
-                sha256 = word(&upload.sha256.to_string())
-            ))
-            .await?;
+        let part = format!("{}.{}.part", upload.to, upload.sha256.short());
+        let arrival = Arrival { to: upload.to, part: &part, sha256: upload.sha256 };
+        let begun = self.piece(&arrival.begin()).await?;
         if begun.out == "there" {
             told(total, total);
             return Ok(());
         }
         let mut done: u64 = begun.out.trim().parse().map_err(|_| SshError::There(begun.err.clone()))?;
         if done > total {
-            self.piece(&format!(": > {part}")).await?;
+            self.piece(&arrival.empty()).await?;
             done = 0;
         }
         file.seek(std::io::SeekFrom::Start(done)).await.map_err(SshError::Local)?;
-        let arrived = self.send(&mut file, &part, done, total, told).await?;
-        let placed = self
-            .piece(&format!(
-                "size=$(wc -c < {part}) && [ $((size)) -eq {total} ] \
-                 || {{ echo \"$size of {total} bytes could be written\" >&2; exit 1; }}\n\
-                 [ {arrived} = {sha256} ] \
-                 || {{ rm -f {part}; echo 'other bytes arrived than were sent' >&2; exit 1; }}\n\
-                 chmod {mode:04o} {part} && mv -f {part} {to}",
-                arrived = word(&arrived),
-                sha256 = word(&upload.sha256.to_string()),
-                mode = upload.mode
-            ))
-            .await?;
+        let arrived = self.send(&mut file, arrival, done, total, told).await?;
+        let placed = self.piece(&arrival.place(total, &arrived, upload.mode)).await?;
         if placed.status == 0 { Ok(()) } else { Err(SshError::There(placed.err)) }
     }
 
@@ -94,13 +72,12 @@ impl Session {
     async fn send(
         &self,
         file: &mut tokio::fs::File,
-        part: &str,
+        arrival: Arrival<'_>,
         mut done: u64,
         total: u64,
         told: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<String, SshError> {
-        let command = format!("{SUM}\n{{ cat {part}; tee -a {part}; }} | sum");
-        let mut running = self.start_as_root(&command).await?;
+        let mut running = self.start_as_root(&arrival.receive()).await?;
         let (read, write) = (&mut running.read, &running.write);
         let sending = async {
             let mut piece = vec![0; PIECE];

@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+work() { apt autoremove; }

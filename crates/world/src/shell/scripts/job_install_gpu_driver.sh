@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+work() { ubuntu-drivers install; }

@@ -1,0 +1,2 @@
+# shellcheck shell=sh
+sync_file() { sync -f "$1" 2>/dev/null || sync; }
