@@ -7,6 +7,7 @@
 use bringup_core::contract::K3sRole;
 use bringup_core::contract::node::{FetchK3s, InstallK3s, KeptFiles};
 use bringup_core::text::k3s_config;
+use bringup_core::text::secret::Secret;
 
 use super::piece::Piece;
 use super::quote::word;
@@ -82,16 +83,17 @@ const TWIN: &str = script!("twin.sh");
 /// Of what is installed the unit and its environment stay as they are, with whatever flags somebody gave: only the binary
 /// is another one then. Everything can be done twice.
 pub(super) fn install(install: &InstallK3s) -> String {
-    let (url, token) = install.join.as_ref().map_or(("", ""), |join| (&join.server, join.token.expose()));
+    let none = Secret::new("");
+    let (url, token) = install.join.as_ref().map_or(("", &none), |join| (join.server.as_str(), &join.token));
     Piece::new()
         .set("role", install.role.word())
         .set("unit", install.role.unit())
         .set("version", install.version.as_str())
         .set("config_path", k3s_config::PATH)
-        .set("config", install.config.expose())
+        .set_secret("config", &install.config)
         .set("url", url)
         .set("token_file", TOKEN)
-        .set("token", token)
+        .set_secret("token", token)
         .set("images", install.images_name.as_deref().unwrap_or_default())
         .set("handed", HANDED)
         .set_flag("ours", install.ours)

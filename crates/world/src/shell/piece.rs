@@ -3,6 +3,8 @@
 //! A value gets into it as an assignment or as an argument, and is quoted here: nobody who has a value has to think of that.
 //! Whatever else goes in is `'static`, so no text that was put together at run time is taken for shell.
 
+use bringup_core::text::secret::Secret;
+
 use super::quote::word;
 
 /// Is put together in the order in which it runs.
@@ -23,6 +25,15 @@ impl Piece {
         self.0.push_str(&word(value.as_ref()));
         self.0.push('\n');
         self
+    }
+
+    /// Assigns a secret to a variable. Where root's environment has one of that name, every program would be given it.
+    pub(super) fn set_secret(mut self, name: &'static str, value: &Secret) -> Self {
+        debug_assert!(is_name(name), "{name:?} is no name of a variable");
+        self.0.push_str("unset ");
+        self.0.push_str(name);
+        self.0.push('\n');
+        self.set(name, value.expose())
     }
 
     /// Assigns `yes` or `no` to a variable.
