@@ -299,14 +299,14 @@ const CONFIGURED: &str = "c0nfig-Sesame";
 fn a_node_that_shows_what_an_action_brought_does_not_get_it_shown() {
     let worker = || {
         honest("k3s-none")
-            .with("k3s-kept/etc/rancher/k3s/config.yaml", format!("agent-token: '{CONFIGURED}'\n."), 0)
+            .with("k3s-kept$config", format!("agent-token: '{CONFIGURED}'\n."), 0)
             .with("/dev/tcp/", "", 0)
             .with("then echo there", "there", 0)
             .with("sha256sum-$arch.txt", "", 0)
     };
     // It gets as far as the installation, and then says again what came.
     let way: Hostile =
-        |_, sent, script, honest| match script.pieces.iter().any(|piece| piece.contains("unit=k3s-agent version=")) {
+        |_, sent, script, honest| match script.pieces.iter().any(|piece| piece.contains("unit=k3s-agent\nversion=")) {
             true => {
                 let lines = sent.input.lines().filter(|line| line.contains("::server:") || line.contains(CONFIGURED));
                 refused(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::time::timeout;
@@ -50,6 +50,11 @@ pub(super) async fn get(url: &Url, headers: HeaderMap, stall: Duration) -> Resul
         .map_err(|_| WebError::Stalled(ANSWER_BOUND.as_secs()))?
         .map_err(|error| unanswered(url.host_str().unwrap_or_default(), error))?;
     let (status, headers) = (response.status(), response.headers().clone());
+    // The client follows what leads to the web, and gives out what leads elsewhere.
+    if let Some(to) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
+        let to = String::from_utf8_lossy(to.as_bytes()).into_owned();
+        return Err(WebError::Address(format!("{} redirects to {to}, which is not followed", response.url())));
+    }
     Ok(Answer { status, headers, response, stall })
 }
 
