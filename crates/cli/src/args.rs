@@ -123,9 +123,10 @@ pub enum CacheCommand {
 /// Which site.
 #[derive(Clone, Debug, Args)]
 pub struct SiteArguments {
-    /// The site's directory or its hosts.yml [default: what ansible.cfg names, else this directory].
+    /// The site's directory or its hosts.yml; may be given more than once [default: what ANSIBLE_INVENTORY or ansible.cfg
+    /// names, else this directory].
     #[arg(short = 'i', long, value_name = "SITE")]
-    pub inventory: Option<String>,
+    pub inventory: Vec<String>,
     /// Set a variable, stronger than the site: k=v, {json} or @file. May be given more than once.
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     pub extra_vars: Vec<String>,
@@ -220,9 +221,12 @@ pub struct Apply {
 /// `rehearse`.
 #[derive(Debug, Args)]
 pub struct Rehearse {
-    /// What to rehearse; without -i, the example.
+    /// What to rehearse: the site, or where there is none the built-in example.
     #[command(flatten)]
     pub run: RunArguments,
+    /// What the machines are like at the beginning [default: fresh if the site flashes, else installed].
+    #[arg(long, value_enum)]
+    pub from: Option<From>,
     /// Which faults and which small differences; the same seed tells the same story.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -238,6 +242,27 @@ pub struct Rehearse {
     /// Show whole values; a line of more than 4096 characters loses its middle.
     #[arg(short = 'D', long)]
     pub diff: bool,
+}
+
+/// What the machines of a rehearsal are like at its beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum From {
+    /// Modules are blank; other machines run their operating system.
+    Fresh,
+    /// Every machine runs its operating system, nothing is configured, and the host keys are known.
+    Installed,
+    /// A first run has done everything.
+    Built,
+}
+
+impl std::fmt::Display for From {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fresh => "with blank modules",
+            Self::Installed => "with operating systems installed and nothing configured",
+            Self::Built => "with everything built",
+        })
+    }
 }
 
 /// `inventory`.

@@ -20,7 +20,11 @@ fn sites() -> Vec<PathBuf> {
     sites
 }
 
+/// What `-i` names: the file, or the directory of a site whose inventory is several files.
 fn hosts_file(site: &Path) -> PathBuf {
+    if site.ends_with("several") {
+        return site.to_owned();
+    }
     let names = ["hosts.yml", "hosts.yaml", "hosts.json"];
     names.iter().map(|name| site.join(name)).find(|path| path.exists()).unwrap()
 }

@@ -160,6 +160,8 @@ fn the_example_in_the_binary_is_the_one_on_the_disk() {
         site.path().to_str().unwrap(),
         "-e",
         "bin_dir=/home/user/bin",
+        "-e",
+        "do_flash=true",
     ]);
     let steps = |text: &str| -> Vec<serde_json::Value> {
         let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());

@@ -72,13 +72,13 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 fn inventory(bytes: &[u8]) -> bool {
-    let options = LoadOptions { inventory: "site".to_owned(), ..LoadOptions::default() };
+    let options = LoadOptions { inventory: vec!["site".to_owned()], ..LoadOptions::default() };
     load(&Files::of(&text(bytes)), &options).is_ok()
 }
 
 fn ansible_config(bytes: &[u8]) -> bool {
     let files = Files(BTreeMap::from([("site/ansible.cfg".to_owned(), text(bytes))]));
-    ansible_cfg(&files, &["site"]).is_ok_and(|cfg| cfg.inventory.is_some() || cfg.forks.is_some())
+    ansible_cfg(&files, &["site"]).is_ok_and(|cfg| !cfg.inventory.is_empty() || cfg.forks.is_some())
 }
 
 /// What is not ours in a known_hosts file stays as it is.

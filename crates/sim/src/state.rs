@@ -156,15 +156,15 @@ impl State {
 
     /// The host that known_hosts calls so, with its address and port.
     fn host_named(&self, name: &str) -> Option<(Target, String, u16)> {
-        let is = |to: &Connection| host_pattern(&to.host, to.port) == name;
+        let is = |to: &Connection| host_pattern(&to.host, to.port.value) == name;
         let board = self.site.boards.iter().find(|board| is(&board.connection));
         if let Some(board) = board {
             let address = self.boards.get(&board.name)?.address.clone();
-            return Some((Target::Bmc(board.name.clone()), address, board.connection.port));
+            return Some((Target::Bmc(board.name.clone()), address, board.connection.port.value));
         }
         let node = self.site.nodes.iter().find(|node| is(&node.connection))?;
         let address = self.machines.get(&node.name)?.address.clone();
-        Some((Target::Node(node.name.clone()), address, node.connection.port))
+        Some((Target::Node(node.name.clone()), address, node.connection.port.value))
     }
 
     /// Lets every machine join that can.
@@ -198,7 +198,7 @@ impl State {
         if connection.local {
             return true;
         }
-        let name = bringup_core::text::known_hosts::host_pattern(&connection.host, connection.port);
+        let name = bringup_core::text::known_hosts::host_pattern(&connection.host, connection.port.value);
         let known = self.controller.known_hosts.keys_for(&name);
         match target {
             Target::Bmc(board) => self.boards.get(board).is_some_and(|board| known.contains(&board.host_key)),

@@ -201,7 +201,7 @@ fn known_hosts(state: &State, trusted: bool) -> KnownHosts {
         return known;
     }
     let name = |connection: &bringup_core::site::Connection| {
-        bringup_core::text::known_hosts::host_pattern(&connection.host, connection.port)
+        bringup_core::text::known_hosts::host_pattern(&connection.host, connection.port.value)
     };
     for board in &state.site.boards {
         if let Some(sim) = state.boards.get(&board.name) {

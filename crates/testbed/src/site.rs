@@ -217,7 +217,7 @@ mod tests {
         let inventory = site.to_string_lossy().into_owned();
         let loads = |text: &str| {
             write_whole(&site.join("group_vars/all.yml"), text.as_bytes()).unwrap();
-            load(&LocalSource, &LoadOptions { inventory: inventory.clone(), ..LoadOptions::default() })
+            load(&LocalSource, &LoadOptions { inventory: vec![inventory.clone()], ..LoadOptions::default() })
         };
         loads(&all).unwrap();
         let stated: Vec<&str> = all.lines().filter(|line| line.contains("_sha256: ")).collect();

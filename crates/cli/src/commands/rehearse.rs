@@ -10,9 +10,9 @@ use bringup_core::run::report::Report;
 use bringup_core::sabotage::Guards;
 use bringup_core::site::{Loaded, Problems, Site, Source};
 use bringup_core::stages::lanes;
-use bringup_sim::{Approval, Faults, SimWorld, Story, in_virtual_time};
+use bringup_sim::{Approval, Condition, Faults, SimWorld, Story, in_virtual_time};
 
-use crate::args::Rehearse;
+use crate::args::{From, Rehearse};
 use crate::commands::site::{self, UserDirectories};
 use crate::example::{self, Example};
 use crate::exit_status::ExitStatus;
@@ -40,15 +40,16 @@ pub fn run(arguments: &Rehearse) -> ExitStatus {
     if !loaded.warnings.0.is_empty() {
         terminal::errors(&problems::report(&loaded.warnings));
     }
-    let mut first = loaded.site;
-    // A rehearsal begins with new boards, and those are there to be flashed.
-    first.settings.do_flash = true;
+    let first = loaded.site;
+    let flashes = first.settings.do_flash || first.settings.flash_force;
+    let from = arguments.from.unwrap_or(if flashes { From::Fresh } else { From::Installed });
     let options = site::run_options(&arguments.run, user);
     let again = unforced(&first);
     let rehearsal = Rehearsal {
         lanes: lanes(&first, &scope, &options),
         again: lanes(&again, &scope, &options),
         site: Arc::new(first),
+        from,
         arguments,
         speed: arguments.speed.unwrap_or(if on_terminal() && !arguments.run.json { SPEED } else { 0.0 }),
     };
@@ -63,10 +64,12 @@ pub fn run(arguments: &Rehearse) -> ExitStatus {
 
 /// The site, and whose home its paths are in.
 fn load(arguments: &Rehearse) -> Result<(Loaded, UserDirectories), Problems> {
-    if arguments.run.site.inventory.is_some() {
+    if site::is_here(&arguments.run.site)? {
         return Ok((site::from_disk(&arguments.run.site)?.0, UserDirectories::of_user()));
     }
-    let loaded = site::from_source(&Example, example::DIRECTORY, &arguments.run.site)?;
+    let mut loaded = site::from_source(&Example, example::DIRECTORY, &arguments.run.site)?;
+    // The example is there to show all of it, and begins with new boards.
+    loaded.site.settings.do_flash = true;
     Ok((loaded, UserDirectories::of(Example.home(), |name| Example.env(name))))
 }
 
@@ -80,6 +83,7 @@ fn unforced(site: &Site) -> Site {
 
 struct Rehearsal<'a> {
     site: Arc<Site>,
+    from: From,
     lanes: Lanes,
     again: Lanes,
     arguments: &'a Rehearse,
@@ -88,11 +92,16 @@ struct Rehearsal<'a> {
 
 impl Rehearsal<'_> {
     async fn play(&self) -> Result<ExitStatus, ExitStatus> {
-        let world = SimWorld::resume(&Story::fresh().begin(&self.site));
+        let world = self.begin().await;
         let json = self.arguments.run.json;
         if !json {
-            let name = &self.site.name;
-            say(&lines([format!("Rehearsing {name} in a simulated world: no real machine is touched.").as_str(), ""]))?;
+            let (name, from, settings) = (&self.site.name, self.from, &self.site.settings);
+            let title = format!("Rehearsing {name} in a simulated world: no real machine is touched.");
+            let assumed = format!(
+                "It begins {from} (--from), do_flash is {}, flash_force is {}.",
+                settings.do_flash, settings.flash_force
+            );
+            say(&lines([title.as_str(), assumed.as_str(), ""]))?;
         }
         let (planned, events) =
             self.pass(&world, &self.lanes, "rehearsal", Pass::Plan, Vec::new(), Expected::default()).await;
@@ -113,7 +122,11 @@ impl Rehearsal<'_> {
                 break;
             }
             if !json {
-                say(&lines(["", "The faults have stopped; what they left is gone on with.", ""]))?;
+                let why = match self.arguments.faults {
+                    true => "The faults have stopped; what they left is gone on with.",
+                    false => "Some steps are left; the next run goes on with them.",
+                };
+                say(&lines(["", why, ""]))?;
             }
             // Whoever runs it again takes a moment to read what happened.
             tokio::time::sleep(Duration::from_secs(120)).await;
@@ -131,6 +144,27 @@ impl Rehearsal<'_> {
             return Ok(status);
         }
         self.second_pass(&world).await
+    }
+
+    /// The world at the beginning.
+    async fn begin(&self) -> SimWorld {
+        let fresh = Story::fresh();
+        if self.from == From::Fresh {
+            return SimWorld::resume(&fresh.begin(&self.site));
+        }
+        let installed = self
+            .site
+            .nodes
+            .iter()
+            .fold(fresh.trusted(), |story, node| story.with(node.name.as_str(), Condition::Installed));
+        let world = SimWorld::resume(&installed.begin(&self.site));
+        if self.from == From::Built {
+            let (planned, _) =
+                self.pass(&world, &self.again, "built", Pass::Plan, Vec::new(), Expected::default()).await;
+            let expected = planned.expected.clone();
+            self.pass(&world, &self.again, "built", Pass::Apply, planned.hazards, expected).await;
+        }
+        world
     }
 
     /// What is done is done: another run has nothing to do.

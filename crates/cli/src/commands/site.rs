@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bringup_core::site::{
-    AnsibleCfg, Inventory, LoadOptions, Loaded, Problem, Problems, Scope, Severity, Source, ansible_cfg, load,
+    AnsibleCfg, Inventory, LoadOptions, Loaded, Problem, Problems, Scope, Severity, Source, ansible_cfg, is_site, load,
     load_inventory,
 };
 use bringup_core::stages::Options;
@@ -33,7 +33,7 @@ pub fn refuse(problems: &Problems) -> ExitStatus {
 
 /// What `ansible.cfg` says, beside the site or in the working directory.
 fn cfg(arguments: &SiteArguments) -> Result<AnsibleCfg, Problems> {
-    let beside = arguments.inventory.as_deref().map(|path| {
+    let beside = arguments.inventory.first().map(|path| {
         let path = Path::new(path);
         let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
         directory.to_string_lossy().into_owned()
@@ -43,13 +43,34 @@ fn cfg(arguments: &SiteArguments) -> Result<AnsibleCfg, Problems> {
     ansible_cfg(&LocalSource, &directories)
 }
 
+/// The inventories: what `-i` names, else `ANSIBLE_INVENTORY`, else `ansible.cfg`, else this directory.
+fn inventory_names(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Vec<String> {
+    if !arguments.inventory.is_empty() {
+        return arguments.inventory.clone();
+    }
+    let named = LocalSource.env("ANSIBLE_INVENTORY").unwrap_or_default();
+    let named = named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+    let named: Vec<String> = named.collect();
+    match (named.is_empty(), cfg.inventory.is_empty()) {
+        (false, _) => named,
+        (true, false) => cfg.inventory.clone(),
+        (true, true) => vec![".".to_owned()],
+    }
+}
+
+/// Whether a site is named, or is here.
+pub fn is_here(arguments: &SiteArguments) -> Result<bool, Problems> {
+    let names = inventory_names(arguments, &cfg(arguments)?);
+    Ok(names != ["."] || is_site(&LocalSource, "."))
+}
+
 fn options(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Result<LoadOptions, Problems> {
-    let here = || ".".to_owned();
     Ok(LoadOptions {
-        inventory: arguments.inventory.clone().or_else(|| cfg.inventory.clone()).unwrap_or_else(here),
+        inventory: inventory_names(arguments, cfg),
         extra_vars: arguments.extra_vars.clone(),
         vault_password: vault_password(arguments, cfg)?,
         remote_user: cfg.remote_user.clone(),
+        remote_port: cfg.remote_port,
         private_key_file: cfg.private_key_file.clone(),
     })
 }
@@ -71,7 +92,7 @@ pub fn inventory(arguments: &SiteArguments) -> Result<(Inventory, Problems), Pro
 /// Loads a site from elsewhere.
 pub fn from_source(source: &dyn Source, directory: &str, arguments: &SiteArguments) -> Result<Loaded, Problems> {
     let options = LoadOptions {
-        inventory: directory.to_owned(),
+        inventory: vec![directory.to_owned()],
         extra_vars: arguments.extra_vars.clone(),
         ..LoadOptions::default()
     };

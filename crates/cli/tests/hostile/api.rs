@@ -42,7 +42,7 @@ impl Cluster {
         };
         let variables = format!(
             "ansible_account: ops\nansible_password: x\ncontrol_plane: evil\ncluster_domain: example.org\n\
-             cluster_install_list: [argocd]\nrepo_remote: https://example.org/x.git\nk3s_install_url: {}\n",
+             cluster_install_list: [argocd]\ndomain_email: me@example.org\nrepo_remote: https://example.org/x.git\nk3s_install_url: {}\n",
             operator.file("home/install.sh", "#!/bin/sh\n")
         );
         operator.site(&variables, &format!("{}{}", host("evil", evil.port), host("good", good.port)));

@@ -52,7 +52,9 @@ impl Reader<'_> {
     fn variables(&mut self, group: &str, content: &Raw) {
         let Some(entries) = self.section(content, "vars") else { return };
         for (key, value) in entries.iter() {
-            self.groups.set_group_variable(group, key, value.clone());
+            if let Err(problem) = self.groups.set_group_variable(group, key, value.clone()) {
+                self.problems.push(problem);
+            }
         }
     }
 

@@ -67,14 +67,27 @@ impl Groups {
         self.groups.insert(name.to_owned(), Group::new(Some(origin.clone())));
     }
 
-    pub fn set_group_variable(&mut self, group: &str, key: &Key, raw: Raw) {
-        let Some(group) = self.groups.get_mut(group) else { return };
-        if let ("ansible_group_priority", RawValue::Int(priority)) = (key.text.as_str(), &raw.value) {
-            group.priority = *priority;
-            return;
+    /// Sets a variable of a group.
+    ///
+    /// # Errors
+    /// When it is the group's priority, and not a number.
+    pub fn set_group_variable(&mut self, group: &str, key: &Key, raw: Raw) -> Result<(), Problem> {
+        let Some(group) = self.groups.get_mut(group) else { return Ok(()) };
+        if key.text == "ansible_group_priority" {
+            // Ansible takes `int()` of it (`Group.set_priority`).
+            let priority = match &raw.value {
+                RawValue::Int(priority) => Some(*priority),
+                RawValue::Bool(priority) => Some((*priority).into()),
+                RawValue::Text(text) => text.trim().parse().ok(),
+                _ => None,
+            };
+            group.priority = priority
+                .ok_or_else(|| raw.origin.error("`ansible_group_priority` is a whole number, such as 10", None))?;
+            return Ok(());
         }
         let (name, variable) = Variables::entry(key, raw);
         group.inline.0.insert(name, variable);
+        Ok(())
     }
 
     pub fn add_host(&mut self, name: &str, group: &str, origin: &Origin) {
@@ -427,8 +440,14 @@ impl Inventory {
 }
 
 /// Variables that hold secrets, whoever wrote them in the open.
-const SECRETS: [&str; 5] =
-    ["ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass", "ansible_ssh_password"];
+const SECRETS: [&str; 6] = [
+    "ansible_password",
+    "ansible_ssh_pass",
+    "ansible_ssh_password",
+    "ansible_become_password",
+    "ansible_become_pass",
+    "ansible_sudo_pass",
+];
 
 fn hide(key: &str, resolved: Resolved) -> Value {
     if resolved.secret || SECRETS.contains(&key) { json!(HIDDEN) } else { resolved.value }

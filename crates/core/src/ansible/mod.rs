@@ -6,6 +6,7 @@ pub(crate) mod inventory;
 pub(crate) mod range;
 pub(crate) mod source;
 pub(crate) mod template;
+mod template_values;
 mod template_work;
 pub(crate) mod variables;
 pub(crate) mod vault;

@@ -3,14 +3,14 @@
 //! Variables, literals, `~`, the filters `default`, `bool`, `int`, `lower`, `upper`, `replace` and `join`, and lookups
 //! of the environment and of files. All else is refused at its place: what we do not understand we do not guess.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as JinjaValue};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::ansible::template_values::{Undefined, defined, is_undefined, missing};
 use crate::ansible::template_work::{self, Work};
 use crate::ansible::variables::Variables;
 use crate::ansible::vault::Vault;
@@ -45,6 +45,9 @@ pub(crate) struct Templates {
 
 /// How deep variables may refer to variables.
 const DEPTH: usize = 40;
+
+/// The variable whose value says that there is none: `default(omit)`.
+const OMIT: &str = "omit";
 
 struct Scope<'a> {
     variables: &'a Variables,
@@ -187,13 +190,15 @@ impl Templates {
         let expression = expression.replace('\\', "\\\\");
         let compiled = self.environment.compile_expression(&expression).map_err(|error| refused(&error))?;
         let mut context = BTreeMap::new();
-        let mut missing = BTreeSet::new();
+        let (undefined, mut unknown) = (Undefined::default(), None);
         for name in compiled.undeclared_variables(false) {
             if name == "lookup" {
                 continue;
             }
             if let Some(value) = scope.magic.get(&name) {
-                context.insert(name, jinja(value, origin)?);
+                context.insert(name, undefined.in_template(value));
+            } else if name == OMIT {
+                context.insert(name, JinjaValue::from(()));
             } else if let Some(variable) = scope.variables.0.get(&name).cloned() {
                 if scope.open.contains(&name) || scope.open.len() > DEPTH {
                     scope.open.push(name);
@@ -206,33 +211,32 @@ impl Templates {
                 scope.open.pop();
                 *secret |= resolved.secret;
                 scope.work.uses(&expression, &name, &resolved.value).map_err(too_much)?;
-                context.insert(name, jinja(&resolved.value, origin)?);
+                context.insert(name, undefined.in_template(&resolved.value));
             } else {
-                missing.insert(name);
+                unknown.get_or_insert_with(|| name.clone());
+                let value = undefined.named(&name);
+                context.insert(name, value);
             }
         }
-        let value = compiled.eval(context).map_err(|error| match (error.kind(), missing.first()) {
-            (ErrorKind::UndefinedError, Some(name)) => {
-                let known = scope.variables.0.keys().map(String::as_str);
-                origin.error(format!("variable `{name}` is not defined"), did_you_mean(name, known))
-            }
+        let not_defined = |name: &str| {
+            let known = scope.variables.0.keys().map(String::as_str);
+            origin.error(format!("variable `{name}` is not defined"), did_you_mean(name, known))
+        };
+        let value = compiled.eval(context).map_err(|error| match error.kind() {
+            ErrorKind::UndefinedError => not_defined(unknown.as_deref().unwrap_or(expression.trim())),
             _ => refused(&error),
         })?;
-        if value.is_undefined() {
-            let name = missing.first().map_or(expression.trim(), String::as_str);
-            let known = scope.variables.0.keys().map(String::as_str);
-            return Err(origin.error(format!("variable `{name}` is not defined"), did_you_mean(name, known)));
+        if let Some(name) = undefined.used() {
+            return Err(not_defined(&name));
+        }
+        if is_undefined(&value) {
+            return Err(not_defined(missing(&value).unwrap_or(expression.trim())));
         }
         let value = serde_json::to_value(&value)
             .map_err(|error| origin.error(format!("this template gives no value: {error}"), None))?;
         scope.work.made(&value).map_err(too_much)?;
         Ok(value)
     }
-}
-
-fn jinja(value: &Value, origin: &Origin) -> Result<JinjaValue, Problem> {
-    JinjaValue::deserialize(value)
-        .map_err(|error| origin.error(format!("a template cannot use this value: {error}"), None))
 }
 
 /// What stands between the parts of a text: what is nothing vanishes, and a part that then stands alone keeps its type.
@@ -364,10 +368,12 @@ fn environment(found: &Found) -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.add_filter("default", default_filter);
     environment.add_filter("d", default_filter);
-    environment.add_filter("bool", |value: JinjaValue| as_bool(&value));
-    environment.add_filter("int", |value: JinjaValue, default: Option<i64>| as_int(&value, default.unwrap_or(0)));
-    environment.add_filter("lower", |text: String| text.to_lowercase());
-    environment.add_filter("upper", |text: String| text.to_uppercase());
+    environment.add_filter("bool", |value: JinjaValue| Ok::<_, Error>(as_bool(&defined(value)?)));
+    environment.add_filter("int", |value: JinjaValue, default: Option<i64>| {
+        Ok::<_, Error>(as_int(&defined(value)?, default.unwrap_or(0)))
+    });
+    environment.add_filter("lower", |text: JinjaValue| Ok::<_, Error>(defined(text)?.to_string().to_lowercase()));
+    environment.add_filter("upper", |text: JinjaValue| Ok::<_, Error>(defined(text)?.to_string().to_uppercase()));
     environment.add_filter("replace", template_work::replace);
     environment.add_filter("join", template_work::join);
     let found = Arc::clone(found);
@@ -379,7 +385,7 @@ fn environment(found: &Found) -> Environment<'static> {
 
 fn default_filter(value: JinjaValue, other: Option<JinjaValue>, falsy: Option<bool>) -> JinjaValue {
     let other = other.unwrap_or_else(|| JinjaValue::from(""));
-    if value.is_undefined() || (falsy.unwrap_or(false) && !value.is_true()) { other } else { value }
+    if is_undefined(&value) || (falsy.unwrap_or(false) && !value.is_true()) { other } else { value }
 }
 
 fn as_bool(value: &JinjaValue) -> bool {

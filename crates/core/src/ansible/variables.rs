@@ -21,7 +21,7 @@ impl Variables {
         (key.text.clone(), Arc::new(Variable { name: key.origin.clone(), raw }))
     }
 
-    pub(super) fn extend(&mut self, stronger: &Self) {
+    pub(crate) fn extend(&mut self, stronger: &Self) {
         self.0.extend(stronger.0.iter().map(|(name, variable)| (name.clone(), Arc::clone(variable))));
     }
 }

@@ -85,18 +85,44 @@ impl<'a> Fields<'a> {
         found: &mut Found,
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
+        self.explained(name, wanted, found, |value| convert(value).ok_or(None))
+    }
+
+    /// A value that some conversion accepts, or explains what else it looks like.
+    pub fn explained<T>(
+        &self,
+        name: &str,
+        wanted: &str,
+        found: &mut Found,
+        convert: impl Fn(&Value) -> Result<T, Option<String>>,
+    ) -> Option<T> {
         let variable = self.variables.0.get(name)?;
         let Resolved { value, secret } = self.resolve(variable, found)?;
-        let converted = convert(&value);
-        if converted.is_none() {
-            let shown = match &value {
-                _ if secret => HIDDEN.to_owned(),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            found.push(variable.raw.origin.error(format!("`{name}` is {wanted}, not `{shown}`"), None));
+        match convert(&value) {
+            Ok(converted) => Some(converted),
+            Err(help) => {
+                let shown = match &value {
+                    _ if secret => HIDDEN.to_owned(),
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                found.push(variable.raw.origin.error(format!("`{name}` is {wanted}, not `{shown}`"), help));
+                None
+            }
         }
-        converted
+    }
+
+    /// The value of the last of these names that is set; an empty text is how sites say that one is not.
+    pub fn strongest<T>(
+        &self,
+        names: &[&str],
+        found: &mut Found,
+        read: impl Fn(&Self, &str, &mut Found) -> Option<T>,
+    ) -> Option<T> {
+        let is_set =
+            |name: &&&str, found: &mut Found| self.value(name, found).is_some_and(|value| value.as_str() != Some(""));
+        let name = names.iter().rev().find(|name| is_set(name, found))?;
+        read(self, name, found)
     }
 
     /// A text; a number stands for its digits.
@@ -128,10 +154,10 @@ impl<'a> Fields<'a> {
         self.text(name, found).map(|path| expand(&path, self.home))
     }
 
-    /// A secret: nobody sees it, whoever wrote it in the open.
+    /// A secret, of the last of these names that is set: nobody sees it, whoever wrote it in the open.
     pub fn secret(&self, names: &[&str], found: &mut Found) -> Option<Secret> {
-        names.iter().find_map(|name| {
-            match self.value(name, found)? {
+        self.strongest(names, found, |fields, name, found| {
+            match fields.value(name, found)? {
                 Value::String(text) => Some(Secret::new(text.as_str())),
                 Value::Number(number) => Some(Secret::new(number.to_string())),
                 _ => {

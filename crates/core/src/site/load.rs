@@ -1,9 +1,11 @@
 //! From a directory's text to a site.
 
 use crate::text::home::expand;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::fields::{Fields, Found};
+use super::inventories::{self, Inventories};
 use super::machines;
 use super::model::{Site, Stated};
 use super::settings;
@@ -22,14 +24,16 @@ use crate::text::yaml::{FileText, Origin, Raw, parse};
 /// What to load, and how.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// A site's directory, or its hosts file.
-    pub inventory: String,
+    /// A site's directory, or its hosts file; several are read in this order. The first is the site's own.
+    pub inventory: Vec<String>,
     /// As given to `-e`: `k=v`, a JSON or YAML map, or `@file`.
     pub extra_vars: Vec<String>,
     /// Opens what is sealed.
     pub vault_password: Option<Secret>,
     /// Account to log in with where neither host nor group says, from `ansible.cfg`.
     pub remote_user: Option<String>,
+    /// Port to dial where neither host nor group says, from `ansible.cfg`.
+    pub remote_port: Option<u16>,
     /// Private key to log in with where neither host nor group says, from `ansible.cfg`.
     pub private_key_file: Option<String>,
 }
@@ -84,13 +88,12 @@ pub fn load(source: &dyn Source, options: &LoadOptions) -> Result<Loaded, Proble
         if connection.private_key_file.is_none() {
             connection.private_key_file.clone_from(&options.private_key_file);
         }
+        if let Some(port) = options.remote_port.filter(|_| !connection.port.stated) {
+            connection.port = Stated { value: port, stated: true };
+        }
     }
     if let Some(user) = &options.remote_user {
-        let stated = |name: &str| {
-            let variables = inventory.variables(name);
-            variables.0.contains_key("ansible_user") || variables.0.contains_key("ansible_ssh_user")
-        };
-        for node in site.nodes.iter_mut().filter(|node| !stated(node.name.as_str())) {
+        for node in site.nodes.iter_mut().filter(|node| !node.connection.user.stated) {
             node.connection.user = Stated { value: user.clone(), stated: true };
         }
     }
@@ -116,51 +119,38 @@ pub fn load_inventory(source: &dyn Source, options: &LoadOptions) -> Result<(Inv
 
 fn read(source: &dyn Source, options: &LoadOptions) -> Result<Read, Problems> {
     let mut problems = Vec::new();
-    let (path, directory) = find(source, &options.inventory)?;
+    let inventories = Inventories::find(source, &options.inventory)?;
     let vault = Vault::new(options.vault_password.clone());
-    let files = Files { source, vault: &vault };
+    let is_unread = Cell::new(false);
+    let files = Files { source, vault: &vault, is_unread: &is_unread };
     let mut groups = Groups::default();
-    if let Some(root) = read_file(files, &path, &mut problems) {
-        hosts_file::read(&root, &mut groups, &mut problems);
+    for path in &inventories.files {
+        if let Ok(Some(text)) = source.read(path)
+            && inventories::is_ini(&text)
+        {
+            return Err(inventories::not_ini(path));
+        }
+        if let Some(root) = read_file(files, path, &mut problems) {
+            hosts_file::read(&root, &mut groups, &mut problems);
+        }
     }
     problems.extend(groups.settle());
-    read_variables(files, &directory, &mut groups, &mut problems);
+    for directory in &inventories.directories {
+        read_variables(files, directory, &mut groups, &mut problems);
+    }
     let mut extra = Variables::default();
     for text in &options.extra_vars {
         extra.0.extend(extra_vars(files, text, &mut problems).0);
     }
+    // What a file says that nobody could read would seem to be missing everywhere.
+    if is_unread.get() {
+        let mut found = Found::default();
+        problems.into_iter().for_each(|problem| found.push(problem));
+        return Err(Problems(found.sorted()));
+    }
     let inventory = Inventory::new(groups, extra, Templates::new(vault.clone()));
+    let directory = inventories.directories.into_iter().next().unwrap_or_default();
     Ok(Read { inventory, directory, problems })
-}
-
-/// The hosts file and the directory of a site.
-fn find(source: &dyn Source, inventory: &str) -> Result<(String, String), Problems> {
-    let error = |message: String, help: &str| {
-        Problems(vec![Problem { severity: Severity::Error, message, spot: None, help: Some(help.to_owned()) }])
-    };
-    let names = match source.list(inventory) {
-        Ok(names) => names,
-        Err(why) => return Err(error(format!("cannot read {inventory}: {why}"), "check its permissions")),
-    };
-    if let Some(names) = names {
-        for name in ["hosts.yml", "hosts.yaml", "hosts.json", "hosts", "inventory.yml", "inventory.yaml"] {
-            if names.iter().any(|other| other == name) {
-                return Ok((join(inventory, name), inventory.to_owned()));
-            }
-        }
-        return Err(error(
-            format!("there is no hosts.yml in {inventory}"),
-            "a site is a directory with hosts.yml and group_vars; `bringup rehearse` alone plays an example",
-        ));
-    }
-    match source.read(inventory) {
-        Ok(Some(_)) => {
-            let directory = inventory.rsplit_once('/').map_or(".", |(directory, _)| directory);
-            Ok((inventory.to_owned(), directory.to_owned()))
-        }
-        Ok(None) => Err(error(format!("there is no {inventory}"), "-i names a site's directory or its hosts.yml")),
-        Err(why) => Err(error(format!("cannot read {inventory}: {why}"), "check its permissions")),
-    }
 }
 
 /// The files of a site, and what opens those that are sealed.
@@ -168,9 +158,21 @@ fn find(source: &dyn Source, inventory: &str) -> Result<(String, String), Proble
 struct Files<'a> {
     source: &'a dyn Source,
     vault: &'a Vault,
+    /// Whether one of them could not be read.
+    is_unread: &'a Cell<bool>,
 }
 
 fn read_file(files: Files<'_>, path: &str, problems: &mut Vec<Problem>) -> Option<Raw> {
+    let errors = |problems: &[Problem]| problems.iter().filter(|one| one.severity == Severity::Error).count();
+    let before = errors(problems);
+    let read = text_of(files, path, problems);
+    if errors(problems) > before {
+        files.is_unread.set(true);
+    }
+    read
+}
+
+fn text_of(files: Files<'_>, path: &str, problems: &mut Vec<Problem>) -> Option<Raw> {
     match files.source.read(path) {
         Ok(text) => {
             let text = text?;
@@ -201,11 +203,11 @@ fn read_variables(files: Files<'_>, directory: &str, groups: &mut Groups, proble
         |path: &str| files.source.list(path).ok().flatten().unwrap_or_default().into_iter().collect::<BTreeSet<_>>();
     let names = present(&group_vars);
     for (name, group) in &mut groups.groups {
-        group.from_files = variables_of(files, &group_vars, name, &names, problems);
+        group.from_files.extend(&variables_of(files, &group_vars, name, &names, problems));
     }
     let names = present(&host_vars);
     for (name, host) in &mut groups.hosts {
-        host.from_files = variables_of(files, &host_vars, name, &names, problems);
+        host.from_files.extend(&variables_of(files, &host_vars, name, &names, problems));
     }
 }
 
@@ -353,7 +355,7 @@ fn check(
     notices: &mut BTreeSet<String>,
 ) -> Site {
     let roll = machines::roll(inventory, found);
-    let names: Vec<&str> = roll.nodes.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = roll.nodes.iter().filter(|node| node.is_member).map(|node| node.name).collect();
     let fields = Fields::of_site(inventory, home);
     let name = site_name(&source.directory_name(directory).unwrap_or_default());
     let keys = own_keys(source, directory, home, found);

@@ -4,6 +4,7 @@ mod downloads;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod inventories;
 mod load;
 mod machines;
 mod model;
@@ -15,6 +16,7 @@ pub use crate::ansible::cfg::{AnsibleCfg, ansible_cfg};
 pub use crate::ansible::inventory::Inventory;
 pub use crate::ansible::source::Source;
 pub use crate::text::problem::{Problem, Problems, Severity, Spot};
+pub use inventories::is_site;
 pub use load::{LoadOptions, Loaded, load, load_inventory};
 pub use model::{
     BmcInterface, Board, Connection, DownloadSource, FlashTransport, Image, Kind, Node, Place, Service, Settings, Site,

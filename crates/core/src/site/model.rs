@@ -81,8 +81,8 @@ pub struct Place {
 pub struct Connection {
     /// Name or address that is dialled: `ansible_host`, else the inventory name with `local_domain`.
     pub host: String,
-    /// TCP port of its SSH server.
-    pub port: u16,
+    /// TCP port of its SSH server. One that is not stated gives way to `~/.ssh/config`.
+    pub port: Stated<u16>,
     /// Account to log in with. One that neither the site nor `ansible.cfg` states gives way to `~/.ssh/config`.
     pub user: Stated<String>,
     /// Private key file, if the site names one.
@@ -104,6 +104,8 @@ pub struct Node {
     pub kind: Kind,
     /// Its board and slot; `None` for an extra node.
     pub place: Option<Place>,
+    /// Whether it becomes a node of the cluster: the group `all_nodes` has it. Any other is flashed at most.
+    pub is_member: bool,
     /// How it is reached.
     pub connection: Connection,
     /// The disk that its root should be on, such as `/dev/nvme0n1`.

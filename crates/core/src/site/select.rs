@@ -66,7 +66,26 @@ impl Scope {
                 problems.push(error(format!("--limit {} selects nothing", limit.join(",")), None));
             }
         }
+        problems.extend(scope.missing(site));
         if problems.is_empty() { Ok(scope) } else { Err(Problems(problems)) }
+    }
+
+    /// What the stage `cluster` needs and the site does not state: found now, and not when everything else is done.
+    fn missing(&self, site: &Site) -> Vec<Problem> {
+        if !self.stages.contains(&StageName::Cluster) || !self.controller || site.control_plane().is_none() {
+            return Vec::new();
+        }
+        let settings = &site.settings;
+        let needed = [
+            ("repo_remote", &settings.repo_remote),
+            ("cluster_domain", &settings.cluster_domain),
+            ("domain_email", &settings.domain_email),
+        ];
+        let help = || Some("set it in group_vars/all.yml, or leave the stage out with --skip-tags cluster".to_owned());
+        let missing = needed.into_iter().filter(|(_, value)| value.trim().is_empty());
+        missing
+            .map(|(name, _)| error(format!("`{name}` is not set, and the stage `cluster` needs it"), help()))
+            .collect()
     }
 }
 

@@ -104,7 +104,7 @@ pub(crate) fn read(
     found: &mut Found,
 ) -> Settings {
     let cluster_domain = fields.with("cluster_domain", "a DNS name such as `example.org`", found, |value| {
-        value.as_str().filter(|name| is_dns_name(name)).map(str::to_owned)
+        value.as_str().filter(|name| name.is_empty() || is_dns_name(name)).map(str::to_owned)
     });
     let cluster_domain = cluster_domain.unwrap_or_default();
     let bin_dir = bin_directory(fields, home, bin_dir, found);
@@ -112,10 +112,19 @@ pub(crate) fn read(
     let ansible_account = text("ansible_account", "ansible");
     let tpi_user = text("tpi_user", "root");
     let tpi_images_path = text("tpi_images_path", "/mnt/sdcard/images");
-    let local_domain = text("local_domain", ".lan");
     let domain_email = text("domain_email", "");
     let repo_remote = text("repo_remote", "");
     let repo_branch = text("repo_branch", "main");
+    let local_domain = fields.explained("local_domain", "a suffix such as `.lan`, or empty", found, |value| {
+        let text = value.as_str().ok_or(None)?;
+        match text.strip_prefix('.') {
+            Some(name) if is_dns_name(name) => Ok(text.to_owned()),
+            None if text.is_empty() => Ok(String::new()),
+            None if is_dns_name(text) => Err(Some(format!("`.{text}`: it is put behind names as it stands"))),
+            _ => Err(None),
+        }
+    });
+    let local_domain = local_domain.unwrap_or_else(|| ".lan".to_owned());
     let install_script = install_script(fields, found);
     let k3s_version = stated(fields, "k3s_version", Version::of_k3s(1, 33, 6, 1), Version::is_of_k3s, found);
     let tag = k3s_version.value.as_str().replace('+', "%2B");
@@ -239,7 +248,16 @@ fn stated(
     good: fn(&Version) -> bool,
     found: &mut Found,
 ) -> Stated<Version> {
-    let value = fields.with(name, "a version", found, |value| Version::parse(value.as_str()?).filter(good));
+    let value = fields.explained(name, "a version", found, |value| {
+        let text = value.as_str().ok_or(None)?;
+        // Blank is how the playbook's documents have the newest one; here it is what a site does not state.
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let version = Version::parse(text).filter(good);
+        version.map(Some).ok_or_else(|| Some(format!("such as {default}; leave it out for that")))
+    });
+    let value = value.flatten();
     Stated { stated: value.is_some(), value: value.unwrap_or(default) }
 }
 

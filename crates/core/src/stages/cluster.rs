@@ -45,8 +45,13 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
         return;
     }
     let lane = lanes.cluster();
-    let workers: BTreeSet<_> =
-        wanted.site.nodes.iter().filter(|node| node.name != control_plane.name).map(|node| node.name.clone()).collect();
+    let workers: BTreeSet<_> = wanted
+        .site
+        .nodes
+        .iter()
+        .filter(|node| node.is_member && node.name != control_plane.name)
+        .map(|node| node.name.clone())
+        .collect();
     let alone = workers.is_empty();
     let nodes: Vec<Need> = lanes.nodes().map(Need::Ended).collect();
     let server = lanes.server.map(Need::Held);

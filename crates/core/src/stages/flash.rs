@@ -36,7 +36,7 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
             account: settings.ansible_account.clone(),
             public_keys: settings.ssh_public_keys.clone(),
             known_hosts: settings.known_hosts.clone(),
-            dialled: (node.connection.host.clone(), node.connection.port),
+            dialled: (node.connection.host.clone(), node.connection.port.value),
             control_plane: settings.control_plane.as_ref() == Some(&node.name),
             boot_within: settings.reboot_timeout,
             usual_flash,

@@ -27,10 +27,15 @@ impl<'a> Wanted<'a> {
         format!("{}/{}", self.options.data, self.site.name)
     }
 
-    /// The nodes in scope, in the site's order.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
+    /// The machines in scope, nodes of the cluster or not, in the site's order.
+    fn machines(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
         let scope = self.scope;
         self.site.nodes.iter().filter(|node| scope.nodes.contains(&node.name))
+    }
+
+    /// The nodes of the cluster that are in scope, in the site's order.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
+        self.machines().filter(|node| node.is_member)
     }
 
     /// The boards in scope, in the site's order.
@@ -39,9 +44,9 @@ impl<'a> Wanted<'a> {
         self.site.boards.iter().filter(|board| scope.boards.contains(&board.name))
     }
 
-    /// The nodes in scope that are modules of a kind that can be flashed.
+    /// The modules in scope of a kind that can be flashed. One that becomes no node is flashed all the same.
     pub(super) fn modules(&self) -> impl Iterator<Item = (&'a Node, &'a Place)> + use<'a> {
-        self.nodes().filter_map(|node| node.flashable().map(|place| (node, place)))
+        self.machines().filter_map(|node| node.flashable().map(|place| (node, place)))
     }
 
     /// Whether the flash stage has anything to do at all.
@@ -61,7 +66,7 @@ impl<'a> Wanted<'a> {
                 .host
                 .parse::<IpAddr>()
                 .is_err()
-                .then(|| host_pattern(&node.connection.host, node.connection.port)),
+                .then(|| host_pattern(&node.connection.host, node.connection.port.value)),
             force: self.site.settings.flash_force,
         }
     }
@@ -72,7 +77,7 @@ impl<'a> Wanted<'a> {
             leads_to_cluster: self.control_plane().is_some_and(|node| owner == Host::Node(node.name.clone())),
             owner,
             host: connection.host.clone(),
-            port: connection.port,
+            port: connection.port.value,
             file: self.site.settings.known_hosts.clone(),
             pinned: pinned.to_vec(),
             made_at: None,
@@ -124,7 +129,7 @@ impl SiteLanes {
         let mut lanes = Lanes::default();
         let boards = wanted.boards().map(|board| (board.name.clone(), lanes.add(Label::new(board.name.as_str()))));
         let boards: BTreeMap<_, _> = boards.collect();
-        let nodes = wanted.nodes().map(|node| (node.name.clone(), lanes.add(Label::new(node.name.as_str()))));
+        let nodes = wanted.machines().map(|node| (node.name.clone(), lanes.add(Label::new(node.name.as_str()))));
         let nodes: BTreeMap<_, _> = nodes.collect();
         let cluster = lanes.add(Label::new("cluster"));
         let mut ranks: BTreeMap<LaneId, Rank> = boards.values().map(|lane| (*lane, Rank::Board)).collect();

@@ -139,6 +139,12 @@ pub(crate) fn parse(file: &Arc<FileText>, text: &str, problems: &mut Vec<Problem
     parse_within(&Budget::SITE, file, text, problems)
 }
 
+/// Whether a line's value begins with a template that no quotes surround: YAML takes it for a map.
+fn is_bare_template(line: &str) -> bool {
+    let value = line.split_once(": ").map_or(line, |(_, value)| value);
+    value.trim_start().trim_start_matches("- ").trim_start().starts_with("{{")
+}
+
 /// Reads a file's text within a budget.
 pub(crate) fn parse_within(
     budget: &Budget,
@@ -156,7 +162,12 @@ pub(crate) fn parse_within(
         Err(Malformed { what, line, column }) => {
             let origin = Origin { file: Arc::clone(file), line, column, length: 1 };
             let message = if file.sealed { what.without_text() } else { what.to_string() };
-            problems.push(origin.error(message, None));
+            let near = file.lines.iter().skip(line.saturating_sub(2)).take(2);
+            let help = near
+                .into_iter()
+                .any(|line| is_bare_template(line))
+                .then(|| "a value that begins with a template wants quotes: \"{{ … }}\"".to_owned());
+            problems.push(origin.error(message, help));
             None
         }
     }

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 fn connection(name: &str, user: &str) -> Connection {
     Connection {
         host: format!("{name}.lan"),
-        port: 22,
+        port: Stated { value: 22, stated: false },
         user: Stated { value: user.to_owned(), stated: false },
         private_key_file: None,
         password: None,
@@ -44,6 +44,7 @@ pub fn node(name: &str, kind: Kind, place: Option<(&str, u8)>) -> Node {
         name: NodeName::new(name),
         kind,
         place: place.map(|(board, slot)| Place { board: BoardName::new(board), slot: Slot::new(slot).unwrap() }),
+        is_member: true,
         connection: connection(name, "ansible"),
         root_dev: (kind == Kind::Rk1).then(|| DiskPath::parse("/dev/nvme0n1").unwrap()),
         nvidia_gpu_node: false,

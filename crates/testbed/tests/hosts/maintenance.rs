@@ -164,7 +164,7 @@ as_real!(Controller, BoardName);
 fn one_node_at_a_time_is_drained_rebooted_and_brought_back() {
     let bed = Bed::up("maintenance", &["--nodes", "3"]);
     let inventory = bed.site().to_string_lossy().into_owned();
-    let loaded = load(&LocalSource, &LoadOptions { inventory, ..LoadOptions::default() }).unwrap();
+    let loaded = load(&LocalSource, &LoadOptions { inventory: vec![inventory], ..LoadOptions::default() }).unwrap();
     let site = Arc::new(loaded.site.clone());
     let world = Clustered {
         real: RealWorld::new(

@@ -23,7 +23,7 @@ impl Simulation {
     /// The controller's site, at the beginning of a story.
     pub fn of(controller: &Controller, story: &Story) -> Self {
         let inventory = controller.site().to_string_lossy().into_owned();
-        let loaded = load(&LocalSource, &LoadOptions { inventory, ..LoadOptions::default() }).unwrap();
+        let loaded = load(&LocalSource, &LoadOptions { inventory: vec![inventory], ..LoadOptions::default() }).unwrap();
         let site = Arc::new(loaded.site.clone());
         Self { snapshot: story.begin(&site), site, loaded }
     }

@@ -137,7 +137,8 @@ impl Hosts {
     fn route(&self, connection: &Connection) -> Route {
         let config = self.config.of(&connection.host, &connection.user.value);
         let user = config.user.as_ref().filter(|_| !connection.user.stated).unwrap_or(&connection.user.value);
-        let mut route = self.route_of(&connection.host, connection.port, user, &config);
+        let port = connection.port.stated.then_some(connection.port.value);
+        let mut route = self.route_of(&connection.host, port, user, &config);
         route.key_files.splice(0..0, connection.private_key_file.iter().map(PathBuf::from));
         route.password = connection.password.clone().or_else(|| self.logins.password.clone());
         route.become_password = connection.become_password.clone().or_else(|| self.logins.become_password.clone());
@@ -146,16 +147,16 @@ impl Hosts {
             let (user, host, port) = destination(&jump);
             let config = self.config.of(host, user.unwrap_or_default());
             let user = user.map(str::to_owned).or_else(|| config.user.clone()).or_else(|| std::env::var("USER").ok());
-            let route = self.route_of(host, port.unwrap_or(22), &user.unwrap_or_default(), &config);
+            let route = self.route_of(host, port, &user.unwrap_or_default(), &config);
             via = Some(Box::new(Route { via, ..route }));
         }
         Route { via, ..route }
     }
 
-    fn route_of(&self, host: &str, port: u16, user: &str, config: &HostConfig) -> Route {
+    fn route_of(&self, host: &str, port: Option<u16>, user: &str, config: &HostConfig) -> Route {
         let dialled = config.host_name.clone().unwrap_or_else(|| host.to_owned());
-        let to = if port == 22 { config.port.unwrap_or(port) } else { port };
-        let mut names = vec![host_pattern(host, port), host_pattern(&dialled, to)];
+        let to = port.or(config.port).unwrap_or(22);
+        let mut names = vec![host_pattern(host, port.unwrap_or(22)), host_pattern(&dialled, to)];
         names.extend(config.host_key_alias.iter().map(|alias| alias.to_ascii_lowercase()));
         names.dedup();
         Route {

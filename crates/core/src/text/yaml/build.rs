@@ -98,8 +98,38 @@ pub(crate) struct Read<N> {
 /// More repeated keys than this are not reported one by one.
 pub(crate) const REPEATED: usize = 100;
 
-/// Reads a document.
+/// How many tabs after colons are read. Each costs a reading of the whole text.
+const TABS: usize = 100;
+
+/// Reads a document. A tab between a key's colon and its value is read as PyYAML reads it, which our parser does not.
 pub(crate) fn build<N: Node>(file: &Arc<FileText>, text: &str, budget: &Budget) -> Result<Read<N>, Malformed> {
+    let mut text = std::borrow::Cow::Borrowed(text);
+    for _ in 0..TABS {
+        match build_strictly(file, &text, budget) {
+            Err(malformed) => match without_tab(&text, &malformed) {
+                Some(changed) => text = changed.into(),
+                None => return Err(malformed),
+            },
+            read => return read,
+        }
+    }
+    build_strictly(file, &text, budget)
+}
+
+/// The text with blanks in place of the tabs that stand after a colon, where it is malformed there.
+fn without_tab(text: &str, malformed: &Malformed) -> Option<String> {
+    if !matches!(malformed.what, What::Syntax(_)) {
+        return None;
+    }
+    let start = text.split_inclusive('\n').take(malformed.line.checked_sub(1)?).map(str::len).sum::<usize>();
+    let line = text[start..].lines().next()?;
+    let from = line.char_indices().nth(malformed.column.saturating_sub(3)).map_or(0, |(at, _)| at);
+    let tabs = from + line[from..].find(":\t").filter(|at| *at < 4)? + 1;
+    let end = tabs + line[tabs..].find(|character| character != '\t').unwrap_or(line.len() - tabs);
+    Some([&text[..start + tabs], &" ".repeat(end - tabs), &text[start + end..]].concat())
+}
+
+fn build_strictly<N: Node>(file: &Arc<FileText>, text: &str, budget: &Budget) -> Result<Read<N>, Malformed> {
     budget.check_text(text).map_err(|(limit, line)| Malformed { what: What::Over(limit), line, column: 1 })?;
     let mut builder = Builder {
         file,
