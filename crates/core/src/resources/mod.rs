@@ -1,5 +1,9 @@
 //! The resources: one idempotent thing on one target each, one file each, by the kind of target.
 
+#[cfg(test)]
+#[macro_use]
+mod scripted;
+
 mod bmc;
 mod cluster;
 mod controller;

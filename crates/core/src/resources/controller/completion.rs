@@ -100,3 +100,39 @@ impl Resource for Completion {
         Ok(Applied::Changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check};
+
+    #[test]
+    fn a_completion_is_written_once_and_by_its_own_tool() {
+        let completion = || Completion {
+            tool: "kubectl",
+            tool_path: "/bin/kubectl".to_owned(),
+            shell: Shell::Bash,
+            path: "/c/kubectl".to_owned(),
+        };
+        let marked = |marked| says!(Controller, completion().mark() => marked);
+        let written = |path: &str, at| says!(Controller, Modified { path: path.to_owned() } => at);
+        let ours = |tool, file| [marked(Some(true)), written("/bin/kubectl", tool), written("/c/kubectl", file)];
+        let write = &["controller: write bash completion /c/kubectl", "changed"];
+        for (what, facts, plan, run) in [
+            ("absent", vec![marked(None)], &["bash completion of kubectl: + /c/kubectl"][..], &write[..]),
+            ("theirs", vec![marked(Some(false))], &["note: CompletionKept", "in sync"], &["in sync"]),
+            (
+                "of an older tool",
+                ours(Some(9), Some(8)).into(),
+                &["bash completion of kubectl: older than the tool → written by the tool"],
+                write,
+            ),
+            ("of the same second", ours(Some(9), Some(9)).into(), &["in sync"], &["in sync"]),
+            ("newer", ours(Some(8), Some(9)).into(), &["in sync"], &["in sync"]),
+            ("its tool is gone", ours(None, Some(9)).into(), &["in sync"], &["in sync"]),
+        ] {
+            let script = Script::new(facts).once("write bash completion /c/kubectl", ours(Some(9), Some(10)));
+            check(what, completion(), script, plan, run);
+        }
+    }
+}

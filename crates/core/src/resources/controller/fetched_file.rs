@@ -93,10 +93,9 @@ impl Resource for FetchedFile {
 
 #[cfg(test)]
 mod tests {
-    use super::{FetchedFile, Seen};
-    use crate::engine::resource::Resource;
-    use crate::ids::Sha256;
-    use crate::run::change::Diff;
+    use super::*;
+    use crate::contract::controller;
+    use crate::resources::scripted::{Script, check, file};
 
     #[test]
     fn only_the_file_that_was_proved_is_in_place() {
@@ -115,6 +114,53 @@ mod tests {
         ] {
             let seen = Seen { present: present.map(Sha256::of), wanted: wanted.map(Sha256::of) };
             assert_eq!(matches!(file.diff(&seen), Diff::InSync), in_sync, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_fetched_unless_it_was_proved() {
+        const URL: &str = "https://a.example/x";
+        let fetched = |sha256: Option<&str>| FetchedFile {
+            purpose: "script",
+            url: URL.to_owned(),
+            sha256: sha256.map(Sha256::of),
+            path: "/cache/x".to_owned(),
+        };
+        let there = |text: Option<&str>| says!(Controller, fetched(None).file() => text.map(|text| file(text, 0o755)));
+        let recorded = |text: Option<&str>| says!(Controller, fetched(None).fetched() => text.map(Sha256::of));
+        let fetch = &["controller: fetch https://a.example/x to /cache/x", "changed"][..];
+        let same = &["in sync"][..];
+        let other = &["/cache/x: other content → https://a.example/x"][..];
+        for (what, stated, facts, plan, run) in [
+            ("absent", None, vec![there(None), recorded(None)], &["/cache/x: + https://a.example/x"][..], fetch),
+            ("gone since", None, vec![there(None), recorded(Some("new"))], &["/cache/x: + https://a.example/x"], fetch),
+            (
+                "put there by somebody",
+                None,
+                vec![there(Some("new")), recorded(None)],
+                &["/cache/x: unverified content → https://a.example/x"],
+                fetch,
+            ),
+            ("changed since", None, vec![there(Some("old")), recorded(Some("new"))], other, fetch),
+            ("as it was fetched", None, vec![there(Some("new")), recorded(Some("new"))], same, same),
+            // What was recorded is not asked where the site states a sum: it would not count.
+            ("not the stated one", Some("new"), vec![there(Some("old"))], other, fetch),
+            ("the stated one", Some("new"), vec![there(Some("new"))], same, same),
+            (
+                "the web has another one",
+                Some("newest"),
+                vec![there(None)],
+                &["/cache/x: + https://a.example/x"],
+                &[fetch[0], "did not converge: /cache/x: other content → https://a.example/x"],
+            ),
+        ] {
+            let words = "fetch https://a.example/x to /cache/x";
+            let script = Script::new(facts).once(words, [there(Some("new")), recorded(Some("new"))]);
+            let told = check(what, fetched(stated), script, plan, run);
+            for action in told.done::<Controller>() {
+                let controller::Action::Fetch(fetch) = action else { panic!("{what}: {action}") };
+                assert_eq!((fetch.sha256, fetch.mode), (stated.map(Sha256::of), 0o755), "{what}");
+            }
         }
     }
 }

@@ -82,3 +82,64 @@ impl Resource for HelmPluginInstalled {
         Duration::from_secs(8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::controller::{self, WebText};
+    use crate::resources::scripted::{Script, check};
+
+    #[test]
+    fn a_plugin_is_installed_with_a_sum_that_somebody_vouches_for() {
+        let plugin = |stated, sha256: Option<&str>| HelmPluginInstalled {
+            helm: "/bin/helm".to_owned(),
+            name: "diff",
+            url: "https://a.example/VERSION/diff.tgz".to_owned(),
+            sums_url: "https://a.example/VERSION/sums.txt".to_owned(),
+            sha256: sha256.map(Sha256::of),
+            version: Stated { value: Version::of(3, 9, 0), stated },
+        };
+        let has =
+            |version: Option<&str>| says!(Controller, plugin(true, None).question() => version.map(str::to_owned));
+        let list = |text: String| says!(Controller, WebText { url: "https://a.example/3.9.0/sums.txt".to_owned() } => text.clone());
+        let published = || list(format!("{}  diff.tgz\n", Sha256::of("published")));
+        let (added, install) =
+            (&["helm plugin diff: + 3.9.0"][..], &["controller: install helm plugin diff 3.9.0", "changed"][..]);
+        let same = &["in sync"][..];
+        for (what, plugin, facts, plan, run, sum) in [
+            ("absent", plugin(false, None), vec![has(None), published()], added, install, Some("published")),
+            ("absent, pinned", plugin(true, Some("pinned")), vec![has(None)], added, install, Some("pinned")),
+            (
+                "absent, in no list",
+                plugin(false, None),
+                vec![has(None), list(format!("{}  other.tgz\n", Sha256::of("other")))],
+                added,
+                &["failed: check diff.tgz on controller: not what was expected \
+                     (https://a.example/3.9.0/sums.txt names no SHA-256 for it)"],
+                None,
+            ),
+            ("another, which the site does not mind", plugin(false, None), vec![has(Some("3.8.0"))], same, same, None),
+            (
+                "another than the stated one",
+                plugin(true, Some("pinned")),
+                vec![has(Some("3.8.0"))],
+                &["helm plugin diff: 3.8.0 → 3.9.0"],
+                install,
+                Some("pinned"),
+            ),
+            ("the stated one", plugin(true, None), vec![has(Some("3.9.0"))], same, same, None),
+        ] {
+            let script = Script::new(facts).once("install helm plugin diff 3.9.0", [has(Some("3.9.0"))]);
+            let told = check(what, plugin, script, plan, run);
+            let sums: Vec<Sha256> = told
+                .done::<Controller>()
+                .into_iter()
+                .map(|action| match action {
+                    controller::Action::InstallHelmPlugin(install) => install.sha256,
+                    other => panic!("{what}: {other}"),
+                })
+                .collect();
+            assert_eq!(sums, Vec::from_iter(sum.map(Sha256::of)), "{what}");
+        }
+    }
+}

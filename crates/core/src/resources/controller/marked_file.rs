@@ -104,6 +104,8 @@ impl Resource for MarkedScript {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::controller;
+    use crate::resources::scripted::{Script, check, file};
 
     #[test]
     fn only_a_file_with_our_mark_is_replaced() {
@@ -120,6 +122,39 @@ mod tests {
         ] {
             assert_eq!(script.diff(&seen).changes(), changes, "{seen:?}");
             assert_eq!(script.notices(&seen).len(), notices, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_written_as_it_should_be_and_one_of_the_user_stays() {
+        let script = || MarkedScript::new("argo.sh", "/bin/argo.sh".to_owned(), "true\n");
+        let marked = |marked| says!(Controller, script().question() => marked);
+        let there = |state| says!(Controller, File { path: "/bin/argo.sh".to_owned() } => state);
+        let good = file(&script().text, 0o755);
+        let write = &["controller: write /bin/argo.sh", "changed"][..];
+        let size = script().text.len();
+        let (added, replaced) =
+            (format!("/bin/argo.sh: + {size} bytes"), format!("/bin/argo.sh: other content (5 bytes) → {size} bytes"));
+        for (what, facts, plan, run) in [
+            ("absent", vec![marked(None)], &[added.as_str()][..], write),
+            // It went between the two questions.
+            ("gone", vec![marked(Some(true)), there(None)], &[added.as_str()], write),
+            ("ours", vec![marked(Some(true)), there(Some(good.clone()))], &["in sync"], &["in sync"]),
+            ("older", vec![marked(Some(true)), there(Some(file("older", 0o755)))], &[replaced.as_str()], write),
+            (
+                "not executable",
+                vec![marked(Some(true)), there(Some(file(&script().text, 0o644)))],
+                &["mode of /bin/argo.sh: 0644 → 0755"],
+                write,
+            ),
+            ("theirs", vec![marked(Some(false))], &["note: ScriptKept", "in sync"], &["in sync"]),
+        ] {
+            let world = Script::new(facts).once("write /bin/argo.sh", [marked(Some(true)), there(Some(good.clone()))]);
+            let told = check(what, script(), world, plan, run);
+            for action in told.done::<Controller>() {
+                let controller::Action::WriteFile(write) = action else { panic!("{what}: {action}") };
+                assert_eq!((&write.content, write.mode), (&Content::Plain(script().text), 0o755), "{what}");
+            }
         }
     }
 }

@@ -72,3 +72,35 @@ impl Resource for ShellBlock {
         Ok(Applied::Changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check};
+
+    #[test]
+    fn a_block_stands_where_its_directory_is() {
+        let block = |if_present: Option<&str>| ShellBlock {
+            path: "/home/me/.bashrc".to_owned(),
+            name: "path",
+            text: "export PATH\n".to_owned(),
+            if_present: if_present.map(str::to_owned),
+        };
+        let has = |text: Option<&str>| says!(Controller, block(None).question() => text.map(str::to_owned));
+        let directory = |there| says!(Controller, Directory { path: "/omb".to_owned() } => there);
+        let write = &["controller: write our block path in /home/me/.bashrc", "changed"][..];
+        let added = &["block path in /home/me/.bashrc: + export PATH\n"][..];
+        let same = &["in sync"][..];
+        for (what, if_present, facts, plan, run) in [
+            ("absent", None, vec![has(None)], added, write),
+            ("empty", None, vec![has(Some(""))], &["block path in /home/me/.bashrc:  → export PATH\n"], write),
+            ("as it should be", None, vec![has(Some("export PATH\n"))], same, same),
+            ("not wanted", Some("/omb"), vec![directory(false), has(None)], same, same),
+            ("wanted", Some("/omb"), vec![directory(true), has(None)], added, write),
+        ] {
+            let script =
+                Script::new(facts).once("write our block path in /home/me/.bashrc", [has(Some("export PATH\n"))]);
+            check(what, block(if_present), script, plan, run);
+        }
+    }
+}

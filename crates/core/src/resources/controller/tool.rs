@@ -155,8 +155,9 @@ impl Resource for PinnedTool {
 
 #[cfg(test)]
 mod tests {
-    use super::sum_in;
-    use crate::ids::Sha256;
+    use super::*;
+    use crate::contract::controller;
+    use crate::resources::scripted::{Script, check};
 
     #[test]
     fn a_sum_is_taken_from_a_list_or_from_a_bare_one() {
@@ -172,6 +173,79 @@ mod tests {
             ("", "kubectl", None),
         ] {
             assert_eq!(sum_in(sums, file), expected, "{sums:?}");
+        }
+    }
+
+    /// A tool of this version, where the site says one.
+    fn tool(version: Option<bool>) -> PinnedTool {
+        PinnedTool {
+            name: "kubectl",
+            bin_dir: "/bin".to_owned(),
+            version: version.map(|stated| Stated { value: Version::of(1, 34, 0), stated }),
+            stable_url: Some("https://a.example/stable.txt".to_owned()),
+            source: ToolSource {
+                url: "https://a.example/VERSION/kubectl".to_owned(),
+                member: None,
+                sums_url: "https://a.example/VERSION/sum".to_owned(),
+                pinned: None,
+                sha256: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_tool_is_fetched_where_it_is_missing_or_the_site_states_another() {
+        let has = |version: Option<&str>| says!(Controller, ToolVersion { path: "/bin/kubectl".to_owned() } => version.map(str::to_owned));
+        let web = |url: &str, text: &str| says!(Controller, WebText { url: url.to_owned() } => text.to_owned());
+        let sum = || web("https://a.example/1.34.0/sum", &Sha256::of("published").to_string());
+        let stable = |text| web("https://a.example/stable.txt", text);
+        let (added, same) = (&["kubectl version: + 1.34.0"][..], &["in sync"][..]);
+        let fetch = &["controller: fetch https://a.example/1.34.0/kubectl to /bin/kubectl", "changed"][..];
+        let pinned = |to: &str, sha256: Option<&str>| PinnedTool {
+            source: ToolSource {
+                pinned: Some((to.to_owned(), Sha256::of("pinned"))),
+                sha256: sha256.map(Sha256::of),
+                ..tool(None).source
+            },
+            ..tool(Some(true))
+        };
+        for (what, tool, facts, plan, run, sum) in [
+            ("missing", tool(Some(false)), vec![has(None), sum()], added, fetch, "published"),
+            ("another one does", tool(Some(false)), vec![has(Some("1.30.0"))], same, same, ""),
+            (
+                "another one does not",
+                tool(Some(true)),
+                vec![has(Some("1.30.0")), sum()],
+                &["kubectl version: 1.30.0 → 1.34.0"],
+                fetch,
+                "published",
+            ),
+            ("the stated one", tool(Some(true)), vec![has(Some("1.34.0"))], same, same, ""),
+            ("the latest", tool(None), vec![has(None), stable("v1.34.0\n"), sum()], added, fetch, "published"),
+            // An installed tool is not compared with the latest: the web is not asked.
+            ("any version does", tool(None), vec![has(Some("1.30.0"))], same, same, ""),
+            (
+                "the web names no version",
+                tool(None),
+                vec![has(None), stable("<html>")],
+                &["unreachable: find the latest kubectl on controller: not what was expected \
+                   (https://a.example/stable.txt names no version: <html>)"],
+                &["failed: find the latest kubectl on controller: not what was expected \
+                   (https://a.example/stable.txt names no version: <html>)"],
+                "",
+            ),
+            ("pinned", pinned("1.34.0", None), vec![has(None)], added, fetch, "pinned"),
+            ("another is pinned", pinned("1.33.0", None), vec![has(None), sum()], added, fetch, "published"),
+            ("the site's own sum", pinned("1.34.0", Some("the site's")), vec![has(None)], added, fetch, "the site's"),
+        ] {
+            let words = "fetch https://a.example/1.34.0/kubectl to /bin/kubectl";
+            let told = check(what, tool, Script::new(facts).once(words, [has(Some("1.34.0"))]), plan, run);
+            let done = told.done::<Controller>();
+            assert_eq!(done.is_empty(), sum.is_empty(), "{what}");
+            for action in done {
+                let controller::Action::Fetch(fetch) = action else { panic!("{what}: {action}") };
+                assert_eq!((fetch.sha256, fetch.mode), (Some(Sha256::of(sum)), 0o755), "{what}");
+            }
         }
     }
 }

@@ -85,3 +85,57 @@ impl Resource for AptRepository {
         Duration::from_secs(4)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::node;
+    use crate::resources::scripted::{Script, check, file, node01};
+
+    #[test]
+    fn a_repository_is_known_with_its_key() {
+        let repository = || AptRepository {
+            node: node01(),
+            purpose: "apt_repository",
+            key_url: "https://a.example/key".to_owned(),
+            key_sha256: Some(Sha256::of("key")),
+            keyring: "/k.gpg".to_owned(),
+            list: "/l.list".to_owned(),
+            line: "deb x\n".to_owned(),
+        };
+        let at = |path: &str, text: Option<&str>| says!(node01(), File { path: path.to_owned() } => text.map(|text| file(text, 0o644)));
+        let (fetch, write) = ("node01: fetch the key https://a.example/key to /k.gpg", "node01: write /l.list");
+        for (what, key, list, plan, run) in [
+            (
+                "nothing there",
+                None,
+                None,
+                &["/k.gpg: + https://a.example/key", "/l.list: + deb x"][..],
+                &[fetch, write, "changed"][..],
+            ),
+            (
+                "without the key",
+                None,
+                Some("deb x\n"),
+                &["/k.gpg: + https://a.example/key"],
+                &[fetch, write, "changed"],
+            ),
+            ("another line", Some("key"), Some("deb y\n"), &["/l.list: other content → deb x"], &[write, "changed"]),
+            ("both", Some("key"), Some("deb x\n"), &["in sync"], &["in sync"]),
+        ] {
+            let script = Script::new([at("/k.gpg", key), at("/l.list", list)])
+                .once("fetch the key https://a.example/key to /k.gpg", [at("/k.gpg", Some("key"))])
+                .once("write /l.list", [at("/l.list", Some("deb x\n"))]);
+            let told = check(what, repository(), script, plan, run);
+            if let [node::Action::FetchKeyring(fetch), ..] = told.done::<NodeName>()[..] {
+                assert_eq!(fetch.sha256, Some(Sha256::of("key")), "{what}");
+            }
+        }
+        // A key that is not the pinned one: the repository is not made known without it.
+        let script = Script::new([at("/k.gpg", None), at("/l.list", None)])
+            .refuse("fetch the key https://a.example/key to /k.gpg", crate::run::fault::Cause::Mismatch);
+        let plan = ["/k.gpg: + https://a.example/key", "/l.list: + deb x"];
+        let failed = "failed: fetch the key https://a.example/key to /k.gpg on node01: not what was expected";
+        check("another key", repository(), script, &plan, &[fetch, failed]);
+    }
+}

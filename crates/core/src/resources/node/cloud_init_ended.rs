@@ -65,3 +65,41 @@ impl Resource for CloudInitEnded {
         Duration::from_secs(35)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check, node01};
+
+    #[test]
+    fn a_first_boot_is_waited_for_and_a_failed_one_is_told() {
+        use CloudInitState::{Absent, Done, Failed, Running};
+        const WAIT: &str = "wait for cloud-init to end";
+        let ended = ["cloud-init: running → ended"];
+        for (what, answers, plan, run) in [
+            ("none", says!(node01(), CloudInit {} => Absent), &["in sync"][..], &["in sync"][..]),
+            ("done", says!(node01(), CloudInit {} => Done), &["in sync"], &["in sync"]),
+            (
+                "failed",
+                says!(node01(), CloudInit {} => Failed),
+                &["blocked: cloud-init ended with errors"],
+                &["blocked: cloud-init ended with errors"],
+            ),
+            ("running", says!(node01(), CloudInit {} => Running, Running, Done), &ended, &[WAIT, "changed"]),
+            (
+                "running, then failed",
+                says!(node01(), CloudInit {} => Running, Failed),
+                &ended,
+                &[WAIT, "did not converge: blocked: cloud-init ended with errors"],
+            ),
+            (
+                "running for ever",
+                says!(node01(), CloudInit {} => Running),
+                &ended,
+                &[WAIT, "failed: wait for cloud-init to end on node01: took too long (not so after 1200 s)"],
+            ),
+        ] {
+            check(what, CloudInitEnded { node: node01() }, Script::new([answers]), plan, run);
+        }
+    }
+}

@@ -47,3 +47,22 @@ impl Resource for MadeDirectory {
         Ok(Applied::Changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check, node01};
+
+    #[test]
+    fn a_directory_is_made_once() {
+        let there = |there| says!(node01(), Directory { path: "/data".to_owned() } => there);
+        for (is_there, plan, run) in [
+            (true, &["in sync"][..], &["in sync"][..]),
+            (false, &["/data: + directory"], &["node01: make directory /data", "changed"]),
+        ] {
+            let resource = MadeDirectory { node: node01(), purpose: "data", path: "/data".to_owned() };
+            let script = Script::new([there(is_there)]).once("make directory /data", [there(true)]);
+            check("a directory", resource, script, plan, run);
+        }
+    }
+}

@@ -89,3 +89,65 @@ impl Resource for EarlierWorkEnded {
         Duration::ZERO
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check, node01};
+
+    #[test]
+    fn what_runs_with_packages_is_waited_for() {
+        let jobs = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|&name| name.to_owned()).collect() };
+        let upgrade = ["dist-upgrade: running, begun by an earlier run → ended"];
+        let wait = "wait for the end of dist-upgrade";
+        let locks = "wait for dpkg's and apt's locks";
+        let idle = || says!(node01(), RunningJobs {} => jobs(&[]));
+        let free = || says!(node01(), PackagesBusy {} => false);
+        for (what, but, running, busy, plan, run) in [
+            ("quiet", None, idle(), free(), &["in sync"][..], &["in sync"][..]),
+            (
+                "a job of another step",
+                Some("move-root"),
+                says!(node01(), RunningJobs {} => jobs(&["move-root"])),
+                free(),
+                &["in sync"],
+                &["in sync"],
+            ),
+            (
+                "a job",
+                None,
+                says!(node01(), RunningJobs {} => jobs(&["dist-upgrade"]), jobs(&["dist-upgrade"]), jobs(&[])),
+                free(),
+                &upgrade,
+                &[wait, "took over"],
+            ),
+            (
+                "a job, and one of another step",
+                Some("move-root"),
+                says!(node01(), RunningJobs {} => jobs(&["dist-upgrade", "move-root"]), jobs(&["move-root"])),
+                free(),
+                &upgrade,
+                &[wait, "took over"],
+            ),
+            (
+                "somebody else",
+                None,
+                idle(),
+                says!(node01(), PackagesBusy {} => true, true, true, false),
+                &["dpkg's and apt's locks: held → free"],
+                &[locks, "changed"],
+            ),
+            // The job holds the locks itself: they are no difference of their own, and are waited for when it has ended.
+            (
+                "a job, and somebody after it",
+                None,
+                says!(node01(), RunningJobs {} => jobs(&["dist-upgrade"]), jobs(&[])),
+                says!(node01(), PackagesBusy {} => true, true, false),
+                &upgrade,
+                &[wait, locks, "took over"],
+            ),
+        ] {
+            check(what, EarlierWorkEnded { node: node01(), but }, Script::new([running, busy]), plan, run);
+        }
+    }
+}

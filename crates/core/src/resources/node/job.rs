@@ -69,3 +69,6 @@ async fn running(act: &Act<'_>, node: &NodeName, name: &'static str) -> Result<O
     let boot_id = act.look().ask(node, BootId {}).await?;
     Ok((status.boot_id == boot_id).then_some(status))
 }
+
+#[cfg(test)]
+mod tests;

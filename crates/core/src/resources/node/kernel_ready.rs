@@ -49,3 +49,18 @@ impl Resource for KernelReady {
         Err(Fault::new(Cause::Failed, Resource::target(self), "change the kernel"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check, node01};
+
+    #[test]
+    fn a_kernel_that_lacks_something_ends_the_lane() {
+        let lacks = "blocked: the kernel of node01 lacks memory cgroup, vxlan";
+        for (missing, told) in [(vec![], "in sync"), (vec!["memory cgroup".to_owned(), "vxlan".to_owned()], lacks)] {
+            let script = Script::new([says!(node01(), MissingKernelFeatures {} => missing.clone())]);
+            check("a kernel", KernelReady { node: node01() }, script, &[told], &[told]);
+        }
+    }
+}

@@ -150,6 +150,8 @@ impl Resource for NvidiaRuntime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::node;
+    use crate::resources::scripted::{Script, converge, node01};
 
     #[test]
     fn a_template_is_ours_to_change_or_somebody_elses_to_keep() {
@@ -174,6 +176,46 @@ mod tests {
     fn it_defines_no_runtime() {
         for template in Template::ALL {
             assert!(!template.text().contains("runtimes"), "{template:?}");
+        }
+    }
+
+    #[test]
+    fn only_templates_that_are_missing_or_ours_are_written() {
+        let [old, new] = Template::ALL;
+        let is = |template: Template, text: Option<String>| {
+            let file = |text: String| FileState { sha256: Sha256::of(&text), size: 1, mode: MODE, modified: 1 };
+            says!(node01(), File { path: template.path() } => text.map(file))
+        };
+        let added = |template: Template| format!("{}: + {} bytes", template.path(), template.text().len());
+        let write = |template: Template| format!("write {}", template.path());
+        let wrote = |template| format!("node01: {}", write(template));
+        let changed = "changed".to_owned();
+        let earlier = |template: Template| {
+            format!("{}: other content (1 bytes) → {} bytes", template.path(), template.text().len())
+        };
+        for (what, old_text, new_text, plan, run) in [
+            ("none", None, None, vec![added(old), added(new)], vec![wrote(old), wrote(new), changed.clone()]),
+            (
+                "an earlier one and theirs",
+                Some(old.earlier_text()),
+                Some("theirs".to_owned()),
+                vec!["note: ContainerdTemplateKept".to_owned(), earlier(old)],
+                vec![wrote(old), changed.clone()],
+            ),
+            ("one", Some(old.text()), None, vec![added(new)], vec![wrote(new), changed]),
+            ("both", Some(old.text()), Some(new.text()), vec!["in sync".to_owned()], vec!["in sync".to_owned()]),
+        ] {
+            let script = Script::new([is(old, old_text), is(new, new_text)])
+                .once(&write(old), [is(old, Some(old.text()))])
+                .once(&write(new), [is(new, Some(new.text()))]);
+            let lines = |lines: &[String]| lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+            let told = converge(what, NvidiaRuntime { node: node01() }, script);
+            assert_eq!((lines(&told.plan), lines(&told.run)), (lines(&plan), lines(&run)), "{what}");
+            for action in told.done::<NodeName>() {
+                let node::Action::WriteFile(write) = action else { panic!("{what}: {action}") };
+                let template = Template::ALL.into_iter().find(|template| template.path() == write.path).unwrap();
+                assert_eq!((&write.content, write.mode), (&Content::Plain(template.text()), MODE), "{what}");
+            }
         }
     }
 }

@@ -106,6 +106,9 @@ fn upgraded(seen: &UpgradeState) -> Diff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::node::JobState;
+    use crate::contract::{JobPhase, JobStatus};
+    use crate::resources::scripted::{Script, check, node01};
 
     #[test]
     fn old_lists_are_a_difference_of_their_own() {
@@ -121,6 +124,34 @@ mod tests {
                 _ => Vec::new(),
             };
             assert_eq!(found, fields, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_upkeep_has_its_own_job() {
+        let good = UpgradeState { lists_age: 3600, ..UpgradeState::default() };
+        let bad = UpgradeState { upgradable: 3, half_configured: 2, removable: 1, lists_age: 3600 };
+        for (upkeep, job, change) in [
+            (Upkeep::Configured, Job::ConfigurePackages, "packages half-configured: 2 → 0"),
+            (Upkeep::Upgraded, Job::DistUpgrade, "packages to upgrade: 3 (apt's lists are 1 h old) → 0"),
+            (Upkeep::Autoremoved, Job::Autoremove, "packages that nothing needs: 1 → 0"),
+        ] {
+            let resource = || PackageUpkeep { node: node01(), upkeep, usual: Duration::from_secs(1) };
+            let (words, name) = (job.to_string(), job.name());
+            let done = JobStatus {
+                hash: job.hash(),
+                boot_id: "now".to_owned(),
+                phase: JobPhase::Succeeded,
+                ended_ago: Some(0),
+                said: Vec::new(),
+            };
+            let script = Script::new([says!(node01(), Upgrades {} => bad), says!(node01(), JobState { name } => None)]);
+            let effects =
+                [says!(node01(), Upgrades {} => good), says!(node01(), JobState { name } => Some(done.clone()))];
+            let run = [format!("node01: {words}"), format!("wait for the job {name}")];
+            let script = script.once(&words, effects);
+            check(change, resource(), script, &[change], &[&run[0], &run[1], "changed"]);
+            check("good", resource(), Script::new([says!(node01(), Upgrades {} => good)]), &["in sync"], &["in sync"]);
         }
     }
 }
