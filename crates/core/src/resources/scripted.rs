@@ -3,11 +3,12 @@
 //! A question that the script does not answer ends the test: nothing is taken for granted that a row does not say.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::contract::world::{BoxFuture, Progress, Speaks};
-use crate::contract::{Answered, Asked, Contract, FileState, Question};
+use crate::contract::{Answered, Asked, Contract, FileState, K3sRole, K3sState, KubeNodeState, Question};
 use crate::engine::resource::Resource;
 use crate::engine::{Expected, Lanes, Run, Stop, walk};
 use crate::ids::{Label, NodeName, Sha256, StageName};
@@ -16,9 +17,13 @@ use crate::run::event::{Event, Notice, Pass, What};
 use crate::run::fault::{Cause, Fault};
 use crate::run::hazard::Hazard;
 use crate::sabotage::Guards;
+use crate::version::Version;
 
 /// The name of the run that acts.
 pub(super) const RUN: &str = "run2";
+
+/// How long a trip takes, in virtual time: what was answered before something happened is older than it.
+const TRIP: Duration = Duration::from_millis(1);
 
 /// A question and what is answered: the answers one after the other, the last one from then on.
 pub(super) type Fact = (Asked, VecDeque<Result<Answered, Cause>>);
@@ -252,22 +257,24 @@ where
     T::Action: 'static,
 {
     fn ask<'a>(&'a self, of: &'a T, questions: &'a [T::Question]) -> BoxFuture<'a, Vec<Result<T::Answer, Fault>>> {
-        let answers = questions.iter().enumerate().map(|(place, question)| self.answer(of, question, place > 0));
-        Box::pin(std::future::ready(answers.collect()))
+        Box::pin(async move {
+            tokio::time::sleep(TRIP).await;
+            questions.iter().enumerate().map(|(place, question)| self.answer(of, question, place > 0)).collect()
+        })
     }
 
     fn act<'a>(&'a self, on: &'a T, action: &'a T::Action, _: Progress<'a>) -> BoxFuture<'a, Result<(), Fault>> {
-        let (mut scene, words) = (self.scene(), action.to_string());
-        scene.done.push(Box::new(action.clone()));
-        let result = match scene.script.refusals.get(&words) {
-            Some(cause) => Err(Fault::new(*cause, on.target(), words.clone())),
-            None => Ok(()),
-        };
-        if result.as_ref().err().is_none_or(|fault| fault.cause == Cause::Lost) {
-            let effects = scene.script.effects.get(&words).cloned().unwrap_or_default();
-            scene.script.facts.extend(effects);
-        }
-        Box::pin(std::future::ready(result))
+        Box::pin(async move {
+            tokio::time::sleep(TRIP).await;
+            let (mut scene, words) = (self.scene(), action.to_string());
+            scene.done.push(Box::new(action.clone()));
+            let cause = scene.script.refusals.get(&words).copied();
+            if cause.is_none_or(|cause| cause == Cause::Lost) {
+                let effects = scene.script.effects.get(&words).cloned().unwrap_or_default();
+                scene.script.facts.extend(effects);
+            }
+            cause.map_or(Ok(()), |cause| Err(Fault::new(cause, on.target(), words)))
+        })
     }
 }
 
@@ -279,6 +286,34 @@ pub(super) fn node01() -> NodeName {
 /// A file of this text.
 pub(super) fn file(text: &str, mode: u32) -> FileState {
     FileState { sha256: Sha256::of(text), size: text.len() as u64, mode, modified: 100 }
+}
+
+/// A Node that is Ready, with nothing odd about it.
+pub(super) fn kube_node() -> KubeNodeState {
+    KubeNodeState {
+        ready: true,
+        renews: true,
+        renewed: Some("once".to_owned()),
+        boot_id: "now".to_owned(),
+        unschedulable: false,
+        in_maintenance: false,
+        labels: BTreeMap::new(),
+        taints: BTreeSet::new(),
+    }
+}
+
+/// A k3s that an earlier run installed and that runs.
+pub(super) fn k3s_state(role: K3sRole) -> K3sState {
+    K3sState {
+        role,
+        version: Version::of_k3s(1, 34, 1, 1),
+        active: true,
+        started: true,
+        stale: false,
+        run: Some("run1".to_owned()),
+        ours: true,
+        has_password: true,
+    }
 }
 
 #[test]

@@ -136,25 +136,4 @@ fn in_words(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::compare;
-    use crate::run::change::Change;
-
-    #[test]
-    fn what_would_be_another_is_told_and_what_the_api_keeps_is_not() {
-        let mut changes = Vec::new();
-        let present = json!({"metadata": {"resourceVersion": "1", "managedFields": [], "labels": {"ours": "once"}},
-            "spec": {"path": "a", "sources": [1], "theirs": 1}, "status": {"x": 1}});
-        let after = json!({"metadata": {"resourceVersion": "2", "labels": {}},
-            "spec": {"path": "b", "sources": [1], "new": true, "theirs": 1}});
-        compare(Some(&present), Some(&after), &mut Vec::new(), &mut changes);
-        let expected = vec![
-            Change::new("metadata.labels.ours", "once", "(taken away)"),
-            Change::new("spec.path", "a", "b"),
-            Change::add("spec.new", "true"),
-        ];
-        assert_eq!(changes, expected);
-    }
-}
+mod tests;

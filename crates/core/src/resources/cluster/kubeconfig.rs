@@ -111,3 +111,6 @@ impl Kubeconfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,3 +98,74 @@ impl Resource for NodeMarks {
         Duration::from_secs(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::cluster;
+    use crate::resources::scripted::{Script, check, kube_node, node01};
+
+    #[test]
+    fn labels_and_taints_are_added_and_others_stay() {
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+        };
+        let set = |taints: &[&str]| -> BTreeSet<String> { taints.iter().map(|&taint| taint.to_owned()).collect() };
+        let marks = || NodeMarks {
+            node: node01(),
+            purpose: "gpu_marks",
+            labels: map(&[("gpu", "yes")]),
+            labels_if_absent: map(&[("role", "worker")]),
+            taints: set(&["gpu=yes:NoSchedule"]),
+        };
+        let is = |state: Option<KubeNodeState>| says!(Cluster, marks().question() => state.clone());
+        let node = |labels: &[(&str, &str)], taints: &[&str]| {
+            Some(KubeNodeState { labels: map(labels), taints: set(taints), ..kube_node() })
+        };
+        let (label, role, taint) = ("label gpu: + yes", "label role: + worker", "taint: + gpu=yes:NoSchedule");
+        let mark = &["cluster: set labels and taints of node01", "changed"][..];
+        let good = || node(&[("gpu", "yes"), ("role", "worker")], &["gpu=yes:NoSchedule"]);
+        for (what, state, plan, run, labels, taints) in [
+            (
+                "no Node yet",
+                None,
+                &[label, role, taint][..],
+                mark,
+                map(&[("gpu", "yes"), ("role", "worker")]),
+                set(&["gpu=yes:NoSchedule"]),
+            ),
+            ("all there", good(), &["in sync"], &["in sync"], map(&[]), set(&[])),
+            (
+                "a label that others took over, and one of theirs",
+                node(&[("gpu", "yes"), ("role", "theirs"), ("x", "y")], &["gpu=yes:NoSchedule", "x:NoExecute"]),
+                &["in sync"],
+                &["in sync"],
+                map(&[]),
+                set(&[]),
+            ),
+            (
+                "another value",
+                node(&[("gpu", "no"), ("role", "worker")], &["gpu=yes:NoSchedule"]),
+                &["label gpu: no → yes"],
+                mark,
+                map(&[("gpu", "yes")]),
+                set(&[]),
+            ),
+            (
+                "another taint of the same key",
+                node(&[("gpu", "yes")], &["gpu=yes:NoExecute"]),
+                &[role, taint],
+                mark,
+                map(&[("role", "worker")]),
+                set(&["gpu=yes:NoSchedule"]),
+            ),
+        ] {
+            let script = Script::new([is(state)]).once("set labels and taints of node01", [is(good())]);
+            let told = check(what, marks(), script, plan, run);
+            for action in told.done::<Cluster>() {
+                let cluster::Action::MarkNode(mark) = action else { panic!("{what}: {action}") };
+                assert_eq!((&mark.labels, &mark.taints), (&labels, &taints), "{what}");
+            }
+        }
+    }
+}

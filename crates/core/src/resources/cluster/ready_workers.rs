@@ -74,3 +74,41 @@ impl Resource for ReadyWorkers {
         Ok(Applied::Changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check};
+
+    #[test]
+    fn a_cluster_is_set_up_on_a_control_plane_and_a_worker() {
+        let names = |names: &[&str]| -> BTreeSet<NodeName> { names.iter().map(NodeName::new).collect() };
+        let wait = "wait for enough Ready nodes";
+        let in_sync = &["in sync"][..];
+        let without = "note: WithoutWorkers";
+        let no_worker = "Ready nodes: no worker → the control plane and a worker";
+        let no_control_plane = "Ready nodes: no control plane → the control plane and a worker";
+        let all = ["cp", "w1", "w2"];
+        for (what, workers, ready, later, plan, run) in [
+            ("all", &["w1", "w2"][..], &all[..], &all[..], in_sync, in_sync),
+            ("one worker", &["w1", "w2"], &["cp", "w2"], &all, &[without, "in sync"], in_sync),
+            ("no worker", &["w1", "w2"], &["cp"], &["cp", "w1"], &[without, no_worker], &[wait, "changed"]),
+            // A node that the site does not have carries nothing of it.
+            (
+                "a stranger",
+                &["w1", "w2"],
+                &["cp", "x"],
+                &["cp", "x"],
+                &[without, no_worker],
+                &[wait, "failed: wait for enough Ready nodes on cluster: took too long (not so after 180 s)"],
+            ),
+            ("workers alone", &["w1", "w2"], &["w1", "w2"], &all, &[no_control_plane], &[wait, "changed"]),
+            ("a site without workers", &[], &["cp"], &["cp"], in_sync, in_sync),
+            ("a site without workers, not Ready", &[], &[], &["cp"], &[no_control_plane], &[wait, "changed"]),
+        ] {
+            let script = Script::new([says!(Cluster, ReadyNodes {} => names(ready), names(ready), names(later))]);
+            let resource = ReadyWorkers { control_plane: NodeName::new("cp"), workers: names(workers) };
+            check(what, resource, script, plan, run);
+        }
+    }
+}

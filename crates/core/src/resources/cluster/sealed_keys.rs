@@ -189,41 +189,4 @@ impl Resource for SealedKeysRestored {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::Sha256;
-
-    fn keys() -> SealedKeysState {
-        SealedKeysState { names: ["kube-system/key".to_owned()].into(), sha256: Sha256::of("keys") }
-    }
-
-    #[test]
-    fn keys_are_kept_or_given_up_with_leave() {
-        for (what, recipients, seen, changes, hazards) in [
-            ("none", vec![], Kept::NothingToLose, false, 0),
-            ("nobody to keep them for", vec![], Kept::Keys(keys()), true, 1),
-            ("kept", vec!["age1x".to_owned()], Kept::Keys(keys()), true, 0),
-            ("a dead cluster", vec!["age1x".to_owned()], Kept::Unread, true, 1),
-            ("kept before", vec![], Kept::SeenTo, false, 0),
-        ] {
-            let resource =
-                SealedKeysKept { control_plane: NodeName::new("node01"), directory: "/kept".to_owned(), recipients };
-            assert_eq!(resource.diff(&seen).changes(), changes, "{what}");
-            assert_eq!(resource.hazards(Some(&seen)).len(), hazards, "{what}");
-        }
-    }
-
-    #[test]
-    fn keys_come_back_where_they_can_be_read() {
-        let backup = SealedKeysBackupState { path: "/kept/x.age".to_owned(), names: keys().names };
-        let missing = || Missing { backup: Some(backup.clone()), names: keys().names };
-        let none = Missing { backup: None, names: BTreeSet::new() };
-        let with = |identity: Option<&str>| SealedKeysRestored {
-            directory: "/kept".to_owned(),
-            identity: identity.map(str::to_owned),
-        };
-        assert!(with(Some("/id")).diff(&missing()).changes());
-        assert!(matches!(with(None).diff(&missing()), Diff::Blocked(_)));
-        assert_eq!(with(None).diff(&none), Diff::InSync);
-    }
-}
+mod tests;

@@ -64,3 +64,37 @@ impl Resource for SystemDeployments {
         Duration::from_secs(60)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::scripted::{Script, check};
+
+    #[test]
+    fn deployments_are_waited_for_until_all_are_ready() {
+        let names = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|&name| name.to_owned()).collect() };
+        let resource = || SystemDeployments { namespace: "kube-system", names: names(&["coredns", "metrics-server"]) };
+        let wait = "wait for coredns, metrics-server to be ready";
+        let late = "metrics-server: not ready → ready";
+        let all = ["coredns", "metrics-server"];
+        for (what, ready, later, plan, run) in [
+            ("all", &all[..], &all[..], &["in sync"][..], &["in sync"][..]),
+            ("none", &[], &all, &["coredns: not ready → ready", late], &[wait, "changed"]),
+            ("one", &["coredns"], &all, &[late], &[wait, "changed"]),
+            (
+                "one for ever",
+                &["coredns"],
+                &["coredns"],
+                &[late],
+                &[
+                    wait,
+                    "failed: wait for coredns, metrics-server to be ready on cluster: took too long (not so after 900 s)",
+                ],
+            ),
+        ] {
+            let script =
+                Script::new([says!(Cluster, resource().question() => names(ready), names(ready), names(later))]);
+            check(what, resource(), script, plan, run);
+        }
+    }
+}

@@ -76,3 +76,43 @@ impl Resource for WorkloadNewerThanObject {
         Duration::from_secs(20)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::ObjectState;
+    use crate::resources::scripted::{Script, check};
+
+    #[test]
+    fn pods_are_restarted_for_an_object_that_changed_after_their_start() {
+        let object = ObjectId {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: "argo-cd".to_owned(),
+            name: "cm".to_owned(),
+        };
+        let resource = || WorkloadNewerThanObject {
+            namespace: "argo-cd".to_owned(),
+            name: "server".to_owned(),
+            object: object.clone(),
+        };
+        let pods = |since| says!(Cluster, resource().pods() => since);
+        let changed = |at: Option<u64>| {
+            let state = at.map(|modified| ObjectState { value: serde_json::Value::Null, modified });
+            says!(Cluster, KubeObject { id: object.clone() } => state.clone())
+        };
+        let same = &["in sync"][..];
+        let stale = "pods of server: older than ConfigMap argo-cd/cm → started after ConfigMap argo-cd/cm changed";
+        for (what, since, at, plan, run) in [
+            ("older", Some(9), Some(10), &[stale][..], &["cluster: restart the pods of argo-cd/server", "changed"][..]),
+            ("of the same second", Some(10), Some(10), same, same),
+            ("newer", Some(11), Some(10), same, same),
+            ("no pod", None, Some(10), same, same),
+            ("no object", Some(9), None, same, same),
+        ] {
+            let script =
+                Script::new([pods(since), changed(at)]).once("restart the pods of argo-cd/server", [pods(Some(12))]);
+            check(what, resource(), script, plan, run);
+        }
+    }
+}

@@ -100,3 +100,6 @@ impl Resource for Rebooted {
         maintenance::PATIENCE
     }
 }
+
+#[cfg(test)]
+mod tests;

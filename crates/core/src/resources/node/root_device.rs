@@ -207,3 +207,6 @@ impl Resource for RootDevice {
         maintenance::PATIENCE
     }
 }
+
+#[cfg(test)]
+mod tests;

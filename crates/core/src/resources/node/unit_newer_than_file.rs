@@ -91,3 +91,72 @@ impl Resource for UnitNewerThanFile {
         Duration::from_secs(10)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::node::{self, K3sTrouble};
+    use crate::resources::scripted::{Script, check, file, node01};
+    use crate::text::k3s_journal::{Said, StartFailure};
+
+    #[test]
+    fn k3s_is_restarted_for_what_was_written_after_its_start() {
+        let unit = |active, since| {
+            let state = UnitState { active, enabled: true, since };
+            says!(node01(), Unit { name: "k3s-agent".to_owned() } => Some(state.clone()))
+        };
+        let written = |path: &str, at: Option<u64>| {
+            let state = at.map(|modified| crate::contract::FileState { modified, ..file("x", 0o644) });
+            says!(node01(), File { path: path.to_owned() } => state)
+        };
+        let both = |a, b| vec![written("/a", a), written("/b", b)];
+        let journal = says!(node01(), K3sTrouble {} => Some(Said {
+            message: "no such table".to_owned(),
+            trouble: Some(StartFailure::Containerd),
+        }));
+        let none = says!(node01(), Unit { name: "k3s-agent".to_owned() } => None);
+        let (restart, wait) = ("node01: restart k3s-agent", "wait for k3s-agent on node01 to be up");
+        let older = "k3s-agent: older than /b → restarted after /b was written";
+        let same = &["in sync"][..];
+        for (what, unit_before, unit_after, mut facts, plan, run) in [
+            ("no unit", none, unit(true, 60), both(Some(50), Some(50)), same, same),
+            ("it does not run", unit(false, 10), unit(true, 60), both(Some(50), Some(50)), same, same),
+            ("newer", unit(true, 50), unit(true, 60), both(Some(49), Some(50)), same, same),
+            ("no files", unit(true, 10), unit(true, 60), both(None, None), same, same),
+            ("older", unit(true, 10), unit(true, 60), both(Some(9), Some(50)), &[older], &[restart, wait, "changed"]),
+            (
+                "one of the files is gone",
+                unit(true, 10),
+                unit(true, 60),
+                both(None, Some(50)),
+                &[older],
+                &[restart, wait, "changed"],
+            ),
+            // It is not up before the start is newer than the newest file.
+            (
+                "it does not come up",
+                unit(true, 10),
+                unit(true, 10),
+                both(Some(9), Some(50)),
+                &[older],
+                &[
+                    restart,
+                    wait,
+                    "failed: wait for k3s-agent on node01 to be up on node01: took too long (no such table)",
+                ],
+            ),
+        ] {
+            facts.extend([unit_before, journal.clone()]);
+            let resource = UnitNewerThanFile {
+                node: node01(),
+                role: K3sRole::Agent,
+                files: vec!["/a".to_owned(), "/b".to_owned()],
+            };
+            let told = check(what, resource, Script::new(facts).once("restart k3s-agent", [unit_after]), plan, run);
+            assert!(
+                told.done::<NodeName>().iter().all(|action| matches!(action, node::Action::ControlUnit(_))),
+                "{what}"
+            );
+        }
+    }
+}

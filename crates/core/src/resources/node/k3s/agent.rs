@@ -206,3 +206,6 @@ impl Resource for K3sAgent {
         Duration::from_secs(48)
     }
 }
+
+#[cfg(test)]
+mod tests;

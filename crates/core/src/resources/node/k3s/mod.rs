@@ -5,3 +5,6 @@ pub(in crate::resources) mod artifacts;
 pub(in crate::resources) mod install;
 pub(in crate::resources) mod server;
 pub(in crate::resources) mod watch;
+
+#[cfg(test)]
+mod samples;

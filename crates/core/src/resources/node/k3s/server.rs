@@ -76,3 +76,6 @@ impl Resource for K3sServer {
         Duration::from_secs(88)
     }
 }
+
+#[cfg(test)]
+mod tests;
