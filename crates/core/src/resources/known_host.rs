@@ -293,24 +293,4 @@ impl Resource for KnownHost {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_stale_by_its_kind_or_with_its_host() {
-        let key = |kind: &str, word: &str| HostKey { kind: kind.to_owned(), base64: word.to_owned() };
-        let (ed, new_ed, rsa) = (key("ssh-ed25519", "a"), key("ssh-ed25519", "b"), key("ssh-rsa", "c"));
-        for (recorded, shown, stale) in [
-            (vec![&ed, &rsa], &ed, vec![]),
-            (vec![&ed, &new_ed, &rsa], &new_ed, vec![&ed]),
-            (vec![&ed, &rsa], &new_ed, vec![&ed, &rsa]),
-            (vec![&rsa], &ed, vec![&rsa]),
-            (vec![], &ed, vec![]),
-        ] {
-            let recorded: Vec<HostKey> = recorded.into_iter().cloned().collect();
-            let shown = [shown.clone()];
-            let found: Vec<&HostKey> = recorded.iter().filter(|key| is_stale(key, &recorded, &shown)).collect();
-            assert_eq!(found, stale, "{recorded:?} {shown:?}");
-        }
-    }
-}
+mod tests;

@@ -86,3 +86,64 @@ fn fresh_cluster(question: &cluster::Question) -> Option<cluster::Answer> {
         Question::ReadyNodes(_) => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::contract::cluster::{KubeNode, ReadyNodes, SealedSecretsKeys};
+    use crate::contract::controller;
+    use crate::contract::node::{BootId, CloudInit, Disk, File, K3s, Packages, RootPartition, SshBanner, Upgrades};
+    use crate::contract::{Cluster, Contract, Controller};
+    use crate::ids::DiskPath;
+    use crate::resources::scripted::{Fact, node01};
+
+    /// What a plan takes for granted behind a flash decides what it says of everything there: nothing that nobody can know.
+    #[test]
+    fn what_is_made_anew_answers_what_can_be_known() {
+        let path = || "/etc/x".to_owned();
+        let known: Vec<(Asked, Answered)> = vec![
+            says!(node01(), CloudInit {} => CloudInitState::Done),
+            says!(node01(), RootPartition {} => "/dev/mmcblk0p2".to_owned()),
+            says!(node01(), Packages { names: ["a".to_owned()].into() } => BTreeSet::new()),
+            says!(node01(), K3s {} => None),
+            says!(node01(), File { path: path() } => None),
+            says!(Cluster, KubeNode { name: node01() } => None),
+            says!(Cluster, SealedSecretsKeys {} => SealedKeysState::none()),
+        ]
+        .into_iter()
+        .map(|(asked, answers): Fact| (asked, answers[0].clone().unwrap()))
+        .collect();
+        let known: BTreeMap<Asked, Answered> = known.into_iter().collect();
+        let disk = Disk { path: DiskPath::parse("/dev/nvme0n1").unwrap() };
+        let unknown = [
+            node01().asks(BootId {}),
+            // A flash leaves it alone: what is on it now is looked at.
+            node01().asks(disk),
+            node01().asks(Upgrades {}),
+            node01().asks(SshBanner {}),
+            Cluster.asks(ReadyNodes {}),
+            Controller.asks(controller::File { path: path() }),
+        ];
+        let (fresh_node, fresh_cluster) = (node(&node01()), cluster());
+        assert_eq!((fresh_node.target, fresh_cluster.target), (Target::Node(node01()), Target::Cluster));
+        assert!(fresh_node.present_answers && fresh_cluster.present_answers);
+        for (asked, answer) in &known {
+            let of_node = (fresh_node.answers)(asked);
+            let of_cluster = (fresh_cluster.answers)(asked);
+            let expected = Some(answer.clone());
+            match asked {
+                Asked::Node(..) => assert_eq!((of_node, of_cluster), (expected, None), "{asked:?}"),
+                _ => assert_eq!((of_node, of_cluster), (None, expected), "{asked:?}"),
+            }
+        }
+        for asked in &unknown {
+            assert_eq!(((fresh_node.answers)(asked), (fresh_cluster.answers)(asked)), (None, None), "{asked:?}");
+        }
+        // Nobody logs in to a host whose key is not recorded: not even what is there now is asked.
+        let introduced = introduced(Target::Node(node01()));
+        assert!(!introduced.present_answers);
+        assert!(known.keys().chain(&unknown).all(|asked| (introduced.answers)(asked).is_none()));
+    }
+}

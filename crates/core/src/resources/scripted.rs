@@ -13,7 +13,7 @@ use crate::engine::resource::Resource;
 use crate::engine::{Expected, Lanes, Run, Stop, walk};
 use crate::ids::{Label, NodeName, Sha256, StageName};
 use crate::run::change::{Diff, Outcome, Planned};
-use crate::run::event::{Event, Notice, Pass, What};
+use crate::run::event::{Awaited, Event, Notice, Pass, What};
 use crate::run::fault::{Cause, Fault};
 use crate::run::hazard::Hazard;
 use crate::sabotage::Guards;
@@ -136,6 +136,15 @@ pub(super) fn converge(what: &str, resource: impl Resource + 'static, script: Sc
     Told { plan: planned.iter().flat_map(|event| in_plan(&event.what)).collect(), run, done }
 }
 
+/// What a plan says alone, where what is done is for another table.
+pub(super) fn planned(what: &str, resource: impl Resource + 'static, script: Script) -> Vec<String> {
+    let mut lanes = Lanes::default();
+    let lane = lanes.add(Label::new("lane"));
+    lanes.push(lane, StageName::Tools, resource);
+    let (events, ..) = pass(what, &lanes, Pass::Plan, script, Vec::new());
+    events.iter().flat_map(|event| in_plan(&event.what)).collect()
+}
+
 fn pass(
     what: &str,
     lanes: &Lanes,
@@ -204,6 +213,8 @@ fn in_run(what: &What) -> Option<String> {
     Some(match what {
         What::SpanTaken { span, .. } => format!("take {span}"),
         What::SpanReleased { span, .. } => format!("release {span}"),
+        // Nobody else is there to wait for.
+        What::Waiting { awaited: Awaited::Span { .. }, .. } => return None,
         What::Waiting { awaited, .. } => format!("wait for {awaited}"),
         What::ActionStarted { target, action, .. } => format!("{target}: {action}"),
         What::Retrying { fault, .. } => format!("again after: {fault}"),

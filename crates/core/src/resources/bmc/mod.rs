@@ -6,3 +6,6 @@ pub(super) mod provisioned_slot;
 pub(super) mod staged_image;
 mod transfer;
 pub(super) mod usb_mode;
+
+#[cfg(test)]
+mod samples;

@@ -407,3 +407,6 @@ impl Resource for ProvisionedSlot {
         if seen.liveness == Liveness::Doubtful && seen.powered { REBOOT_BOUND } else { Duration::ZERO }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,3 +123,60 @@ pub(in crate::resources) async fn fetch(act: &Act<'_>, image: &Image, cached: &s
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{SdCardState, bmc};
+    use crate::resources::bmc::samples::{STAGED, answers, board, image, slot_of_node, staged, world};
+    use crate::resources::scripted::check;
+
+    #[test]
+    fn an_image_is_put_on_the_card_where_a_slot_needs_it() {
+        let resource = |slots: Vec<SlotOfNode>| StagedImage {
+            board: board(),
+            kind: "rk1",
+            image: image(),
+            cached: "/cache/rk1.img.xz".to_owned(),
+            staged: STAGED.to_owned(),
+            slots,
+        };
+        let card = |free: Option<u64>| says!(board(), SdCard {} => free.map(|free| SdCardState { free }));
+        let unpacks = |unpacks| says!(board(), UnpacksXz {} => unpacks);
+        let script = |there: Option<&str>| world().with([card(Some(1 << 34)), staged(there), unpacks(Some(true))]);
+        let same = &["in sync"][..];
+        let put = &[
+            "take board1/uplink",
+            "board1: put the image at /mnt/sdcard/rk1.img.xz",
+            "release board1/uplink",
+            "changed",
+        ][..];
+        let sum = image().sha256;
+        let add = format!("rk1.img.xz: + sha256 {sum}");
+        let other = format!("rk1.img.xz: sha256 {} → sha256 {sum}", Sha256::of("other"));
+        let no_card = "blocked: no SD card is mounted on board1";
+        let packed = "blocked: the firmware of board1 does not unpack xz: it would write the compressed bytes";
+        let one = || vec![slot_of_node(false)];
+        for (what, slots, script, plan, run) in [
+            ("absent", one(), script(None), &[add.as_str()][..], put),
+            ("another", one(), script(Some("other")), &[&other], put),
+            ("there", one(), script(Some("image")), same, same),
+            ("no slot", vec![], script(None), same, same),
+            ("a slot that lives", one(), script(None).with([answers(true)]), same, same),
+            ("a slot that lives, forced", vec![slot_of_node(true)], script(None).with([answers(true)]), &[&add], put),
+            ("no card", one(), script(None).with([card(None)]), &[no_card], &[no_card]),
+            ("no card, and no slot", vec![], script(None).with([card(None)]), same, same),
+            // It would be written as it is, also where it is there already.
+            ("an old firmware", one(), script(Some("image")).with([unpacks(Some(false))]), &[packed], &[packed]),
+            ("an old firmware, and no slot", vec![], script(None).with([unpacks(Some(false))]), same, same),
+            ("a firmware that does not tell", one(), script(None).with([unpacks(None)]), &[&add], put),
+        ] {
+            let script = script.once("put the image at /mnt/sdcard/rk1.img.xz", [staged(Some("image"))]);
+            let told = check(what, resource(slots), script, plan, run);
+            for action in told.done::<BoardName>() {
+                let bmc::Action::StageImage(stage) = action else { panic!("{what}: {action}") };
+                assert_eq!((&stage.url, stage.sha256), (&image().url, sum), "{what}");
+            }
+        }
+    }
+}

@@ -68,3 +68,55 @@ impl Resource for UsbMode {
         Ok(Applied::Changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::bmc;
+    use crate::resources::scripted::{Script, check};
+
+    #[test]
+    fn a_stored_usb_boot_is_put_back_when_no_flash_runs() {
+        let board = || BoardName::new("board1");
+        let slot = Slot::new(2).unwrap();
+        let stored = |slot| says!(board(), StoredUsbBoot {} => slot);
+        let job = |phase| {
+            Some(FlashJobState { slot, order: None, phase, done: None, total: 1, said: Vec::new(), failure: None })
+        };
+        let plan =
+            ["USB mode of slot 2: flash → device", "! change the USB mode of slot 2 on board1 from flash to device"];
+        let (wait, clear) = ("wait for the running flash to end", "board1: set the USB mode of slot 2 to device");
+        for (what, mode, flash, plan, run) in [
+            ("none", None, says!(board(), FlashJob {} => None), &["in sync"][..], &["in sync"][..]),
+            ("stored", Some(slot), says!(board(), FlashJob {} => None), &plan, &[wait, clear, "changed"]),
+            (
+                "stored, and an old flash",
+                Some(slot),
+                says!(board(), FlashJob {} => job(JobPhase::Failed)),
+                &plan,
+                &[wait, clear, "changed"],
+            ),
+            (
+                "stored, and a flash runs",
+                Some(slot),
+                says!(board(), FlashJob {} => job(JobPhase::Running), job(JobPhase::Succeeded)),
+                &plan,
+                &[wait, clear, "changed"],
+            ),
+            (
+                "stored, and a flash hangs",
+                Some(slot),
+                says!(board(), FlashJob {} => job(JobPhase::Running)),
+                &plan,
+                &[wait, "failed: wait for the running flash to end on board1: took too long (not so after 3600 s)"],
+            ),
+        ] {
+            let script =
+                Script::new([stored(mode), flash]).once("set the USB mode of slot 2 to device", [stored(None)]);
+            let told = check(what, UsbMode { board: board() }, script, plan, run);
+            let clears =
+                |action: &&bmc::Action| matches!(action, bmc::Action::ClearStoredUsbBoot(clear) if clear.slot == slot);
+            assert!(told.done::<BoardName>().iter().all(clears), "{what}");
+        }
+    }
+}
