@@ -9,6 +9,8 @@ mod words;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod snapshot_tests;
 
 use std::io;
 
