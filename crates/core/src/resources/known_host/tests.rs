@@ -1,3 +1,5 @@
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "a row lists its keys alike, whether one or several")]
+
 use super::*;
 use crate::contract::bmc::FlashMark;
 use crate::contract::{FlashMarkState, FlashPhase, controller};

@@ -123,9 +123,13 @@ fn without_tab(text: &str, malformed: &Malformed) -> Option<String> {
     }
     let start = text.split_inclusive('\n').take(malformed.line.checked_sub(1)?).map(str::len).sum::<usize>();
     let line = text[start..].lines().next()?;
-    let from = line.char_indices().nth(malformed.column.saturating_sub(3)).map_or(0, |(at, _)| at);
-    let tabs = from + line[from..].find(":\t").filter(|at| *at < 4)? + 1;
+    // The place is that of a tab or of what follows the last one.
+    let place = line.char_indices().nth(malformed.column).map_or(line.len(), |(at, _)| at);
+    let tabs = line[..place].rfind(":\t")? + 1;
     let end = tabs + line[tabs..].find(|character| character != '\t').unwrap_or(line.len() - tabs);
+    if line[..end].chars().count() + 1 < malformed.column {
+        return None;
+    }
     Some([&text[..start + tabs], &" ".repeat(end - tabs), &text[start + end..]].concat())
 }
 
