@@ -176,6 +176,11 @@ fn values_are_read_or_refused_in_words() {
         assert!(plan.contains(&format!("`{variable}` is not set, and the stage `cluster` needs it")), "{plan}");
         assert!(site.plan(&["--skip-tags", "cluster"]).contains("Plan:"));
     }
+    let line = VARIABLES.lines().find(|line| line.starts_with("repo_remote")).unwrap();
+    let nothing = Site::new().with(line, "cluster_install_list: []").plan(&[]);
+    assert!(nothing.contains("Plan:"), "what nothing uses need not be set: {nothing}");
+    let in_list = Site::new().with("control_plane", "ssh_public_keys: \"{{ [admin_kye] }}\"\ncontrol_plane").plan(&[]);
+    assert!(in_list.contains("variable `admin_kye` is not defined"), "{in_list}");
     for (from, to) in [
         ("control_plane", "k3s_version: \"\"\ncontrol_plane"),
         ("    nuc1:\n", "    nuc1:\n      ansible_host: fe80::1%eth0\n"),
@@ -257,6 +262,50 @@ fn inventories_are_found_wherever_they_are_named() {
 }
 
 #[test]
+fn nothing_of_a_directory_is_read_or_left_out_in_silence() {
+    let two = Site::new();
+    two.write("90-more.yml", "extra_nodes:\n  hosts:\n    nuc9:\n");
+    assert!(two.plan(&[]).contains("90-more.yml") && two.plan(&[]).contains("the inventory is"), "{}", two.plan(&[]));
+    for (name, text, why) in [
+        ("90-more.yml", "extra_nodes:\n  hosts: [\n", "90-more.yml is not read: invalid YAML"),
+        ("90-more.yml", "$ANSIBLE_VAULT;1.1;AES256\n3131\n", "90-more.yml is not read: it is sealed"),
+        ("more.ini", "[extra_nodes]\nnuc9\n", "more.ini is not read: it is an INI inventory"),
+    ] {
+        let site = Site::new();
+        site.write(name, text);
+        assert!(site.plan(&[]).contains(why), "{why}: {}", site.plan(&[]));
+    }
+}
+
+#[test]
+fn the_controller_is_never_rebooted_whatever_its_connection_is_called() {
+    for way in ["local", "ansible.builtin.local"] {
+        let plan = Site::new().with("    nuc1:\n", &format!("    nuc1:\n      ansible_connection: {way}\n")).plan(&[]);
+        assert!(plan.contains("nuc1") && !plan.contains("! reboot nuc1"), "{way}: {plan}");
+    }
+}
+
+#[test]
+fn what_was_built_before_is_the_whole_site() {
+    let plan = Site::new().plan(&["--limit", "node02", "--from", "built"]);
+    let changes = plan.lines().filter(|line| line.trim_start().starts_with(['~', '!', '?', '+', '-']));
+    assert!(plan.contains("= k3s_agent") && changes.count() == 0, "{plan}");
+}
+
+#[test]
+fn extra_variables_are_taken_as_they_are() {
+    let site = Site::new();
+    let directory = site.0.path().join("site");
+    for (given, name, value) in [("x=pa\\ss", "x", "pa\\ss"), ("a=1 b='# 2'", "b", "# 2"), ("a=1 #b=2", "#b", "2")] {
+        let run = site.run(&directory, &["inventory", "--host", "nuc1", "-e", given]);
+        let host: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(host[name], value, "{given}");
+    }
+    let run = site.run(&directory, &["inventory", "--host", "nuc1", "-e", "x='a"]);
+    assert!(said(&run).contains("a quote is not closed"), "{}", said(&run));
+}
+
+#[test]
 fn what_follows_from_an_unreadable_file_is_not_said() {
     let plan = Site::new().with("cluster_domain: k3s", "cluster_domain: {{ x }}.k3s").plan(&[]);
     assert!(plan.contains("a value that begins with a template wants quotes"), "{plan}");
@@ -275,6 +324,8 @@ fn a_site_that_one_stands_in_is_rehearsed() {
     );
     let built = site.run(&site.0.path().join("site"), &["rehearse", "--plan-only", "--from", "built"]);
     assert!(said(&built).contains("Nothing to change"), "{}", said(&built));
+    let named = site.run(site.0.path(), &["rehearse", "--plan-only", "-i", "."]);
+    assert!(said(&named).contains("there is no hosts.yml in ."), "{}", said(&named));
     let run = site.run(site.0.path(), &["rehearse", "--plan-only"]);
     assert!(said(&run).contains("Rehearsing turing-pi") && said(&run).contains("do_flash is true"), "{}", said(&run));
 }

@@ -8,7 +8,7 @@ use bringup_core::run::event::{Event, Pass};
 use bringup_core::run::hazard::Hazard;
 use bringup_core::run::report::Report;
 use bringup_core::sabotage::Guards;
-use bringup_core::site::{Loaded, Problems, Site, Source};
+use bringup_core::site::{Loaded, Problems, Scope, Site, Source};
 use bringup_core::stages::lanes;
 use bringup_sim::{Approval, Condition, Faults, SimWorld, Story, in_virtual_time};
 
@@ -45,9 +45,16 @@ pub fn run(arguments: &Rehearse) -> ExitStatus {
     let from = arguments.from.unwrap_or(if flashes { From::Fresh } else { From::Installed });
     let options = site::run_options(&arguments.run, user);
     let again = unforced(&first);
+    // What was built before is the whole site, whatever this run is about.
+    let all = match (from, Scope::select(&loaded.inventory, &first, &[], &[], &[])) {
+        (From::Built, Ok(all)) => Some(lanes(&again, &all, &options)),
+        (From::Built, Err(problems)) => return site::refuse(&problems),
+        _ => None,
+    };
     let rehearsal = Rehearsal {
         lanes: lanes(&first, &scope, &options),
         again: lanes(&again, &scope, &options),
+        all,
         site: Arc::new(first),
         from,
         arguments,
@@ -86,13 +93,15 @@ struct Rehearsal<'a> {
     from: From,
     lanes: Lanes,
     again: Lanes,
+    /// All of the site, where the rehearsal begins with what that builds.
+    all: Option<Lanes>,
     arguments: &'a Rehearse,
     speed: f64,
 }
 
 impl Rehearsal<'_> {
     async fn play(&self) -> Result<ExitStatus, ExitStatus> {
-        let world = self.begin().await;
+        let world = self.begin().await?;
         let json = self.arguments.run.json;
         if !json {
             let (name, from, settings) = (&self.site.name, self.from, &self.site.settings);
@@ -147,10 +156,10 @@ impl Rehearsal<'_> {
     }
 
     /// The world at the beginning.
-    async fn begin(&self) -> SimWorld {
+    async fn begin(&self) -> Result<SimWorld, ExitStatus> {
         let fresh = Story::fresh();
         if self.from == From::Fresh {
-            return SimWorld::resume(&fresh.begin(&self.site));
+            return Ok(SimWorld::resume(&fresh.begin(&self.site)));
         }
         let installed = self
             .site
@@ -158,13 +167,17 @@ impl Rehearsal<'_> {
             .iter()
             .fold(fresh.trusted(), |story, node| story.with(node.name.as_str(), Condition::Installed));
         let world = SimWorld::resume(&installed.begin(&self.site));
-        if self.from == From::Built {
-            let (planned, _) =
-                self.pass(&world, &self.again, "built", Pass::Plan, Vec::new(), Expected::default()).await;
+        if let Some(all) = &self.all {
+            let (planned, _) = self.pass(&world, all, "built", Pass::Plan, Vec::new(), Expected::default()).await;
             let expected = planned.expected.clone();
-            self.pass(&world, &self.again, "built", Pass::Apply, planned.hazards, expected).await;
+            let (walked, _) = self.pass(&world, all, "built", Pass::Apply, planned.hazards, expected).await;
+            let status = ExitStatus::of_apply(walked.tally, false);
+            if status != ExitStatus::Done {
+                terminal::error(format_args!("error: the simulated site cannot be built, so nothing begins with it"));
+                return Err(status);
+            }
         }
-        world
+        Ok(world)
     }
 
     /// What is done is done: another run has nothing to do.

@@ -61,7 +61,7 @@ fn inventory_names(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Vec<String> {
 /// Whether a site is named, or is here.
 pub fn is_here(arguments: &SiteArguments) -> Result<bool, Problems> {
     let names = inventory_names(arguments, &cfg(arguments)?);
-    Ok(names != ["."] || is_site(&LocalSource, "."))
+    Ok(!arguments.inventory.is_empty() || names != ["."] || is_site(&LocalSource, "."))
 }
 
 fn options(arguments: &SiteArguments, cfg: &AnsibleCfg) -> Result<LoadOptions, Problems> {

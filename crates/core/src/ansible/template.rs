@@ -223,17 +223,20 @@ impl Templates {
             origin.error(format!("variable `{name}` is not defined"), did_you_mean(name, known))
         };
         let value = compiled.eval(context).map_err(|error| match error.kind() {
-            ErrorKind::UndefinedError => not_defined(unknown.as_deref().unwrap_or(expression.trim())),
+            ErrorKind::UndefinedError => {
+                not_defined(undefined.used().or_else(|| unknown.clone()).as_deref().unwrap_or(expression.trim()))
+            }
             _ => refused(&error),
         })?;
-        if let Some(name) = undefined.used() {
-            return Err(not_defined(&name));
-        }
         if is_undefined(&value) {
             return Err(not_defined(missing(&value).unwrap_or(expression.trim())));
         }
         let value = serde_json::to_value(&value)
             .map_err(|error| origin.error(format!("this template gives no value: {error}"), None))?;
+        // What is in a list or a map is used here.
+        if let Some(name) = undefined.used() {
+            return Err(not_defined(&name));
+        }
         scope.work.made(&value).map_err(too_much)?;
         Ok(value)
     }

@@ -54,6 +54,9 @@ pub(super) fn is_undefined(value: &JinjaValue) -> bool {
 
 /// A value that a filter can work with.
 pub(super) fn defined(value: JinjaValue) -> Result<JinjaValue, Error> {
+    if let Some(missing) = value.downcast_object_ref::<Missing>() {
+        missing.is_used();
+    }
     if is_undefined(&value) { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(value) }
 }
 
@@ -61,6 +64,12 @@ pub(super) fn defined(value: JinjaValue) -> Result<JinjaValue, Error> {
 struct Missing {
     name: String,
     used: Undefined,
+}
+
+impl Missing {
+    fn is_used(&self) {
+        self.used.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| self.name.clone());
+    }
 }
 
 impl Object for Missing {
@@ -78,7 +87,7 @@ impl Object for Missing {
 
     // An error here would be a panic in whoever concatenates texts.
     fn render(self: &Arc<Self>, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.used.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| self.name.clone());
+        self.is_used();
         Ok(())
     }
 }

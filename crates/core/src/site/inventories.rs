@@ -2,6 +2,7 @@
 
 use crate::ansible::cfg::join;
 use crate::ansible::source::Source;
+use crate::ansible::vault;
 use crate::text::problem::{Problem, Problems, Severity};
 use crate::text::yaml::{FileText, Raw, parse};
 
@@ -15,6 +16,8 @@ pub(super) struct Inventories {
     pub files: Vec<String>,
     /// Each once. The first is the site's.
     pub directories: Vec<String>,
+    /// Files of a directory that may have been meant, and are not read.
+    pub warnings: Vec<Problem>,
 }
 
 impl Inventories {
@@ -23,11 +26,11 @@ impl Inventories {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn find(source: &dyn Source, names: &[String]) -> Result<Self, Problems> {
-        let mut found = Self { files: Vec::new(), directories: Vec::new() };
+        let mut found = Self { files: Vec::new(), directories: Vec::new(), warnings: Vec::new() };
         for name in names {
             let listed = source.list(name).map_err(|why| unreadable(name, &why))?;
             let (files, directory) = match listed {
-                Some(listed) => (in_directory(source, name, &listed)?, name.clone()),
+                Some(listed) => (in_directory(source, name, &listed, &mut found.warnings)?, name.clone()),
                 None => match source.read(name) {
                     Ok(Some(_)) => {
                         let directory = name.rsplit_once('/').map_or(".", |(directory, _)| directory);
@@ -56,10 +59,15 @@ impl Inventories {
 /// Whether a directory holds a site.
 pub fn is_site(source: &dyn Source, directory: &str) -> bool {
     let names = source.list(directory).ok().flatten().unwrap_or_default();
-    USUAL.iter().any(|usual| names.iter().any(|name| name == usual))
+    names.iter().any(|name| USUAL.contains(&name.as_str()) || name.ends_with(".ini"))
 }
 
-fn in_directory(source: &dyn Source, directory: &str, names: &[String]) -> Result<Vec<String>, Problems> {
+fn in_directory(
+    source: &dyn Source,
+    directory: &str,
+    names: &[String],
+    warnings: &mut Vec<Problem>,
+) -> Result<Vec<String>, Problems> {
     let main = USUAL.into_iter().find(|usual| names.iter().any(|name| name == usual));
     let Some(main) = main else {
         let ini = names.iter().find(|name| name.ends_with(".ini") || *name == "inventory");
@@ -72,32 +80,61 @@ fn in_directory(source: &dyn Source, directory: &str, names: &[String]) -> Resul
         });
     };
     // A site also holds playbooks and whatever else: only what has the shape of an inventory is one.
-    let is_more = |name: &&String| {
-        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-        *name != main && ["yml", "yaml", "json"].contains(&ending) && !name.starts_with('.')
-    };
-    let mut files: Vec<String> = names
-        .iter()
-        .filter(is_more)
-        .map(|name| join(directory, name))
-        .filter(|path| source.read(path).ok().flatten().is_some_and(|text| is_inventory(path, &text)))
-        .collect();
+    let mut files = Vec::new();
+    for name in names.iter().filter(|name| *name != main && !name.starts_with('.')) {
+        let path = join(directory, name);
+        let shape = match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
+            "yml" | "yaml" | "json" => {
+                source.read(&path).map(|text| text.map_or(Shape::Other, |text| shape(&path, &text)))
+            }
+            "ini" => source.read(&path).map(|text| match text.is_some_and(|text| is_ini(&text)) {
+                true => Shape::Unread("it is an INI inventory".to_owned()),
+                false => Shape::Other,
+            }),
+            _ => continue,
+        };
+        match shape.unwrap_or_else(Shape::Unread) {
+            Shape::Inventory => files.push(path),
+            Shape::Unread(why) => warnings.push(Problem {
+                severity: Severity::Warning,
+                message: format!("{path} is not read: {why}"),
+                spot: None,
+                help: Some("if it is a part of the inventory, its hosts are missing here".to_owned()),
+            }),
+            Shape::Other => {}
+        }
+    }
     files.push(join(directory, main));
     files.sort_unstable();
     Ok(files)
 }
 
-/// Whether a text is a map of groups, each with nothing but hosts, children and variables.
-fn is_inventory(path: &str, text: &str) -> bool {
-    let root = parse(&FileText::new(path, text), text, &mut Vec::new());
-    let Some(groups) = root.as_ref().and_then(Raw::entries) else { return false };
-    let mut sections = 0;
-    groups.iter().all(|(_, group)| {
-        group.entries().is_some_and(|entries| {
-            sections += entries.len();
-            entries.iter().all(|(key, _)| ["hosts", "children", "vars"].contains(&key.text.as_str()))
-        })
-    }) && sections > 0
+/// What a file beside the hosts file is.
+#[derive(PartialEq, Eq, Debug)]
+enum Shape {
+    /// A map, a group of which has hosts, children or variables.
+    Inventory,
+    /// Nobody can tell, and why.
+    Unread(String),
+    /// Something else.
+    Other,
+}
+
+fn shape(path: &str, text: &str) -> Shape {
+    if vault::is_sealed(text) {
+        return Shape::Unread("it is sealed".to_owned());
+    }
+    let mut problems = Vec::new();
+    let root = parse(&FileText::new(path, text), text, &mut problems);
+    if let Some(error) = problems.into_iter().find(|problem| problem.severity == Severity::Error) {
+        return Shape::Unread(error.message);
+    }
+    let groups = root.as_ref().and_then(Raw::entries).unwrap_or_default();
+    let has_section = |(_, group): &(_, Raw)| {
+        let sections = group.entries().unwrap_or_default();
+        sections.iter().any(|(key, _)| ["hosts", "children", "vars"].contains(&key.text.as_str()))
+    };
+    if groups.iter().any(has_section) { Shape::Inventory } else { Shape::Other }
 }
 
 /// Whether a text is an inventory in Ansible's INI format: its first line that says anything is a section's.
@@ -126,7 +163,7 @@ fn error(message: String, help: String) -> Problems {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_ini, is_inventory};
+    use super::{Shape, is_ini, shape};
 
     #[test]
     fn shapes_of_files() {
@@ -140,8 +177,10 @@ mod tests {
             ("# hosts\n[turing_pis]\nturingpi ansible_user=root\n", false, true),
             ("[all_nodes:children]\nextra_nodes\n", false, true),
             ("node01 ansible_host=10.0.0.1\n", false, false),
+            // The reader says what of a group is misspelt.
+            ("a:\n  hosts: {}\nb:\n  host: {}\n", true, false),
         ] {
-            assert_eq!((is_inventory("x.yml", text), is_ini(text)), (inventory, ini), "{text}");
+            assert_eq!((shape("x.yml", text) == Shape::Inventory, is_ini(text)), (inventory, ini), "{text}");
         }
     }
 }

@@ -55,6 +55,7 @@ pub struct Loaded {
 struct Read {
     inventory: Inventory,
     directory: String,
+    files: Vec<String>,
     problems: Vec<Problem>,
 }
 
@@ -63,7 +64,7 @@ struct Read {
 /// # Errors
 /// The problems, if one of them is an error; warnings are among them.
 pub fn load(source: &dyn Source, options: &LoadOptions) -> Result<Loaded, Problems> {
-    let Read { inventory, directory, problems } = read(source, options)?;
+    let Read { inventory, directory, files, problems } = read(source, options)?;
     let mut found = Found::default();
     problems.into_iter().for_each(|problem| found.push(problem));
     let home = source.home();
@@ -83,6 +84,9 @@ pub fn load(source: &dyn Source, options: &LoadOptions) -> Result<Loaded, Proble
         return Err(problems);
     }
     let mut site = site;
+    if files.len() > 1 {
+        site.notices.push(format!("the inventory is {}", files.join(", ")));
+    }
     let accounts = site.nodes.iter_mut().map(|node| &mut node.connection);
     for connection in accounts.chain(site.boards.iter_mut().map(|board| &mut board.connection)) {
         if connection.private_key_file.is_none() {
@@ -105,7 +109,7 @@ pub fn load(source: &dyn Source, options: &LoadOptions) -> Result<Loaded, Proble
 /// # Errors
 /// What keeps it from being read at all.
 pub fn load_inventory(source: &dyn Source, options: &LoadOptions) -> Result<(Inventory, Problems), Problems> {
-    let Read { inventory, directory, problems } = read(source, options)?;
+    let Read { inventory, directory, problems, .. } = read(source, options)?;
     let problems = Problems(problems);
     if problems.has_errors() {
         return Err(problems);
@@ -118,8 +122,8 @@ pub fn load_inventory(source: &dyn Source, options: &LoadOptions) -> Result<(Inv
 }
 
 fn read(source: &dyn Source, options: &LoadOptions) -> Result<Read, Problems> {
-    let mut problems = Vec::new();
-    let inventories = Inventories::find(source, &options.inventory)?;
+    let mut inventories = Inventories::find(source, &options.inventory)?;
+    let mut problems = std::mem::take(&mut inventories.warnings);
     let vault = Vault::new(options.vault_password.clone());
     let is_unread = Cell::new(false);
     let files = Files { source, vault: &vault, is_unread: &is_unread };
@@ -150,7 +154,7 @@ fn read(source: &dyn Source, options: &LoadOptions) -> Result<Read, Problems> {
     }
     let inventory = Inventory::new(groups, extra, Templates::new(vault.clone()));
     let directory = inventories.directories.into_iter().next().unwrap_or_default();
-    Ok(Read { inventory, directory, problems })
+    Ok(Read { inventory, directory, files: inventories.files, problems })
 }
 
 /// The files of a site, and what opens those that are sealed.
@@ -297,7 +301,7 @@ fn extra_vars(files: Files<'_>, text: &str, problems: &mut Vec<Problem>) -> Vari
         return entries.iter().map(|(key, raw)| Variables::entry(key, raw.clone())).collect();
     }
     let mut variables = Variables::default();
-    let Some(words) = shlex::split(text) else {
+    let Some(words) = words(text) else {
         let help = Some("-e takes k=v, a JSON map or @file".to_owned());
         problems.push(Origin::file(&file).error("a quote is not closed".to_owned(), help));
         return variables;
@@ -315,6 +319,29 @@ fn extra_vars(files: Files<'_>, text: &str, problems: &mut Vec<Problem>) -> Vari
         variables.0.insert(name, variable);
     }
     variables
+}
+
+/// Words as Ansible cuts them: quotes hold one together, and a backslash is a character like any other, so that a password
+/// with one in it stays what it is. `None`: a quote is not closed.
+fn words(text: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote, mut inside) = (Vec::new(), String::new(), None, false);
+    for character in text.chars() {
+        match quote {
+            Some(open) if character == open => quote = None,
+            None if character == '\'' || character == '"' => (quote, inside) = (Some(character), true),
+            None if character.is_whitespace() => {
+                if inside || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                inside = false;
+            }
+            _ => word.push(character),
+        }
+    }
+    if inside || !word.is_empty() {
+        words.push(word);
+    }
+    quote.is_none().then_some(words)
 }
 
 /// Looks up what templates asked for; whether there was anything.

@@ -282,6 +282,10 @@ pub(crate) const KEY_FILE: [&str; 2] = ["ansible_private_key_file", "ansible_ssh
 pub(crate) const PASSWORD: [&str; 3] = ["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"];
 pub(crate) const BECOME_PASSWORD: [&str; 3] = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"];
 
+/// Connections to the controller itself: it is never rebooted, and keeps its root where it is.
+const LOCAL: [&str; 2] = ["local", "ansible.builtin.local"];
+const OVER_SSH: [&str; 3] = ["ssh", "smart", "ansible.builtin.ssh"];
+
 fn connection(
     name: &str,
     fields: &Fields<'_>,
@@ -311,7 +315,7 @@ fn connection(
         private_key_file: fields.strongest(&KEY_FILE, found, Fields::path),
         password: fields.secret(&PASSWORD, found),
         become_password: fields.secret(&BECOME_PASSWORD, found),
-        local: way == "local",
+        local: LOCAL.contains(&way.as_str()),
     }
 }
 
@@ -352,7 +356,7 @@ fn dialled(text: &str) -> Result<String, Option<&'static str>> {
 
 /// Says what of a host's way or account is stated and not followed.
 fn not_followed(name: &str, way: &str, fields: &Fields<'_>, found: &mut Found, notices: &mut BTreeSet<String>) {
-    if !["ssh", "local", "smart", "ansible.builtin.ssh", "ansible.builtin.local"].contains(&way) {
+    if !OVER_SSH.contains(&way) && !LOCAL.contains(&way) {
         notices.insert(format!("ansible_connection `{way}` of {name} is not followed: it is reached over SSH"));
     }
     let method = fields.strongest(&["ansible_become_method"], found, Fields::text);

@@ -95,7 +95,7 @@ pub struct Connection {
     pub local: bool,
 }
 
-/// A machine of the cluster.
+/// A machine of a site: a module of a board, or any other.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Node {
     /// Its inventory name, and its host name.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::Site;
+use super::model::{Service, Site};
 use super::scope::Scope;
 use crate::ansible::inventory::Inventory;
 use crate::ids::{BoardName, NodeName, StageName};
@@ -72,10 +72,13 @@ impl Scope {
 
     /// What the stage `cluster` needs and the site does not state: found now, and not when everything else is done.
     fn missing(&self, site: &Site) -> Vec<Problem> {
-        if !self.stages.contains(&StageName::Cluster) || !self.controller || site.control_plane().is_none() {
+        let settings = &site.settings;
+        let is_asked_for = self.stages.contains(&StageName::Cluster) && self.controller;
+        // Only Argo CD uses them.
+        let installs = settings.cluster_install_list.contains(&Service::Argocd);
+        if !is_asked_for || !installs || site.control_plane().is_none() {
             return Vec::new();
         }
-        let settings = &site.settings;
         let needed = [
             ("repo_remote", &settings.repo_remote),
             ("cluster_domain", &settings.cluster_domain),

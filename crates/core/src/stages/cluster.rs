@@ -53,7 +53,9 @@ pub(super) fn place(wanted: &Wanted<'_>, lanes: &mut SiteLanes) {
         .map(|node| node.name.clone())
         .collect();
     let alone = workers.is_empty();
-    let nodes: Vec<Need> = lanes.nodes().map(Need::Ended).collect();
+    // A machine that becomes no node may still be flashed: nothing here waits for it.
+    let nodes = wanted.nodes().filter_map(|node| lanes.node(&node.name));
+    let nodes: Vec<Need> = nodes.map(Need::Ended).collect();
     let server = lanes.server.map(Need::Held);
     lanes
         .push(lane, STAGE, ReadyWorkers { control_plane: control_plane.name.clone(), workers })

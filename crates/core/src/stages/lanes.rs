@@ -182,11 +182,6 @@ impl SiteLanes {
         self.nodes.get(node).copied()
     }
 
-    /// The lanes of the nodes in scope.
-    pub fn nodes(&self) -> impl Iterator<Item = LaneId> + '_ {
-        self.nodes.values().copied()
-    }
-
     /// Puts a step at the end of a lane.
     pub fn push(&mut self, lane: LaneId, stage: StageName, resource: impl Resource + 'static) -> &mut Placed {
         self.lanes.push(lane, stage, resource)

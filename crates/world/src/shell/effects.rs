@@ -29,8 +29,8 @@ pub(crate) enum Acting<'a> {
 pub(crate) fn acting(action: &Action) -> Acting<'_> {
     Acting::Shell(match action {
         Action::WriteFile(WriteFile { path, content, mode }) => match content {
-            Content::Plain(text) => write_file(path, text, *mode),
-            Content::Hidden(secret) => write_file(path, secret.expose(), *mode),
+            Content::Plain(text) => write_file(path, Piece::new().set("text", text), *mode),
+            Content::Hidden(secret) => write_file(path, Piece::new().set_secret("text", secret), *mode),
         },
         Action::FetchKeyring(FetchKeyring { url, sha256, path }) => fetch_keyring(url, *sha256, path),
         Action::MakeDirectory(MakeDirectory { path }) => format!("mkdir -p {}", word(path)),
@@ -49,8 +49,8 @@ pub(crate) fn acting(action: &Action) -> Acting<'_> {
 }
 
 /// Written beside its place, seen by nobody else until it is whole, and moved there in one go.
-fn write_file(path: &str, text: &str, mode: u32) -> String {
-    let piece = Piece::new().set("path", path).set("text", text).set("mode", format!("{mode:04o}"));
+fn write_file(path: &str, text: Piece, mode: u32) -> String {
+    let piece = text.set("path", path).set("mode", format!("{mode:04o}"));
     piece.run(NO_ROOM).run(script!("write_file.sh")).text()
 }
 

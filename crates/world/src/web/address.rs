@@ -25,6 +25,10 @@ impl Address {
         let url = Url::parse(text).map_err(|error| odd(&format!("not an address ({error})")))?;
         match url.scheme() {
             "file" => url.to_file_path().map(Self::File).map_err(|()| odd("a file on another machine")),
+            // It would be shown wherever the address is, in plans and journals.
+            "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
+                Err(WebError::Address("an address with an account or a password in it is not fetched from".to_owned()))
+            }
             "http" | "https" if url.has_host() => Ok(Self::Web(url)),
             _ => Err(odd("not an address that can be fetched from")),
         }
@@ -50,6 +54,8 @@ mod tests {
         assert_eq!(Address::parse("file:///srv/a%20b.img").ok(), file("/srv/a b.img"));
         assert_eq!(Address::parse("file://localhost/srv/x").ok(), file("/srv/x"));
         assert!(matches!(Address::parse("https://example.net/x?y=1"), Ok(Address::Web(_))));
+        let with_password = Address::parse("https://me:hush@example.net/x").unwrap_err();
+        assert!(matches!(&with_password, WebError::Address(said) if !said.contains("hush")), "{with_password:?}");
         for odd in ["file://nas/x", "ftp://example.net/x", "images/x.img", "https://", ""] {
             assert!(matches!(Address::parse(odd), Err(WebError::Address(_))), "{odd}");
         }
